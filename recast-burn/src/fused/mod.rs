@@ -1,0 +1,430 @@
+//! Hot operations with a hand-written backward pass.
+//!
+//! Automatic differentiation of the decomposed forms walks memory many times and keeps every
+//! intermediate. Each operation here is one node of the graph: its forward keeps just what its
+//! closed-form backward needs. [`FusedKernels`] holds the forms on a concrete backend; a backend
+//! without kernels takes the decomposed ones. [`FusedOps`] is what tensor calls are routed to.
+//!
+//! All reductions have a fixed order, so that equal inputs give equal bits whatever the number of
+//! threads.
+
+mod arithmetic;
+mod decomposed;
+mod flex;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::{Int, Tensor};
+
+#[cfg(feature = "ndarray")]
+#[expect(deprecated, reason = "the reference backend while burn still ships it")]
+use burn::backend::NdArray;
+
+/// The operations and their closed-form backward passes on a concrete backend.
+trait FusedKernels: Backend {
+    fn kernel_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+        decomposed::swiglu::<Self>(gate, up)
+    }
+
+    /// Gradients of `gate` and `up`.
+    fn kernel_swiglu_backward(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        decomposed::swiglu_backward::<Self>(gate, up, grad)
+    }
+
+    fn kernel_rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        decomposed::rms_norm::<Self>(x, weight, epsilon)
+    }
+
+    /// Gradients of `x` and `weight`.
+    fn kernel_rms_norm_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        epsilon: f32,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        decomposed::rms_norm_backward::<Self>(x, weight, epsilon, grad)
+    }
+
+    fn kernel_rope(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        sign: f32,
+    ) -> FloatTensor<Self> {
+        decomposed::rope::<Self>(x, cos, sin, sign)
+    }
+
+    fn kernel_masked_softmax(
+        scores: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        decomposed::masked_softmax::<Self>(scores, mask, scale)
+    }
+
+    fn kernel_masked_softmax_backward(
+        probabilities: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        decomposed::masked_softmax_backward::<Self>(probabilities, grad, scale)
+    }
+
+    /// Log-probabilities of the targets, and all probabilities.
+    fn kernel_token_log_probs(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        decomposed::token_log_probs::<Self>(logits, targets)
+    }
+
+    fn kernel_token_log_probs_backward(
+        probabilities: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        decomposed::token_log_probs_backward::<Self>(probabilities, targets, grad)
+    }
+}
+
+#[cfg(feature = "ndarray")]
+impl FusedKernels for NdArray {}
+
+/// The operations as tensors call them.
+#[backend_extension(Flex, NdArray: cfg(feature = "ndarray"), Autodiff)]
+trait FusedOps: Backend {
+    fn fused_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+    fn fused_rope(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn fused_masked_softmax(
+        scores: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self>;
+    fn fused_token_log_probs(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+    ) -> FloatTensor<Self>;
+}
+
+macro_rules! route_to_kernels {
+    ($backend:ty) => {
+        impl FusedOps for $backend {
+            fn fused_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+                Self::kernel_swiglu(gate, up)
+            }
+
+            fn fused_rms_norm(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                epsilon: f32,
+            ) -> FloatTensor<Self> {
+                Self::kernel_rms_norm(x, weight, epsilon)
+            }
+
+            fn fused_rope(
+                x: FloatTensor<Self>,
+                cos: FloatTensor<Self>,
+                sin: FloatTensor<Self>,
+            ) -> FloatTensor<Self> {
+                Self::kernel_rope(x, cos, sin, 1.0)
+            }
+
+            fn fused_masked_softmax(
+                scores: FloatTensor<Self>,
+                mask: FloatTensor<Self>,
+                scale: f32,
+            ) -> FloatTensor<Self> {
+                Self::kernel_masked_softmax(scores, mask, scale)
+            }
+
+            fn fused_token_log_probs(
+                logits: FloatTensor<Self>,
+                targets: IntTensor<Self>,
+            ) -> FloatTensor<Self> {
+                Self::kernel_token_log_probs(logits, targets).0
+            }
+        }
+    };
+}
+
+route_to_kernels!(Flex);
+#[cfg(feature = "ndarray")]
+route_to_kernels!(NdArray);
+
+#[derive(Debug)]
+struct SwigluBackward;
+
+impl<B: FusedKernels> Backward<B, 2> for SwigluBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (gate, up) = ops.state;
+        let (grad_gate, grad_up) = B::kernel_swiglu_backward(gate, up, grad);
+        for (parent, grad) in ops.parents.into_iter().zip([grad_gate, grad_up]) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, grad);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RmsNormBackward;
+
+impl<B: FusedKernels> Backward<B, 2> for RmsNormBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>, f32);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, weight, epsilon) = ops.state;
+        let (grad_x, grad_weight) = B::kernel_rms_norm_backward(x, weight, epsilon, grad);
+        for (parent, grad) in ops.parents.into_iter().zip([grad_x, grad_weight]) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, grad);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RopeBackward;
+
+impl<B: FusedKernels> Backward<B, 1> for RopeBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (cos, sin) = ops.state;
+        if let [Some(node)] = ops.parents {
+            grads.register::<B>(node.id, B::kernel_rope(grad, cos, sin, -1.0));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct MaskedSoftmaxBackward;
+
+impl<B: FusedKernels> Backward<B, 1> for MaskedSoftmaxBackward {
+    type State = (FloatTensor<B>, f32);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (probabilities, scale) = ops.state;
+        if let [Some(node)] = ops.parents {
+            let grad = B::kernel_masked_softmax_backward(probabilities, grad, scale);
+            grads.register::<B>(node.id, grad);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct TokenLogProbsBackward;
+
+impl<B: FusedKernels> Backward<B, 1> for TokenLogProbsBackward {
+    type State = (FloatTensor<B>, IntTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (probabilities, targets) = ops.state;
+        if let [Some(node)] = ops.parents {
+            let grad = B::kernel_token_log_probs_backward(probabilities, targets, grad);
+            grads.register::<B>(node.id, grad);
+        }
+    }
+}
+
+impl<B: FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
+    fn fused_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ((gate, gate_node), (up, up_node)) = (gate.into_parts(), up.into_parts());
+        let node = Backward::<B, 2>::prepare::<C>(SwigluBackward, [gate_node, up_node]);
+        match node.compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                prep.finish((gate.clone(), up.clone()), B::kernel_swiglu(gate, up))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::kernel_swiglu(gate, up)),
+        }
+    }
+
+    fn fused_rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let node = Backward::<B, 2>::prepare::<C>(RmsNormBackward, [x_node, weight_node]);
+        match node.compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(
+                (x.clone(), weight.clone(), epsilon),
+                B::kernel_rms_norm(x, weight, epsilon),
+            ),
+            OpsKind::UnTracked(prep) => prep.finish(B::kernel_rms_norm(x, weight, epsilon)),
+        }
+    }
+
+    fn fused_rope(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        let (cos, sin) = (cos.into_primitive(), sin.into_primitive());
+        let node = Backward::<B, 1>::prepare::<C>(RopeBackward, [node]);
+        match node.compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                prep.finish((cos.clone(), sin.clone()), B::kernel_rope(x, cos, sin, 1.0))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::kernel_rope(x, cos, sin, 1.0)),
+        }
+    }
+
+    fn fused_masked_softmax(
+        scores: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        let (scores, node) = scores.into_parts();
+        let probabilities = B::kernel_masked_softmax(scores, mask.into_primitive(), scale);
+        let node = Backward::<B, 1>::prepare::<C>(MaskedSoftmaxBackward, [node]);
+        match node.compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((probabilities.clone(), scale), probabilities),
+            OpsKind::UnTracked(prep) => prep.finish(probabilities),
+        }
+    }
+
+    fn fused_token_log_probs(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (logits, node) = logits.into_parts();
+        let (log_probs, probabilities) = B::kernel_token_log_probs(logits, targets.clone());
+        let node = Backward::<B, 1>::prepare::<C>(TokenLogProbsBackward, [node]);
+        match node.compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((probabilities, targets), log_probs),
+            OpsKind::UnTracked(prep) => prep.finish(log_probs),
+        }
+    }
+}
+
+/// `silu(gate) * up`, the gated unit of a decoder's feed-forward layer.
+///
+/// ```text
+/// swiglu(g, u) = g sigmoid(g) u
+/// ```
+///
+/// # Panics
+/// If the shapes differ.
+#[must_use]
+pub fn swiglu<const N: usize>(gate: Tensor<N>, up: Tensor<N>) -> Tensor<N> {
+    assert_eq!(gate.dims(), up.dims(), "gate and up have one shape");
+    Tensor::from_dispatch(Dispatch::fused_swiglu(gate.into_dispatch(), up.into_dispatch()))
+}
+
+/// Root-mean-square normalisation over the last dimension.
+///
+/// ```text
+/// rms_norm(x) = x / sqrt(mean(x^2) + epsilon) * weight
+/// ```
+///
+/// # Panics
+/// If `weight` is not as long as the last dimension of `x`.
+#[must_use]
+pub fn rms_norm<const N: usize>(x: Tensor<N>, weight: Tensor<1>, epsilon: f32) -> Tensor<N> {
+    assert_eq!(x.dims()[N - 1], weight.dims()[0], "one weight for each element of a row");
+    Tensor::from_dispatch(Dispatch::fused_rms_norm(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        epsilon,
+    ))
+}
+
+/// Rotary position embedding in the rotate-half layout of Qwen3 and Llama.
+///
+/// ```text
+/// (a, b) = halves of a head's vector;  rope = (a cos - b sin, b cos + a sin)
+/// ```
+///
+/// No gradient reaches the tables.
+///
+/// # Shapes
+/// `x (B, S, H, K)`, `cos` and `sin` `(B, S, K / 2)`: one line of the tables for each token.
+///
+/// # Panics
+/// If the tables do not fit `x`.
+#[must_use]
+pub fn rope(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<4> {
+    let [batch, tokens, _, width] = x.dims();
+    assert_eq!(cos.dims(), [batch, tokens, width / 2], "one line of cosines for each token");
+    assert_eq!(sin.dims(), cos.dims(), "sines and cosines have one shape");
+    Tensor::from_dispatch(Dispatch::fused_rope(
+        x.into_dispatch(),
+        cos.into_dispatch(),
+        sin.into_dispatch(),
+    ))
+}
+
+/// Attention probabilities: softmax of scaled scores plus an additive mask.
+///
+/// ```text
+/// p = softmax(scale * scores + mask)  over the last dimension
+/// ```
+///
+/// No gradient reaches the mask. Forbidden entries hold a large negative finite number; a row
+/// that forbids everything becomes uniform over it, never NaN.
+///
+/// # Shapes
+/// `scores (B, H, S, T)`, `mask (B, 1, S, T)`.
+///
+/// # Panics
+/// If the mask does not fit the scores.
+#[must_use]
+pub fn masked_softmax(scores: Tensor<4>, mask: Tensor<4>, scale: f32) -> Tensor<4> {
+    let [batch, _, queries, keys] = scores.dims();
+    assert_eq!(mask.dims(), [batch, 1, queries, keys], "one mask for all heads");
+    Tensor::from_dispatch(Dispatch::fused_masked_softmax(
+        scores.into_dispatch(),
+        mask.into_dispatch(),
+        scale,
+    ))
+}
+
+/// The log-probability of one target in each row of logits, in nats.
+///
+/// ```text
+/// out_n = logits[n, target_n] - log sum_c exp(logits[n, c])
+/// ```
+///
+/// # Shapes
+/// `logits (N, C)`, `targets (N)`, the result `(N)`.
+///
+/// # Panics
+/// If there is not one target for each row. A target that is no column panics on a CPU.
+#[must_use]
+pub fn token_log_probs(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    assert_eq!(logits.dims()[0], targets.dims()[0], "one target for each row");
+    Tensor::from_dispatch(Dispatch::fused_token_log_probs(
+        logits.into_dispatch(),
+        targets.into_dispatch(),
+    ))
+}

@@ -1,0 +1,261 @@
+//! One prompt and its completions as one sequence, and several such sequences in one row.
+//!
+//! A [`Tree`] is a prompt followed by its completions. Each completion sees the prompt and itself,
+//! never a sibling, and its positions go on where the prompt ends: attention then computes exactly
+//! what separate rows would, with the prompt computed once. Trees are packed into rows of equal
+//! length without padding between them, and see nothing of each other.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// What a forbidden entry of an additive mask holds: finite, so that a row that forbids everything
+/// gives no NaN, and far below any logit.
+pub const FORBIDDEN: f32 = -1e9;
+
+/// A prompt and its completions, as tokens. Either part may stand alone.
+///
+/// The last token of a completion predicts nothing and is left out of the packed sequence; the
+/// first one is predicted by the prompt's last token.
+#[derive(Debug, Clone, Copy)]
+pub struct Tree<'a> {
+    /// The prompt's tokens.
+    pub prompt: &'a [u32],
+    /// The completions' tokens.
+    pub completions: &'a [&'a [u32]],
+}
+
+impl Tree<'_> {
+    /// Tokens that this tree takes in a packed row.
+    #[must_use]
+    pub fn packed_tokens(&self) -> usize {
+        let inputs = |completion: &&[u32]| completion.len().saturating_sub(1);
+        self.prompt.len() + self.completions.iter().map(inputs).sum::<usize>()
+    }
+}
+
+/// Trees in rows of one length: what a decoder reads, and where to find its answers.
+///
+/// # Shapes
+/// `B` rows of `S` slots; `tokens` and `positions` are `(B, S)`, the mask is `(B, 1, S, S)`.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    rows: usize,
+    slots: usize,
+    tokens: Vec<i32>,
+    positions: Vec<i32>,
+    /// For each slot the segment it belongs to: a prompt or a completion. 0 is padding.
+    segments: Vec<u32>,
+    /// For each segment the segment it goes on from: its prompt's, or itself.
+    parents: Vec<u32>,
+    /// For each tree the flat slot of its prompt's first token.
+    prompts: Vec<usize>,
+    /// For each completion, in order of trees, the flat slot of its first input token.
+    completions: Vec<usize>,
+    /// For each completion the flat slot of its prompt's last token.
+    prompt_ends: Vec<usize>,
+}
+
+impl Packed {
+    /// Packs trees into rows of at least `capacity` slots, longest trees first (first fit).
+    ///
+    /// A tree longer than `capacity` makes all rows as long as itself. The trees keep their
+    /// numbers: [`Packed::prompts`] and the completions follow the order given here.
+    ///
+    /// # Panics
+    /// If a tree has completions but no prompt: its first tokens would be predicted by nothing.
+    #[must_use]
+    pub fn new(trees: &[Tree<'_>], capacity: usize) -> Self {
+        let lengths: Vec<usize> = trees.iter().map(Tree::packed_tokens).collect();
+        let capacity = lengths.iter().copied().max().unwrap_or(0).max(capacity);
+        let mut order: Vec<usize> = (0..trees.len()).collect();
+        order.sort_by_key(|&tree| std::cmp::Reverse(lengths[tree]));
+        let mut used: Vec<usize> = Vec::new();
+        let mut places = vec![(0, 0); trees.len()];
+        let mut first_open = 0;
+        for tree in order {
+            let length = lengths[tree];
+            let fits = |&used: &usize| used + length <= capacity;
+            let row = used[first_open..].iter().position(fits).map_or(used.len(), |r| first_open + r);
+            if row == used.len() {
+                used.push(0);
+            }
+            places[tree] = (row, used[row]);
+            used[row] += length;
+            while first_open < used.len() && used[first_open] == capacity {
+                first_open += 1;
+            }
+        }
+        let (rows, slots) = (used.len(), used.iter().copied().max().unwrap_or(0));
+        let mut packed = Self {
+            rows,
+            slots,
+            tokens: vec![0; rows * slots],
+            positions: vec![0; rows * slots],
+            segments: vec![0; rows * slots],
+            parents: vec![0],
+            prompts: Vec::with_capacity(trees.len()),
+            completions: Vec::new(),
+            prompt_ends: Vec::new(),
+        };
+        for (tree, &(row, start)) in trees.iter().zip(&places) {
+            packed.place(tree, row * slots + start);
+        }
+        packed
+    }
+
+    fn place(&mut self, tree: &Tree<'_>, start: usize) {
+        assert!(
+            tree.completions.is_empty() || !tree.prompt.is_empty(),
+            "a completion needs a prompt to go on from"
+        );
+        let prompt_segment = self.parents.len() as u32;
+        self.parents.push(prompt_segment);
+        self.prompts.push(start);
+        self.write(tree.prompt, start, 0, prompt_segment);
+        let end = start + tree.prompt.len();
+        let mut next = end;
+        for completion in tree.completions {
+            let inputs = &completion[..completion.len().saturating_sub(1)];
+            let segment = self.parents.len() as u32;
+            self.parents.push(prompt_segment);
+            self.completions.push(next);
+            self.prompt_ends.push(end - 1);
+            self.write(inputs, next, tree.prompt.len(), segment);
+            next += inputs.len();
+        }
+    }
+
+    fn write(&mut self, tokens: &[u32], at: usize, first_position: usize, segment: u32) {
+        for (i, &token) in tokens.iter().enumerate() {
+            self.tokens[at + i] = token as i32;
+            self.positions[at + i] = (first_position + i) as i32;
+            self.segments[at + i] = segment;
+        }
+    }
+
+    /// Rows `B` and slots `S`.
+    #[must_use]
+    pub fn dims(&self) -> [usize; 2] {
+        [self.rows, self.slots]
+    }
+
+    /// Slots that hold a token.
+    #[must_use]
+    pub fn used_slots(&self) -> usize {
+        self.segments.iter().filter(|&&segment| segment != 0).count()
+    }
+
+    /// For each tree the flat slot (`row * S + slot`) of its prompt's first token.
+    #[must_use]
+    pub fn prompts(&self) -> &[usize] {
+        &self.prompts
+    }
+
+    /// For each completion, in order of trees, the flat slot whose output predicts its token
+    /// number `level`: the prompt's last slot for the first token, else the token before.
+    #[must_use]
+    pub fn predictors(&self, level: usize) -> Vec<i32> {
+        match level.checked_sub(1) {
+            None => self.prompt_ends.iter().map(|&slot| slot as i32).collect(),
+            Some(before) => self.completions.iter().map(|&slot| (slot + before) as i32).collect(),
+        }
+    }
+
+    /// The tokens, `(B, S)`; padding is token 0.
+    #[must_use]
+    pub fn tokens(&self, device: &Device) -> Tensor<2, Int> {
+        let data = TensorData::new(self.tokens.clone(), [self.rows, self.slots]);
+        Tensor::from_data(data, device)
+    }
+
+    /// The position of each slot in its own prompt or completion.
+    #[must_use]
+    pub fn positions(&self) -> &[i32] {
+        &self.positions
+    }
+
+    /// Whether the token of slot `query` sees that of slot `key`, both of `row`.
+    fn sees(&self, row: usize, query: usize, key: usize) -> bool {
+        let at = row * self.slots;
+        let (of_query, of_key) = (self.segments[at + query], self.segments[at + key]);
+        key <= query && (of_key == of_query || of_key == self.parents[of_query as usize])
+    }
+
+    /// The additive mask, `(B, 1, S, S)`: 0 where a slot sees another, [`FORBIDDEN`] elsewhere.
+    /// Each slot sees itself.
+    #[must_use]
+    pub fn mask(&self, device: &Device) -> Tensor<4> {
+        let mut mask = vec![FORBIDDEN; self.rows * self.slots * self.slots];
+        for (line, mask) in mask.chunks_exact_mut(self.slots.max(1)).enumerate() {
+            let (row, query) = (line / self.slots, line % self.slots);
+            for (key, mask) in mask.iter_mut().enumerate().take(query + 1) {
+                if self.sees(row, query, key) {
+                    *mask = 0.0;
+                }
+            }
+        }
+        Tensor::from_data(TensorData::new(mask, [self.rows, 1, self.slots, self.slots]), device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_trees() -> Packed {
+        let first: [&[u32]; 2] = [&[5, 6, 7], &[8, 9, 10]];
+        let trees = [
+            Tree { prompt: &[1, 2, 3], completions: &first },
+            Tree { prompt: &[4, 11], completions: &[] },
+        ];
+        Packed::new(&trees, 9)
+    }
+
+    #[test]
+    fn trees_share_a_row_and_the_last_token_is_left_out() {
+        let packed = two_trees();
+        assert_eq!(packed.dims(), [1, 9]);
+        assert_eq!(packed.tokens, [1, 2, 3, 5, 6, 8, 9, 4, 11]);
+        assert_eq!(packed.used_slots(), 9);
+    }
+
+    #[test]
+    fn positions_go_on_from_the_prompt_in_each_completion() {
+        assert_eq!(two_trees().positions(), [0, 1, 2, 3, 4, 3, 4, 0, 1]);
+    }
+
+    #[test]
+    fn a_completion_sees_its_prompt_and_itself_only() {
+        let packed = two_trees();
+        let seen = |query| (0..9).filter(|&key| packed.sees(0, query, key)).collect::<Vec<_>>();
+        assert_eq!(seen(2), [0, 1, 2]);
+        assert_eq!(seen(4), [0, 1, 2, 3, 4]);
+        assert_eq!(seen(6), [0, 1, 2, 5, 6]);
+        assert_eq!(seen(8), [7, 8]);
+    }
+
+    #[test]
+    fn the_first_token_is_predicted_by_the_prompts_end() {
+        let packed = two_trees();
+        assert_eq!(packed.predictors(0), [2, 2]);
+        assert_eq!(packed.predictors(1), [3, 5]);
+        assert_eq!(packed.predictors(2), [4, 6]);
+    }
+
+    #[test]
+    fn a_tree_that_does_not_fit_starts_a_row() {
+        let tree = Tree { prompt: &[1, 2, 3], completions: &[] };
+        let packed = Packed::new(&[tree, tree, tree], 7);
+        assert_eq!(packed.dims(), [2, 6]);
+        assert_eq!(packed.prompts(), [0, 3, 6]);
+    }
+
+    #[test]
+    fn padding_sees_only_padding() {
+        let packed = Packed::new(
+            &[Tree { prompt: &[1, 2], completions: &[] }, Tree { prompt: &[3], completions: &[] }],
+            2,
+        );
+        assert_eq!(packed.dims(), [2, 2]);
+        assert!(packed.sees(1, 1, 1) && !packed.sees(1, 1, 0));
+    }
+}

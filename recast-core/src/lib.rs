@@ -1,0 +1,100 @@
+//! Learning signals for reinforcement learning in generative recommendation, in plain numbers.
+//!
+//! A policy reads a user's history (the prompt) and writes semantic IDs (SIDs). One rollout gives a
+//! *group* of G completions with binary rewards `r_i`, most of them 0. ReCast turns a group into an
+//! update in two steps:
+//!
+//! ```text
+//! repair     only if all r_i = 0: slot argmin u_i is overwritten by the anchor, a completion
+//!            written from the ground truth; G does not change
+//! contrast   i+ = argmax r_i                  A_{i+} = +w
+//!            i- = argmax { u_i : r_i = 0 }    A_{i-} = -w
+//!            every other completion leaves the batch
+//! ```
+//!
+//! `u_i`, the structural score, says how far completion i follows a target. It orders completions
+//! and is never added to a reward. G completions are generated (the *search width*), 2 are trained
+//! on (the *update width*). GRPO and ReRe are beside it for comparison: the same loop with another
+//! [`Signal`].
+//!
+//! | regime | hits K | repair | boundary pair |
+//! |---|---|---|---|
+//! | all-zero | 0 | one slot | after repair |
+//! | single-hit | 1 | none | yes |
+//! | multi-hit | 1 < K < G | none | yes |
+//! | all-hit | G | none | none: skipped and counted |
+//!
+//! Rewards ([`reward`]) make a checked [`Group`], the [`Signal`] makes a [`Selection`], the
+//! [`objective`] makes loss and gradient of each token, and [`metrics`] judge the result.
+//!
+//! ```
+//! use recast_core::{Group, Outcome, Signal};
+//!
+//! let signal = Signal::<f64>::recast();
+//! let old_log_probs = [-1.0, -2.0, -3.0, -4.0];
+//!
+//! // Nothing was hit. The least informative slot is replaced by the anchor: reward 1, score 1.
+//! let (mut rewards, mut scores) = ([0.0; 4], [0.0, 0.1, 0.01, 0.0]);
+//! let slot = signal.repair(Group::new(&rewards, &scores, Some(&old_log_probs))?);
+//! assert_eq!(slot, Some(3));
+//! (rewards[3], scores[3]) = (1.0, 1.0);
+//!
+//! // The anchor against the hardest miss. Two of four completions are trained on.
+//! let repaired = Group::new(&rewards, &scores, Some(&old_log_probs))?;
+//! let (mut kept, mut advantages) = ([0; 4], [0.0; 4]);
+//! let Outcome::Trained(selection) = signal.select(repaired, &mut kept, &mut advantages) else {
+//!     unreachable!("the group is mixed");
+//! };
+//! assert_eq!(selection.kept, [1, 3]);
+//! assert_eq!(selection.advantages, [-1.0, 1.0]);
+//! # Ok::<(), recast_core::GroupError>(())
+//! ```
+//!
+//! # Letters
+//!
+//! B prompts, G completions in a group, S tokens, L levels of a SID, C codes of a level, V
+//! vocabulary, D width of the model. K is the number of hits in a group. Log-probabilities are in
+//! nats.
+//!
+//! # Ties
+//!
+//! Structural scores take few values, so ties are the rule. Every choice is deterministic:
+//!
+//! | choice | order |
+//! |---|---|
+//! | strongest positive | max r, max u, max old log-prob, lowest index |
+//! | hardest negative | max u, max old log-prob, lowest index |
+//! | repair slot | min u, min old log-prob, highest index |
+//!
+//! Without old log-probs generation order stands in: beams come sorted, the most probable first.
+//!
+//! # Grades
+//!
+//! ReCast has no public code. Each statement about it carries a grade: \[paper\], stated by the
+//! paper or by two independent accounts of it; \[note\], one account only; \[ours\], our decision.
+//!
+//! # Source
+//!
+//! "ReCast: Recasting Learning Signals for Reinforcement Learning in Generative Recommendation",
+//! Zhang et al., <https://arxiv.org/abs/2604.22169>.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod advantage;
+pub mod boundary;
+pub mod group;
+pub mod metrics;
+pub mod objective;
+mod real;
+pub mod repair;
+pub mod reward;
+pub mod signal;
+#[cfg(test)]
+#[expect(dead_code, reason = "one table for unit tests and properties, each uses its rows")]
+mod tolerance;
+
+pub use crate::group::{Group, GroupError, Regime};
+pub use crate::real::Real;
+pub use crate::signal::{Outcome, Selection, Signal, Skip};

@@ -1,0 +1,245 @@
+//! Titles and text of items.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::Ids;
+use super::readers::lines::{for_each_line, json_error};
+use crate::error::{Error, Result};
+
+/// Keys that can hold an item's id, in order of preference; none of them is text.
+const ID_KEYS: [&str; 5] = ["id", "item", "item_id", "parent_asin", "asin"];
+/// Keys that can hold an item's title, in order of preference.
+const TITLE_KEYS: [&str; 3] = ["title", "name", "keywords"];
+
+/// What is known of an item in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemText {
+    /// What to call it.
+    pub title: String,
+    /// The title and everything else that is said of it.
+    pub text: String,
+}
+
+/// Item text aligned to an item vocabulary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Items {
+    ids: Ids,
+    texts: Vec<Option<ItemText>>,
+    rows: Vec<Option<usize>>,
+    n_rows: usize,
+}
+
+impl Items {
+    /// Aligns `rows`, in the order of their file, to the vocabulary `ids`.
+    ///
+    /// Of two rows with one id the first counts. Rows outside the vocabulary only count as rows. No rows are allowed:
+    /// every title is then the id.
+    #[must_use]
+    pub fn from_rows(rows: Vec<(String, ItemText)>, ids: &Ids) -> Self {
+        let n_rows = rows.len();
+        let mut items = Self {
+            ids: ids.clone(),
+            texts: vec![None; ids.len()],
+            rows: vec![None; ids.len()],
+            n_rows,
+        };
+        for (row, (id, text)) in rows.into_iter().enumerate() {
+            if let Some(index) = ids.index_of(&id).map(|index| index as usize)
+                && items.rows[index].is_none()
+            {
+                items.texts[index] = Some(text);
+                items.rows[index] = Some(row);
+            }
+        }
+        items
+    }
+
+    /// The title of an item, or its id if it has no text.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is outside the vocabulary.
+    #[must_use]
+    pub fn title(&self, index: u32) -> &str {
+        self.text(index)
+            .map(|it| it.title.as_str())
+            .or_else(|| self.ids.get(index))
+            .expect("an index of the vocabulary")
+    }
+
+    /// The text of an item, if the file has it.
+    #[must_use]
+    pub fn text(&self, index: u32) -> Option<&ItemText> {
+        self.texts.get(index as usize)?.as_ref()
+    }
+
+    /// The row of an item in its file, from 0, blank lines not counted: also its row in an embedding file that goes
+    /// with the items file.
+    #[must_use]
+    pub fn row_of(&self, index: u32) -> Option<usize> {
+        *self.rows.get(index as usize)?
+    }
+
+    /// How many rows the file has, those outside the vocabulary included.
+    #[must_use]
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// How many items of the vocabulary have no text.
+    #[must_use]
+    pub fn n_missing(&self) -> usize {
+        self.texts.iter().filter(|it| it.is_none()).count()
+    }
+}
+
+/// Reads item metadata, one JSON object a line, and aligns it to the vocabulary `ids`.
+///
+/// The id is a string or number under `id`, `item`, `item_id`, `parent_asin` or `asin`, whichever comes first in this
+/// list. The title is `title`, else `name`, else `keywords`, else the id. The text is the title and then, in
+/// alphabetical order of their keys, all other strings and arrays of strings.
+///
+/// # Errors
+///
+/// If the file cannot be read, a line is not a JSON object with an id, an id stands twice, or no item of the
+/// vocabulary is in the file.
+pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
+    let mut rows = Vec::new();
+    let mut seen = Ids::new();
+    for_each_line(path, |line, text| {
+        let object: Map<String, Value> =
+            serde_json::from_str(text).map_err(|source| json_error(path, line, &source))?;
+        let id = id_of(&object).ok_or_else(|| {
+            Error::line(
+                path,
+                line,
+                format!("no id under any of the keys {}", ID_KEYS.join(", ")),
+                "give each item its id as a string or number",
+            )
+        })?;
+        if seen.index_of(&id).is_some() {
+            let hint = "keep one line an item";
+            return Err(Error::line(path, line, format!("item '{id}' stands twice"), hint));
+        }
+        seen.intern(&id);
+        let text = item_text(&object, &id);
+        rows.push((id, text));
+        Ok(())
+    })?;
+    let items = Items::from_rows(rows, ids);
+    if items.n_missing() == ids.len() {
+        return Err(Error::file(
+            path,
+            format!("none of its {} items is among the {} of the log", items.n_rows, ids.len()),
+            "check that both files use the same ids",
+        ));
+    }
+    Ok(items)
+}
+
+fn id_of(object: &Map<String, Value>) -> Option<String> {
+    ID_KEYS.iter().find_map(|key| match object.get(*key)? {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|it| !it.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+fn item_text(object: &Map<String, Value>, id: &str) -> ItemText {
+    let named = TITLE_KEYS.iter().find_map(|key| {
+        let title = object.get(*key)?.as_str()?.trim();
+        (!title.is_empty()).then_some((*key, title))
+    });
+    let (title_key, title) = named.unwrap_or(("", id));
+    // Sorted here: whether serde_json keeps a file's order is up to the features of other crates.
+    let mut keys: Vec<&String> = object.keys().collect();
+    keys.sort_unstable();
+    let mut parts = vec![title];
+    for key in keys {
+        if key == title_key || ID_KEYS.contains(&key.as_str()) {
+            continue;
+        }
+        match &object[key] {
+            Value::String(text) => parts.push(text.trim()),
+            Value::Array(values) => {
+                parts.extend(values.iter().filter_map(Value::as_str).map(str::trim));
+            }
+            _ => {}
+        }
+    }
+    parts.retain(|it| !it.is_empty());
+    ItemText { title: title.to_owned(), text: parts.join(". ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn read(content: &str, ids: &[&str]) -> std::result::Result<Items, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        read_items(file.path(), &ids.iter().copied().collect())
+            .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
+    }
+
+    #[test]
+    fn items_follow_the_vocabulary_and_rows_the_file() {
+        let file = "{\"id\": 3, \"title\": \"Three\"}\n\n{\"id\": \"9\"}\n{\"id\": 1, \"title\": \"One\"}\n";
+        let items = read(file, &["1", "2", "3"]).unwrap();
+        assert_eq!([0, 1, 2].map(|it| items.title(it)), ["One", "2", "Three"]);
+        assert_eq!([0, 1, 2, 3].map(|it| items.row_of(it)), [Some(2), None, Some(0), None]);
+        assert_eq!((items.n_rows(), items.n_missing()), (3, 1));
+        assert!(items.text(1).is_none());
+    }
+
+    #[test]
+    fn the_title_is_the_first_of_title_name_keywords_id() {
+        let file = r#"{"item": "a", "keywords": "k", "name": "n", "title": " "}
+{"item_id": "b", "keywords": "k", "title": null}
+{"asin": "c"}"#;
+        let items = read(file, &["a", "b", "c"]).unwrap();
+        assert_eq!([0, 1, 2].map(|it| items.title(it)), ["n", "k", "c"]);
+    }
+
+    #[test]
+    fn the_text_joins_strings_and_arrays_of_strings_but_no_ids() {
+        let file = r#"{"id": 1, "asin": "B00", "title": "T", "price": 3, "description": ["x", 2, "y "], "brand": "", "categories": "c"}"#;
+        let items = read(file, &["1"]).unwrap();
+        assert_eq!(items.text(0).unwrap().text, "T. c. x. y");
+    }
+
+    #[test]
+    fn without_rows_a_title_is_the_id() {
+        let items = Items::from_rows(Vec::new(), &["x"].into_iter().collect());
+        assert_eq!((items.title(0), items.n_rows()), ("x", 0));
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        assert_eq!(
+            read("{\"id\": 1}\n{\"id\": }\n", &["1"]).unwrap_err(),
+            "FILE:2: expected value at column 8; each line must be one JSON object"
+        );
+        assert_eq!(
+            read("{\"sku\": 1}\n", &["1"]).unwrap_err(),
+            "FILE:1: no id under any of the keys id, item, item_id, parent_asin, asin; \
+             give each item its id as a string or number"
+        );
+        assert_eq!(
+            read("{\"id\": 1}\n{\"id\": \"1\"}\n", &["1"]).unwrap_err(),
+            "FILE:2: item '1' stands twice; keep one line an item"
+        );
+    }
+
+    #[test]
+    fn a_file_about_other_items_is_an_error() {
+        assert_eq!(
+            read("{\"id\": 1}\n", &["a", "b"]).unwrap_err(),
+            "FILE: none of its 1 items is among the 2 of the log; check that both files use the same ids"
+        );
+    }
+}

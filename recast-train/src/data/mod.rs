@@ -1,0 +1,26 @@
+//! From log files to training sequences and evaluation examples.
+//!
+//! ```text
+//! file -> Interactions -> prepare -> Sequences -> Split (training histories, examples)
+//! items file -> Items, aligned to the item vocabulary
+//! ```
+//!
+//! Users and items are `u32` indices inside; ids from the files are strings, kept in [`Ids`].
+
+mod interactions;
+mod items;
+mod prepare;
+mod readers;
+mod sequences;
+mod split;
+mod synthetic;
+mod vocabulary;
+
+pub use interactions::{Interaction, Interactions};
+pub use items::{ItemText, Items, read_items};
+pub use prepare::{PrepareOptions, Report, prepare};
+pub use readers::{Columns, Format, read_interactions};
+pub use sequences::{Histories, Sequences};
+pub use split::{Example, Split, SplitKind};
+pub use synthetic::{Synthetic, SyntheticConfig};
+pub use vocabulary::Ids;

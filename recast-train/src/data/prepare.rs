@@ -1,0 +1,315 @@
+//! Cleaning: from a log to sequences.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Ids, Interaction, Interactions, Sequences};
+use crate::error::{Error, Result};
+
+/// What to keep of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PrepareOptions {
+    /// The fewest interactions a user must have; 0 does the same as 1.
+    pub min_user: usize,
+    /// The fewest interactions an item must have; 0 also keeps items that the log never mentions.
+    pub min_item: usize,
+}
+
+impl Default for PrepareOptions {
+    /// The 5-core, as in most of the field's papers.
+    fn default() -> Self {
+        Self { min_user: 5, min_item: 5 }
+    }
+}
+
+/// What cleaning found and did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Users kept.
+    pub users: usize,
+    /// Items kept.
+    pub items: usize,
+    /// Interactions kept.
+    pub interactions: usize,
+    /// Users read.
+    pub users_read: usize,
+    /// Items read.
+    pub items_read: usize,
+    /// Interactions read, those below the least rating not counted.
+    pub interactions_read: usize,
+    /// Rows the reader left out because of their rating.
+    pub below_min_rating: usize,
+    /// Interactions removed because user, item and timestamp were those of an earlier one.
+    pub duplicates: usize,
+    /// Interactions the k-core removed.
+    pub core_dropped: usize,
+    /// Passes over the log until users and items all had enough interactions.
+    pub core_passes: usize,
+    /// Length of the shortest sequence.
+    pub shortest: usize,
+    /// Length of the longest sequence.
+    pub longest: usize,
+    /// Mean length of the sequences.
+    pub mean_length: f64,
+    /// Share of a user's neighbouring interactions that have the same timestamp, 0 if there are no neighbours.
+    pub tied_share: f64,
+    /// What a person should know before trusting numbers made from this data.
+    pub warnings: Vec<String>,
+}
+
+/// Removes duplicates, keeps the k-core, and puts each user's interactions in time order.
+///
+/// Users and items with too few interactions are removed in turns until all have enough. Interactions of equal time
+/// keep the file's order. Users stand in order of first appearance; items in numeric order of their ids if all ids of
+/// the log are integers, else in order of first appearance. `O(n log n)` for each pass of the k-core, at most.
+///
+/// # Errors
+///
+/// If nothing is left.
+pub fn prepare(
+    interactions: Interactions,
+    options: &PrepareOptions,
+) -> Result<(Sequences, Report)> {
+    let Interactions { users, items, mut rows, below_min_rating } = interactions;
+    let interactions_read = rows.len();
+    let mut seen = HashSet::with_capacity(rows.len());
+    rows.retain(|row| seen.insert(*row));
+    drop(seen);
+    let distinct = rows.len();
+    let core_passes = keep_core(&mut rows, users.len(), items.len(), options);
+    if rows.is_empty() {
+        return Err(Error::data(
+            format!(
+                "no interaction is left of {interactions_read}: no group of users with at least {} interactions and \
+                 items with at least {} exists",
+                options.min_user, options.min_item
+            ),
+            "lower min_user and min_item",
+        ));
+    }
+    let sequences = in_time_order(&rows, &users, &items, options);
+    let lengths = || sequences.iter().map(<[u32]>::len);
+    let tied_share = tied_share(&sequences);
+    let report = Report {
+        users: sequences.len(),
+        items: sequences.n_items(),
+        interactions: rows.len(),
+        users_read: users.len(),
+        items_read: items.len(),
+        interactions_read,
+        below_min_rating,
+        duplicates: interactions_read - distinct,
+        core_dropped: distinct - rows.len(),
+        core_passes,
+        shortest: lengths().min().unwrap_or(0),
+        longest: lengths().max().unwrap_or(0),
+        mean_length: rows.len() as f64 / sequences.len() as f64,
+        tied_share,
+        warnings: tie_warning(tied_share).into_iter().collect(),
+    };
+    Ok((sequences, report))
+}
+
+/// Keeps the rows of users and items that have enough of them, and tells how many passes it took.
+fn keep_core(
+    rows: &mut Vec<Interaction>,
+    n_users: usize,
+    n_items: usize,
+    options: &PrepareOptions,
+) -> usize {
+    for pass in 1.. {
+        let mut of_user = vec![0usize; n_users];
+        let mut of_item = vec![0usize; n_items];
+        for row in rows.iter() {
+            of_user[row.user as usize] += 1;
+            of_item[row.item as usize] += 1;
+        }
+        let before = rows.len();
+        rows.retain(|row| {
+            of_user[row.user as usize] >= options.min_user
+                && of_item[row.item as usize] >= options.min_item
+        });
+        if rows.len() == before {
+            return pass;
+        }
+    }
+    unreachable!("each pass removes rows or ends the loop")
+}
+
+/// Compacts ids to those in use and sorts each user's rows by time.
+fn in_time_order(
+    rows: &[Interaction],
+    users: &Ids,
+    items: &Ids,
+    options: &PrepareOptions,
+) -> Sequences {
+    let mut item_used = vec![options.min_item == 0; items.len()];
+    let mut of_user = vec![0usize; users.len()];
+    for row in rows {
+        item_used[row.item as usize] = true;
+        of_user[row.user as usize] += 1;
+    }
+    let (kept_items, item_rows): (Vec<u32>, Vec<u32>) = items
+        .item_order()
+        .into_iter()
+        .zip(0u32..)
+        .filter(|(item, _)| item_used[*item as usize])
+        .unzip();
+    let mut new_item = vec![u32::MAX; items.len()];
+    for (&item, new) in kept_items.iter().zip(0u32..) {
+        new_item[item as usize] = new;
+    }
+    let mut offsets = vec![0];
+    let mut next = vec![0usize; users.len()];
+    for (count, start) in of_user.iter().zip(&mut next) {
+        let end = *offsets.last().unwrap_or(&0);
+        *start = end;
+        if *count > 0 {
+            offsets.push(end + count);
+        }
+    }
+    let mut timed = vec![(0i64, 0u32); rows.len()];
+    for row in rows {
+        let at = &mut next[row.user as usize];
+        timed[*at] = (row.timestamp, new_item[row.item as usize]);
+        *at += 1;
+    }
+    for range in offsets.windows(2) {
+        timed[range[0]..range[1]].sort_by_key(|(timestamp, _)| *timestamp);
+    }
+    let (timestamps, flat) = timed.into_iter().unzip();
+    let used_users = users.iter().zip(&of_user).filter(|(_, count)| **count > 0);
+    Sequences {
+        users: used_users.map(|(id, _)| id).collect(),
+        items: kept_items.iter().filter_map(|item| items.get(*item)).collect(),
+        item_rows,
+        log_items: items.len(),
+        offsets,
+        flat,
+        timestamps,
+    }
+}
+
+fn tied_share(sequences: &Sequences) -> f64 {
+    let pairs = sequences.flat.len() - sequences.len();
+    let tied: usize = sequences
+        .offsets
+        .windows(2)
+        .map(|it| sequences.timestamps[it[0]..it[1]].windows(2).filter(|it| it[0] == it[1]).count())
+        .sum();
+    if pairs == 0 { 0.0 } else { tied as f64 / pairs as f64 }
+}
+
+fn tie_warning(tied_share: f64) -> Option<String> {
+    (tied_share > 0.0).then(|| {
+        format!(
+            "{:.1}% of neighbouring interactions have the same timestamp and keep the file's order; \
+             if the file is sorted by item, the next item is partly given away",
+            100.0 * tied_share
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(rows: &[(&str, &str, i64)]) -> Interactions {
+        let mut interactions = Interactions::default();
+        for (user, item, timestamp) in rows {
+            interactions.push(user, item, *timestamp);
+        }
+        interactions
+    }
+
+    const ALL: PrepareOptions = PrepareOptions { min_user: 1, min_item: 1 };
+
+    fn items(sequences: &Sequences) -> Vec<&str> {
+        sequences.items.iter().collect()
+    }
+
+    #[test]
+    fn time_orders_and_ties_keep_file_order() {
+        let (sequences, report) =
+            prepare(log(&[("u", "c", 2), ("u", "b", 1), ("u", "a", 1)]), &ALL).unwrap();
+        assert_eq!(items(&sequences), ["c", "b", "a"]);
+        assert_eq!(
+            (sequences.sequence(0), &sequences.timestamps[..]),
+            (&[1, 2, 0][..], &[1, 1, 2][..])
+        );
+        assert!((report.tied_share - 0.5).abs() < 1e-12);
+        assert_eq!(
+            report.warnings,
+            [
+                "50.0% of neighbouring interactions have the same timestamp and keep the file's order; \
+              if the file is sorted by item, the next item is partly given away"
+            ]
+        );
+    }
+
+    #[test]
+    fn neighbours_of_two_users_are_no_tie() {
+        let (_, report) = prepare(log(&[("u", "a", 1), ("v", "a", 1)]), &ALL).unwrap();
+        assert!(report.tied_share.abs() < 1e-12 && report.warnings.is_empty());
+    }
+
+    #[test]
+    fn only_the_same_user_item_and_time_is_a_duplicate() {
+        let (sequences, report) =
+            prepare(log(&[("u", "a", 1), ("u", "a", 2), ("u", "a", 1), ("v", "a", 1)]), &ALL)
+                .unwrap();
+        assert_eq!((report.duplicates, report.interactions, report.interactions_read), (1, 3, 4));
+        assert_eq!(sequences.sequence(0), [0, 0]);
+    }
+
+    #[test]
+    fn the_core_is_iterated_until_it_holds() {
+        // c has one row; without it v has one; without that a has two.
+        let rows = [
+            ("u", "a", 1),
+            ("u", "b", 2),
+            ("v", "c", 1),
+            ("v", "a", 2),
+            ("w", "a", 1),
+            ("w", "b", 2),
+        ];
+        let (sequences, report) =
+            prepare(log(&rows), &PrepareOptions { min_user: 2, min_item: 2 }).unwrap();
+        assert_eq!(sequences.users.iter().collect::<Vec<_>>(), ["u", "w"]);
+        assert_eq!(items(&sequences), ["a", "b"]);
+        assert_eq!((sequences.offsets, sequences.flat), (vec![0, 2, 4], vec![0, 1, 0, 1]));
+        assert_eq!((report.core_dropped, report.core_passes, report.users_read), (2, 3, 3));
+    }
+
+    #[test]
+    fn integer_items_stand_in_numeric_order_and_know_their_log_row() {
+        let rows =
+            [("u", "30", 1), ("u", "4", 2), ("u", "30", 3), ("u", "100", 4), ("u", "100", 5)];
+        let (sequences, report) =
+            prepare(log(&rows), &PrepareOptions { min_user: 1, min_item: 2 }).unwrap();
+        assert_eq!(items(&sequences), ["30", "100"]);
+        assert_eq!((sequences.item_rows, sequences.log_items), (vec![1, 2], 3));
+        assert_eq!((report.items, report.items_read), (2, 3));
+    }
+
+    #[test]
+    fn items_never_met_stay_only_without_a_least_count() {
+        let mut interactions = log(&[("u", "a", 1)]);
+        interactions.items.intern("b");
+        let none = PrepareOptions { min_user: 0, min_item: 0 };
+        assert_eq!(items(&prepare(interactions.clone(), &none).unwrap().0), ["a", "b"]);
+        assert_eq!(items(&prepare(interactions, &ALL).unwrap().0), ["a"]);
+    }
+
+    #[test]
+    fn an_empty_core_is_an_error() {
+        let error = prepare(log(&[("u", "a", 1)]), &PrepareOptions::default()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no interaction is left of 1: no group of users with at least 5 interactions and \
+             items with at least 5 exists; lower min_user and min_item"
+        );
+    }
+}

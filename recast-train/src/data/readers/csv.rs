@@ -1,0 +1,212 @@
+//! Tables with a header line: comma-separated and tab-separated values.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+
+use super::field::Place;
+use super::lines::{NOT_UTF8, NOT_UTF8_HINT};
+use super::{Columns, Interactions};
+use crate::error::{Error, Result};
+
+/// What parts the fields of a line.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Dialect {
+    /// Commas; a field in double quotes may hold commas and line ends.
+    Comma,
+    /// Tabs; quotes mean nothing.
+    Tab,
+}
+
+/// Reads a table; white space around fields is removed. A row after blank lines is reported at the first of them.
+pub(super) fn read(
+    path: &Path,
+    dialect: Dialect,
+    columns: &Columns,
+    min_rating: Option<f64>,
+) -> Result<Interactions> {
+    let (delimiter, quoting) = match dialect {
+        Dialect::Comma => (b',', true),
+        Dialect::Tab => (b'\t', false),
+    };
+    let file = File::open(path).map_err(|source| Error::read(path, source))?;
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .quoting(quoting)
+        .trim(Trim::All)
+        .from_reader(WithoutCarriageReturns(file));
+    let header = reader.headers().map_err(|source| table_error(path, source))?.clone();
+    let column = |name: &str| position(path, &header, name);
+    let (user, item, timestamp) =
+        (column(&columns.user)?, column(&columns.item)?, column(&columns.timestamp)?);
+    let rating =
+        min_rating.map(|least| column(&columns.rating).map(|index| (index, least))).transpose()?;
+
+    let mut interactions = Interactions::default();
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(|source| table_error(path, source))? {
+        let line = record.position().map_or(0, csv::Position::line);
+        let place = |index: usize| Place { path, line, column: &header[index] };
+        if let Some((index, least)) = rating
+            && place(index).rating(&record[index])? < least
+        {
+            interactions.below_min_rating += 1;
+            continue;
+        }
+        interactions.push(
+            place(user).id(&record[user])?,
+            place(item).id(&record[item])?,
+            place(timestamp).timestamp(&record[timestamp])?,
+        );
+    }
+    Ok(interactions)
+}
+
+/// A file with its carriage returns left out: between `\r` and `\n` the csv crate counts lines one too low.
+struct WithoutCarriageReturns(File);
+
+impl Read for WithoutCarriageReturns {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let length = self.0.read(buffer)?;
+            let mut kept = 0;
+            for at in 0..length {
+                buffer[kept] = buffer[at];
+                kept += usize::from(buffer[at] != b'\r');
+            }
+            if kept > 0 || length == 0 {
+                return Ok(kept);
+            }
+        }
+    }
+}
+
+/// Where `name` stands in the header.
+fn position(path: &Path, header: &StringRecord, name: &str) -> Result<usize> {
+    let mut positions =
+        header.iter().enumerate().filter(|(_, it)| *it == name).map(|(index, _)| index);
+    let found = || header.iter().map(|it| format!("'{it}'")).collect::<Vec<_>>().join(", ");
+    match (positions.next(), positions.next()) {
+        (Some(index), None) => Ok(index),
+        (Some(_), Some(_)) => Err(Error::line(
+            path,
+            1,
+            format!("column '{name}' stands twice in {}", found()),
+            "rename one of the two",
+        )),
+        (None, _) if header.iter().all(str::is_empty) => {
+            Err(Error::file(path, "holds no header line", "start it with the columns' names"))
+        }
+        (None, _) => Err(Error::line(
+            path,
+            1,
+            format!("no column '{name}' among {}", found()),
+            "set the columns' names or add a header line",
+        )),
+    }
+}
+
+/// An error of the table, at its line.
+fn table_error(path: &Path, source: csv::Error) -> Error {
+    let line = source.position().map_or(1, csv::Position::line);
+    match source.into_kind() {
+        ErrorKind::Io(source) => Error::read(path, source),
+        ErrorKind::Utf8 { .. } => Error::line(path, line, NOT_UTF8, NOT_UTF8_HINT),
+        ErrorKind::UnequalLengths { expected_len, len, .. } => Error::line(
+            path,
+            line,
+            format!("has {len} fields where the header has {expected_len}"),
+            "quote fields that hold the delimiter",
+        ),
+        other => Error::line(path, line, format!("cannot be read: {other:?}"), "check the file"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{named, read_text};
+
+    #[test]
+    fn columns_are_found_by_name_and_fields_trimmed() {
+        let log = b"\xef\xbb\xbftimestamp, item,x,user\r\n5,\"a, b\" ,,u1\r\n4.0,c,,u1\r\n";
+        let interactions = read_text(".csv", log, None).unwrap();
+        assert_eq!(named(&interactions), [("u1", "a, b", 5), ("u1", "c", 4)]);
+    }
+
+    #[test]
+    fn quotes_mean_nothing_between_tabs() {
+        let interactions =
+            read_text(".tsv", b"user\titem\ttimestamp\nu\t\"a\t1\nu\tb\t2\n", None).unwrap();
+        assert_eq!(named(&interactions), [("u", "\"a", 1), ("u", "b", 2)]);
+    }
+
+    #[test]
+    fn low_ratings_are_left_out_with_their_ids_and_counted() {
+        let log = b"user,item,timestamp,rating\nu,a,1,3.5\nu,b,2,4\nv,c,3,5\n";
+        let interactions = read_text(".csv", log, Some(4.0)).unwrap();
+        assert_eq!(named(&interactions), [("u", "b", 2), ("v", "c", 3)]);
+        assert_eq!((interactions.items.len(), interactions.below_min_rating), (2, 1));
+    }
+
+    #[test]
+    fn a_missing_column_lists_those_found() {
+        assert_eq!(
+            read_text(".csv", b"user_id,item,timestamp\n", None).unwrap_err(),
+            "FILE:1: no column 'user' among 'user_id', 'item', 'timestamp'; \
+             set the columns' names or add a header line"
+        );
+        let message = read_text(".csv", b"user,item,timestamp\nu,i,1\n", Some(1.0)).unwrap_err();
+        assert!(message.contains("no column 'rating' among"), "{message}");
+        let message = read_text(".csv", b"", None).unwrap_err();
+        assert_eq!(message, "FILE: holds no header line; start it with the columns' names");
+    }
+
+    #[test]
+    fn a_column_that_stands_twice_is_ambiguous() {
+        assert_eq!(
+            read_text(".csv", b"user,item,user,timestamp\n", None).unwrap_err(),
+            "FILE:1: column 'user' stands twice in 'user', 'item', 'user', 'timestamp'; rename one of the two"
+        );
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_line_and_column() {
+        assert_eq!(
+            read_text(".csv", b"user,item,timestamp\nu,i,1\nu,j,soon\n", None).unwrap_err(),
+            "FILE:3: column 'timestamp': is not a whole number: 'soon'; \
+             give timestamps as whole seconds or milliseconds, such as 1704067200"
+        );
+        assert_eq!(
+            read_text(".csv", b"user,item,timestamp\nu,,1\n", None).unwrap_err(),
+            "FILE:2: column 'item': is empty: ''; give every row an id or remove it"
+        );
+    }
+
+    #[test]
+    fn a_line_of_another_length_is_named() {
+        assert_eq!(
+            read_text(".csv", b"user,item,timestamp\nu,i,1\nu,i\n", None).unwrap_err(),
+            "FILE:3: has 2 fields where the header has 3; quote fields that hold the delimiter"
+        );
+    }
+
+    #[test]
+    fn lines_are_counted_alike_with_either_line_end() {
+        for end in ["\n", "\r\n"] {
+            let log = ["user,item,timestamp", "u,i,1", "u,\"a\nb\",2", "u,j,x", ""].join(end);
+            let line = 1 + log[..log.find("u,j,x").unwrap()].matches('\n').count();
+            let message = read_text(".csv", log.as_bytes(), None).unwrap_err();
+            assert!(message.starts_with(&format!("FILE:{line}: column")), "{end:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_named() {
+        assert_eq!(
+            read_text(".csv", b"user,item,timestamp\nu,\xff,1\n", None).unwrap_err(),
+            "FILE:2: is not UTF-8 text; convert the file to UTF-8 (a compressed file must be unpacked)"
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! A text file, line by line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Calls `read` with the number, from 1, and the text of each line that is not blank.
+///
+/// A byte order mark and line ends of either kind are removed. One line is held at a time.
+///
+/// # Errors
+///
+/// If the file cannot be read, a line is not UTF-8, or `read` fails.
+pub(in crate::data) fn for_each_line(
+    path: &Path,
+    mut read: impl FnMut(u64, &str) -> Result<()>,
+) -> Result<()> {
+    let file = File::open(path).map_err(|source| Error::read(path, source))?;
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let mut bytes = Vec::new();
+    for number in 1.. {
+        bytes.clear();
+        let length =
+            reader.read_until(b'\n', &mut bytes).map_err(|source| Error::read(path, source))?;
+        if length == 0 {
+            break;
+        }
+        let Ok(text) = std::str::from_utf8(&bytes) else {
+            return Err(Error::line(path, number, NOT_UTF8, NOT_UTF8_HINT));
+        };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+        if !text.is_empty() {
+            read(number, text)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a line that is not text.
+pub(super) const NOT_UTF8: &str = "is not UTF-8 text";
+/// What to do about it.
+pub(super) const NOT_UTF8_HINT: &str =
+    "convert the file to UTF-8 (a compressed file must be unpacked)";
+
+/// The error about a line that is not the JSON it should be; the column is named, serde's own line number, which is
+/// always 1, is not.
+pub(in crate::data) fn json_error(path: &Path, line: u64, source: &serde_json::Error) -> Error {
+    let text = source.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    Error::line(
+        path,
+        line,
+        format!("{what} at column {}", source.column()),
+        "each line must be one JSON object",
+    )
+}

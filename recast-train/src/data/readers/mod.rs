@@ -1,0 +1,195 @@
+//! Readers of interaction logs: one file a format, all line by line.
+
+mod csv;
+mod field;
+mod jsonl;
+pub(super) mod lines;
+mod s3rec;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Interactions;
+use crate::error::{Error, Result};
+
+/// How a log of interactions is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Comma-separated values with a header line (`.csv`).
+    Csv,
+    /// Tab-separated values with a header line, without quoting (`.tsv`).
+    Tsv,
+    /// One JSON object a line (`.jsonl`).
+    Jsonl,
+    /// One user a line, `user item item ...` in time order, as S3-Rec writes it (`.txt`).
+    S3Rec,
+}
+
+impl Format {
+    /// The format a file's extension stands for.
+    ///
+    /// # Errors
+    ///
+    /// If the extension is missing or not one of the four.
+    pub fn of(path: &Path) -> Result<Self> {
+        let extension = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
+        match extension.as_deref() {
+            Some("csv") => Ok(Self::Csv),
+            Some("tsv") => Ok(Self::Tsv),
+            Some("jsonl") => Ok(Self::Jsonl),
+            Some("txt") => Ok(Self::S3Rec),
+            other => Err(Error::file(
+                path,
+                other.map_or("the name has no extension".to_owned(), |it| {
+                    format!("the extension '.{it}' is not one of .csv, .tsv, .jsonl, .txt")
+                }),
+                "rename the file or give its format: csv, tsv, jsonl or s3rec",
+            )),
+        }
+    }
+}
+
+/// The names under which a table or JSON object holds an interaction. S3-Rec text has no names and ignores them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Columns {
+    /// Who.
+    pub user: String,
+    /// What.
+    pub item: String,
+    /// When: an integer, or a float without a fraction.
+    pub timestamp: String,
+    /// How much it was liked; read only where a least rating is asked for.
+    pub rating: String,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self {
+            user: "user".into(),
+            item: "item".into(),
+            timestamp: "timestamp".into(),
+            rating: "rating".into(),
+        }
+    }
+}
+
+/// Reads a log, in `format` or the one its extension stands for, and leaves out rows rated below `min_rating`.
+///
+/// In S3-Rec text a timestamp is the position in the user's line, from 0, so a split by global time means nothing there.
+///
+/// # Errors
+///
+/// If the file cannot be read, a line or value is malformed (the error names it), a column is missing,
+/// `min_rating` is asked of S3-Rec text, or no row is left.
+pub fn read_interactions(
+    path: &Path,
+    format: Option<Format>,
+    columns: &Columns,
+    min_rating: Option<f64>,
+) -> Result<Interactions> {
+    let format = match format {
+        Some(format) => format,
+        None => Format::of(path)?,
+    };
+    let interactions = match format {
+        Format::Csv => csv::read(path, csv::Dialect::Comma, columns, min_rating),
+        Format::Tsv => csv::read(path, csv::Dialect::Tab, columns, min_rating),
+        Format::Jsonl => jsonl::read(path, columns, min_rating),
+        Format::S3Rec => s3rec::read(path, min_rating),
+    }?;
+    if !interactions.rows.is_empty() {
+        return Ok(interactions);
+    }
+    Err(match min_rating {
+        Some(least) if interactions.below_min_rating > 0 => Error::file(
+            path,
+            format!("none of {} rows is rated {least} or more", interactions.below_min_rating),
+            "lower the least rating",
+        ),
+        _ => Error::file(path, "holds no interactions", "check that it is the right file"),
+    })
+}
+
+#[cfg(test)]
+mod testing {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Reads `content` as a file with `suffix` and gives the interactions or the message after the path.
+    pub(super) fn read_text(
+        suffix: &str,
+        content: &[u8],
+        min_rating: Option<f64>,
+    ) -> std::result::Result<Interactions, String> {
+        let mut file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
+        file.write_all(content).unwrap();
+        read_interactions(file.path(), None, &Columns::default(), min_rating)
+            .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
+    }
+
+    /// The rows with their ids.
+    pub(super) fn named(interactions: &Interactions) -> Vec<(&str, &str, i64)> {
+        let name = |row: &crate::data::Interaction| {
+            Some((
+                interactions.users.get(row.user)?,
+                interactions.items.get(row.item)?,
+                row.timestamp,
+            ))
+        };
+        interactions.rows.iter().map(|row| name(row).unwrap()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::read_text;
+    use super::*;
+
+    #[test]
+    fn an_unknown_extension_is_named() {
+        assert_eq!(
+            read_text(".parquet", b"", None).unwrap_err(),
+            "FILE: the extension '.parquet' is not one of .csv, .tsv, .jsonl, .txt; \
+             rename the file or give its format: csv, tsv, jsonl or s3rec"
+        );
+        let message = Format::of(Path::new("log")).unwrap_err().to_string();
+        assert!(message.starts_with("log: the name has no extension; "), "{message}");
+    }
+
+    #[test]
+    fn a_file_without_rows_is_an_error_in_every_format() {
+        for (suffix, content) in
+            [(".csv", "user,item,timestamp\n"), (".tsv", ""), (".jsonl", ""), (".txt", "\n")]
+        {
+            let message = read_text(suffix, content.as_bytes(), None).unwrap_err();
+            assert!(message.starts_with("FILE: "), "{suffix}: {message}");
+        }
+        assert_eq!(
+            read_text(".jsonl", b"", None).unwrap_err(),
+            "FILE: holds no interactions; check that it is the right file"
+        );
+    }
+
+    #[test]
+    fn a_rating_that_leaves_nothing_is_an_error() {
+        let log = b"user,item,timestamp,rating\nu,i,1,2\n";
+        assert_eq!(
+            read_text(".csv", log, Some(4.5)).unwrap_err(),
+            "FILE: none of 1 rows is rated 4.5 or more; lower the least rating"
+        );
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let path = Path::new("/nowhere/log.csv");
+        for format in [Format::Csv, Format::Jsonl, Format::S3Rec] {
+            let read = read_interactions(path, Some(format), &Columns::default(), None);
+            let message = read.unwrap_err().to_string();
+            assert!(message.starts_with("/nowhere/log.csv: cannot be read: "), "{message}");
+        }
+    }
+}

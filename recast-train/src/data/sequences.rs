@@ -1,0 +1,341 @@
+//! Each user's items in time order, and the file that keeps them.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Ids;
+use super::readers::lines::{for_each_line, json_error};
+use super::vocabulary::first_repeated;
+use crate::error::{Error, Result};
+
+/// Item indices of each user, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Histories {
+    /// Where each user's items start in `flat`, and at last its length: users + 1 values.
+    pub offsets: Vec<usize>,
+    /// All users' items.
+    pub flat: Vec<u32>,
+}
+
+impl Default for Histories {
+    fn default() -> Self {
+        Self { offsets: vec![0], flat: Vec::new() }
+    }
+}
+
+impl Histories {
+    /// Adds the next user, who may have no items.
+    pub fn push(&mut self, items: &[u32]) {
+        self.flat.extend_from_slice(items);
+        self.offsets.push(self.flat.len());
+    }
+
+    /// A user's items in time order.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    #[must_use]
+    pub fn sequence(&self, user: u32) -> &[u32] {
+        let user = user as usize;
+        &self.flat[self.offsets[user]..self.offsets[user + 1]]
+    }
+
+    /// All users' items, in user order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.offsets.windows(2).map(|it| &self.flat[it[0]..it[1]])
+    }
+
+    /// How many users there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there are no users.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Each user's items in time order, after cleaning.
+///
+/// Items stand in *item order*: numeric order of their ids if all are integers, else order of first appearance in the
+/// log. Cleaning may remove items; `item_rows` tells where each stood before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequences {
+    /// User ids, in order of first appearance in the log.
+    pub users: Ids,
+    /// Item ids, in item order.
+    pub items: Ids,
+    /// The place of each item in the item order of the whole log, before cleaning: its row in an embedding file made
+    /// for that log, unless an items file gives another order.
+    pub item_rows: Vec<u32>,
+    /// How many items the log had before cleaning: the rows such an embedding file has.
+    pub log_items: usize,
+    /// Where each user's interactions start in `flat`, and at last its length: users + 1 values.
+    pub offsets: Vec<usize>,
+    /// All users' items.
+    pub flat: Vec<u32>,
+    /// The timestamps that go with `flat`.
+    pub timestamps: Vec<i64>,
+}
+
+/// The first line of a file of sequences.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    recast_sequences: u32,
+    users: usize,
+    log_items: usize,
+    items: Vec<String>,
+    item_rows: Vec<u32>,
+}
+
+/// Any other line.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    user: String,
+    items: Vec<u32>,
+    timestamps: Vec<i64>,
+}
+
+/// The version of the file's layout.
+const VERSION: u32 = 1;
+
+impl Sequences {
+    /// A user's items in time order.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    #[must_use]
+    pub fn sequence(&self, user: u32) -> &[u32] {
+        let user = user as usize;
+        &self.flat[self.offsets[user]..self.offsets[user + 1]]
+    }
+
+    /// All users' items, in user order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.offsets.windows(2).map(|it| &self.flat[it[0]..it[1]])
+    }
+
+    /// How many users there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether there are no users.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// How many items there are.
+    #[must_use]
+    pub fn n_items(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Writes the sequences: a header line with the items, then one JSON line a user.
+    ///
+    /// # Errors
+    ///
+    /// If `writer` fails.
+    pub fn write_to(&self, mut writer: impl Write) -> io::Result<()> {
+        let header = Header {
+            recast_sequences: VERSION,
+            users: self.len(),
+            log_items: self.log_items,
+            items: self.items.iter().map(str::to_owned).collect(),
+            item_rows: self.item_rows.clone(),
+        };
+        serde_json::to_writer(&mut writer, &header)?;
+        writeln!(writer)?;
+        for (user, range) in self.users.iter().zip(self.offsets.windows(2)) {
+            let line = Line {
+                user: user.to_owned(),
+                items: self.flat[range[0]..range[1]].to_vec(),
+                timestamps: self.timestamps[range[0]..range[1]].to_vec(),
+            };
+            serde_json::to_writer(&mut writer, &line)?;
+            writeln!(writer)?;
+        }
+        writer.flush()
+    }
+
+    /// Reads what [`Sequences::write_to`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is of another layout or version, is cut short, or a line doesn't fit the header.
+    pub fn load(path: &Path) -> Result<Self> {
+        let fault =
+            |line, problem: String| Error::line(path, line, problem, "prepare the data again");
+        let mut loaded: Option<(Self, usize)> = None;
+        for_each_line(path, |number, text| {
+            let Some((sequences, _)) = &mut loaded else {
+                loaded = Some(parse_header(path, number, text)?);
+                return Ok(());
+            };
+            let line: Line =
+                serde_json::from_str(text).map_err(|source| json_error(path, number, &source))?;
+            let (n_items, n_times) = (line.items.len(), line.timestamps.len());
+            if n_items != n_times {
+                return Err(fault(number, format!("{n_items} items but {n_times} timestamps")));
+            }
+            let known = sequences.n_items();
+            if let Some(item) = line.items.iter().find(|it| **it as usize >= known) {
+                return Err(fault(
+                    number,
+                    format!("item index {item} where {known} items are known"),
+                ));
+            }
+            if sequences.users.index_of(&line.user).is_some() {
+                return Err(fault(number, format!("user '{}' stands twice", line.user)));
+            }
+            sequences.users.intern(&line.user);
+            sequences.flat.extend(line.items);
+            sequences.timestamps.extend(line.timestamps);
+            sequences.offsets.push(sequences.flat.len());
+            Ok(())
+        })?;
+        let (sequences, users) =
+            loaded.ok_or_else(|| Error::file(path, "is empty", "prepare the data again"))?;
+        if sequences.len() != users {
+            return Err(Error::file(
+                path,
+                format!("holds {} users where its header says {users}", sequences.len()),
+                "it is cut short or edited: prepare the data again",
+            ));
+        }
+        Ok(sequences)
+    }
+}
+
+/// Sequences without users yet, and how many are to come.
+fn parse_header(path: &Path, line: u64, text: &str) -> Result<(Sequences, usize)> {
+    let fault = |problem: String| Error::line(path, line, problem, "prepare the data again");
+    let header: Header =
+        serde_json::from_str(text).map_err(|source| json_error(path, line, &source))?;
+    if header.recast_sequences != VERSION {
+        return Err(fault(format!(
+            "layout version {} where this program reads {VERSION}",
+            header.recast_sequences
+        )));
+    }
+    if let Some(id) = first_repeated(&header.items) {
+        return Err(fault(format!("item '{id}' stands twice")));
+    }
+    if header.items.len() != header.item_rows.len() {
+        return Err(fault(format!(
+            "{} items but {} item rows",
+            header.items.len(),
+            header.item_rows.len()
+        )));
+    }
+    if let Some(row) = header.item_rows.iter().find(|it| **it as usize >= header.log_items) {
+        return Err(fault(format!("item row {row} in a log of {} items", header.log_items)));
+    }
+    let sequences = Sequences {
+        users: Ids::new(),
+        items: header.items.into_iter().collect(),
+        item_rows: header.item_rows,
+        log_items: header.log_items,
+        offsets: vec![0],
+        flat: Vec::new(),
+        timestamps: Vec::new(),
+    };
+    Ok((sequences, header.users))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Sequences {
+        Sequences {
+            users: ["u", "v \"w\""].into_iter().collect(),
+            items: ["10", "11", "13"].into_iter().collect(),
+            item_rows: vec![0, 1, 3],
+            log_items: 4,
+            offsets: vec![0, 2, 5],
+            flat: vec![0, 2, 1, 1, 0],
+            timestamps: vec![-5, 7, 1, 1, 2],
+        }
+    }
+
+    fn written() -> String {
+        let mut bytes = Vec::new();
+        sample().write_to(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn load(content: &str) -> std::result::Result<Sequences, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        Sequences::load(file.path())
+            .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(load(&written()).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_sequence_is_the_slice_of_its_user() {
+        let sequences = sample();
+        assert_eq!(sequences.sequence(1), [1, 1, 0]);
+        assert_eq!(sequences.iter().map(<[u32]>::len).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!((sequences.len(), sequences.n_items()), (2, 3));
+    }
+
+    #[test]
+    fn a_user_without_items_has_an_empty_history() {
+        let mut histories = Histories::default();
+        histories.push(&[]);
+        histories.push(&[4, 5]);
+        assert_eq!((histories.sequence(0), histories.sequence(1)), (&[][..], &[4, 5][..]));
+        assert_eq!((histories.len(), histories.iter().count()), (2, 2));
+    }
+
+    #[test]
+    fn a_file_cut_short_is_an_error() {
+        let text = written();
+        let cut = text.trim_end().rsplit_once('\n').unwrap().0;
+        assert_eq!(
+            load(cut).unwrap_err(),
+            "FILE: holds 1 users where its header says 2; it is cut short or edited: prepare the data again"
+        );
+        assert_eq!(load("").unwrap_err(), "FILE: is empty; prepare the data again");
+        let message = load(&text[..text.len() - 4]).unwrap_err();
+        assert!(message.starts_with("FILE:3: EOF while parsing"), "{message}");
+    }
+
+    #[test]
+    fn lines_that_do_not_fit_are_named() {
+        for (from, to, problem) in [
+            ("\"items\":[0,2]", "\"items\":[0,3]", "2: item index 3 where 3 items are known"),
+            ("\"items\":[0,2]", "\"items\":[0]", "2: 1 items but 2 timestamps"),
+            ("\"v \\\"w\\\"\"", "\"u\"", "3: user 'u' stands twice"),
+            (
+                "\"recast_sequences\":1",
+                "\"recast_sequences\":2",
+                "1: layout version 2 where this program reads 1",
+            ),
+            ("\"10\",\"11\"", "\"10\",\"10\"", "1: item '10' stands twice"),
+            ("[0,1,3]", "[0,1]", "1: 3 items but 2 item rows"),
+            ("[0,1,3]", "[0,1,4]", "1: item row 4 in a log of 4 items"),
+        ] {
+            let text = written().replacen(from, to, 1);
+            assert_ne!(text, written(), "{from}");
+            assert_eq!(load(&text).unwrap_err(), format!("FILE:{problem}; prepare the data again"));
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Training, validation and test.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Histories, Sequences};
+use crate::error::{Error, Result};
+
+/// A question to a recommender, with the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// Whose history it is.
+    pub user: u32,
+    /// All items before the targets, in time order; never empty.
+    pub history: Vec<u32>,
+    /// What came next; never empty.
+    pub targets: Vec<u32>,
+}
+
+/// How interactions are shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SplitKind {
+    /// Each user's last item is for test, the last but one for validation, the others for training.
+    ///
+    /// Users with fewer than three items are trained on whole and not evaluated. The test history holds the
+    /// validation item.
+    LeaveOneOut,
+    /// The latest interactions of the log are for test, those before for validation, the others for training.
+    ///
+    /// The two cuts are timestamps: quantiles of all interactions. An interaction at a cut is after it, so ties can
+    /// make the parts larger than asked. Each interaction after the first cut whose user has earlier ones is an
+    /// example of one target.
+    GlobalTime {
+        /// Share of the interactions for validation, in (0, 1).
+        valid: f64,
+        /// Share of the interactions for test, in (0, 1).
+        test: f64,
+    },
+}
+
+/// Interactions, shared out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// What may be learnt from: one history a user, some of them empty.
+    pub train: Histories,
+    /// To choose by.
+    pub valid: Vec<Example>,
+    /// To report on.
+    pub test: Vec<Example>,
+}
+
+impl Split {
+    /// Shares out `sequences`.
+    ///
+    /// # Errors
+    ///
+    /// If the shares are out of range, or one of the three parts would be empty.
+    pub fn new(sequences: &Sequences, kind: SplitKind) -> Result<Self> {
+        match kind {
+            SplitKind::LeaveOneOut => leave_one_out(sequences),
+            SplitKind::GlobalTime { valid, test } => global_time(sequences, valid, test),
+        }
+    }
+}
+
+fn leave_one_out(sequences: &Sequences) -> Result<Split> {
+    let mut split = Split { train: Histories::default(), valid: Vec::new(), test: Vec::new() };
+    for (user, items) in (0u32..).zip(sequences.iter()) {
+        let [train @ .., valid, test] = items else {
+            split.train.push(items);
+            continue;
+        };
+        if train.is_empty() {
+            split.train.push(items);
+            continue;
+        }
+        split.train.push(train);
+        split.valid.push(Example { user, history: train.to_vec(), targets: vec![*valid] });
+        let history = items[..items.len() - 1].to_vec();
+        split.test.push(Example { user, history, targets: vec![*test] });
+    }
+    if split.test.is_empty() {
+        return Err(Error::data(
+            format!("none of {} users has the 3 items that leave-one-out needs", sequences.len()),
+            "give longer histories or split by global time",
+        ));
+    }
+    Ok(split)
+}
+
+fn global_time(sequences: &Sequences, valid: f64, test: f64) -> Result<Split> {
+    for (key, share) in
+        [("data.split.global_time.valid", valid), ("data.split.global_time.test", test)]
+    {
+        if !(share > 0.0 && share < 1.0) {
+            let problem = format!("a share must be above 0 and below 1, not {share}");
+            return Err(Error::setting(key, problem, "try 0.1"));
+        }
+    }
+    if valid + test >= 1.0 {
+        return Err(Error::setting(
+            "data.split.global_time",
+            format!("valid {valid} and test {test} leave nothing for training"),
+            "try 0.1 each",
+        ));
+    }
+    let mut times = sequences.timestamps.clone();
+    times.sort_unstable();
+    let quantile = |share: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a length"
+        )]
+        let index = (share * times.len() as f64).round() as usize;
+        times.get(index.min(times.len().saturating_sub(1))).copied().unwrap_or(0)
+    };
+    let (valid_from, test_from) = (quantile(1.0 - valid - test), quantile(1.0 - test));
+    let mut split = Split { train: Histories::default(), valid: Vec::new(), test: Vec::new() };
+    for (user, range) in (0u32..).zip(sequences.offsets.windows(2)) {
+        let items = &sequences.flat[range[0]..range[1]];
+        let times = &sequences.timestamps[range[0]..range[1]];
+        let n_train = times.partition_point(|it| *it < valid_from);
+        split.train.push(&items[..n_train]);
+        for at in n_train.max(1)..items.len() {
+            let example = Example { user, history: items[..at].to_vec(), targets: vec![items[at]] };
+            if times[at] < test_from { &mut split.valid } else { &mut split.test }.push(example);
+        }
+    }
+    for (part, empty) in [
+        ("training", split.train.flat.is_empty()),
+        ("validation", split.valid.is_empty()),
+        ("test", split.test.is_empty()),
+    ] {
+        if empty {
+            return Err(Error::data(
+                format!(
+                    "a split by global time at {valid_from} and {test_from} leaves nothing for {part}"
+                ),
+                "change the shares or use leave-one-out",
+            ));
+        }
+    }
+    Ok(split)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequences(users: &[&[(u32, i64)]]) -> Sequences {
+        let mut offsets = vec![0];
+        for rows in users {
+            offsets.push(offsets.last().unwrap() + rows.len());
+        }
+        Sequences {
+            users: (0..users.len()).map(|it| it.to_string()).collect(),
+            items: (0..10).map(|it| it.to_string()).collect(),
+            item_rows: (0..10).collect(),
+            log_items: 10,
+            offsets,
+            flat: users.iter().flat_map(|it| it.iter().map(|row| row.0)).collect(),
+            timestamps: users.iter().flat_map(|it| it.iter().map(|row| row.1)).collect(),
+        }
+    }
+
+    fn example(user: u32, history: &[u32], target: u32) -> Example {
+        Example { user, history: history.to_vec(), targets: vec![target] }
+    }
+
+    #[test]
+    fn the_last_two_items_are_left_out_and_the_test_history_holds_the_validation_item() {
+        let data = sequences(&[&[(1, 1), (2, 2), (3, 3), (4, 4)], &[(5, 1), (6, 2), (7, 3)]]);
+        let split = Split::new(&data, SplitKind::LeaveOneOut).unwrap();
+        assert_eq!(split.train.iter().collect::<Vec<_>>(), [&[1, 2][..], &[5]]);
+        assert_eq!(split.valid, [example(0, &[1, 2], 3), example(1, &[5], 6)]);
+        assert_eq!(split.test, [example(0, &[1, 2, 3], 4), example(1, &[5, 6], 7)]);
+    }
+
+    #[test]
+    fn short_users_are_trained_on_and_not_evaluated() {
+        let data = sequences(&[&[(1, 1)], &[(2, 1), (3, 2)], &[(4, 1), (5, 2), (6, 3)]]);
+        let split = Split::new(&data, SplitKind::LeaveOneOut).unwrap();
+        assert_eq!(split.train.iter().collect::<Vec<_>>(), [&[1][..], &[2, 3], &[4]]);
+        assert_eq!((split.valid.len(), split.test.len(), split.test[0].user), (1, 1, 2));
+    }
+
+    #[test]
+    fn leave_one_out_of_short_users_only_is_an_error() {
+        let error =
+            Split::new(&sequences(&[&[(1, 1), (2, 2)]]), SplitKind::LeaveOneOut).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "none of 1 users has the 3 items that leave-one-out needs; give longer histories or split by global time"
+        );
+    }
+
+    #[test]
+    fn a_global_cut_makes_every_later_interaction_an_example() {
+        let data = sequences(&[
+            &[(0, 1), (1, 2), (2, 7), (3, 9)],
+            &[(4, 3), (5, 4), (6, 5), (7, 6)],
+            &[(8, 8), (9, 10)],
+        ]);
+        let split = Split::new(&data, SplitKind::GlobalTime { valid: 0.2, test: 0.2 }).unwrap();
+        assert_eq!(split.train.iter().collect::<Vec<_>>(), [&[0, 1][..], &[4, 5, 6, 7], &[]]);
+        assert_eq!(split.valid, [example(0, &[0, 1], 2)]);
+        assert_eq!(split.test, [example(0, &[0, 1, 2], 3), example(2, &[8], 9)]);
+    }
+
+    #[test]
+    fn an_interaction_at_the_cut_is_after_it() {
+        let data = sequences(&[&[(0, 1), (1, 1), (2, 5), (3, 5), (4, 9)]]);
+        let split = Split::new(&data, SplitKind::GlobalTime { valid: 0.2, test: 0.2 }).unwrap();
+        assert_eq!(split.train.sequence(0), [0, 1]);
+        assert_eq!((split.valid.len(), split.test.len()), (2, 1));
+    }
+
+    #[test]
+    fn shares_out_of_range_are_named() {
+        let data = sequences(&[&[(0, 1), (1, 2)]]);
+        let message = |valid, test| {
+            Split::new(&data, SplitKind::GlobalTime { valid, test }).unwrap_err().to_string()
+        };
+        assert_eq!(
+            message(f64::NAN, 0.1),
+            "config key 'data.split.global_time.valid': a share must be above 0 and below 1, not NaN; try 0.1"
+        );
+        assert!(message(0.1, 0.0).contains("global_time.test"));
+        assert_eq!(
+            message(0.5, 0.5),
+            "config key 'data.split.global_time': valid 0.5 and test 0.5 leave nothing for training; try 0.1 each"
+        );
+    }
+
+    #[test]
+    fn a_part_without_data_is_an_error() {
+        let data = sequences(&[&[(0, 1), (1, 1), (2, 1)]]);
+        let error = Split::new(&data, SplitKind::GlobalTime { valid: 0.1, test: 0.1 }).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a split by global time at 1 and 1 leaves nothing for training; change the shares or use leave-one-out"
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! What can go wrong with a user's files, settings and data.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A fault in what the user gave, or in reading and writing their files.
+///
+/// Each message names the place, the offending value and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened or read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file as a whole is not what it should be.
+    #[error("{}: {problem}; {hint}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the numbers.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A line of a text file is not what it should be.
+    #[error("{}:{line}: {problem}; {hint}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong, with the numbers.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A value of a table is not what its column holds.
+    #[error("{}:{line}: column '{column}': {problem}: '{value}'; {hint}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column's name, or its number from 1 where columns have none.
+        column: String,
+        /// The value as it stands in the file.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The data can be read but not used.
+    #[error("{problem}; {hint}")]
+    Data {
+        /// What is wrong, with the numbers.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A setting is out of its range or does not fit another.
+    #[error("config key '{key}': {problem}; {hint}")]
+    Setting {
+        /// The key, with its section: `rl.group_size`.
+        key: &'static str,
+        /// What is wrong, with the value.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A config file or a flag does not parse.
+    #[error("{origin}: {problem}")]
+    Config {
+        /// The file or flag.
+        origin: String,
+        /// What the parser said: line, column and the known keys.
+        problem: String,
+    },
+    /// Training met a value that is not finite.
+    #[error("{phase}: {quantity} is {value} at step {step}; lower the learning rate and resume")]
+    NotFinite {
+        /// The phase, as in the event log.
+        phase: String,
+        /// What was not finite.
+        quantity: &'static str,
+        /// Its value.
+        value: f64,
+        /// The optimiser step, from 1.
+        step: usize,
+    },
+    /// The user asked to stop; what was done is on disk.
+    #[error("interrupted; go on with: recast run --resume {}", run_dir.display())]
+    Interrupted {
+        /// The run folder.
+        run_dir: PathBuf,
+    },
+}
+
+/// The result of this crate's fallible functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A fault of reading `path`.
+    #[must_use]
+    pub fn read(path: &Path, source: io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+
+    /// A fault of writing `path`.
+    #[must_use]
+    pub fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write { path: path.to_owned(), source }
+    }
+
+    /// A file that as a whole is not what it should be.
+    pub fn file(path: &Path, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::File { path: path.to_owned(), problem: problem.into(), hint: hint.into() }
+    }
+
+    /// A line that is not what it should be.
+    pub fn line(
+        path: &Path,
+        line: u64,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Line { path: path.to_owned(), line, problem: problem.into(), hint: hint.into() }
+    }
+
+    /// Data that can be read but not used.
+    pub fn data(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Data { problem: problem.into(), hint: hint.into() }
+    }
+
+    /// A setting out of its range.
+    pub fn setting(key: &'static str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Setting { key, problem: problem.into(), hint: hint.into() }
+    }
+}

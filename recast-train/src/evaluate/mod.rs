@@ -1,0 +1,193 @@
+//! Ranking metrics, at the level of items and of semantic IDs, and the baselines beside them.
+
+pub mod baselines;
+
+use rayon::prelude::*;
+use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
+use serde::{Deserialize, Serialize};
+
+use crate::data::Example;
+use crate::decode::{Completion, beam_search};
+use crate::error::Result;
+use crate::model::Decoder;
+use crate::run::Monitor;
+use crate::sid::{SidTable, Trie};
+
+/// How recommendations are made and judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluateConfig {
+    /// Beams of the search; also how many semantic IDs are ranked.
+    pub beam_width: usize,
+    /// Whether items of the history are left out of the recommendations.
+    pub mask_history: bool,
+    /// Prompts decoded at once.
+    pub batch_prompts: usize,
+    /// Test prompts; 0 means all. Fewer than all is said in every table.
+    pub test_prompts: usize,
+}
+
+impl Default for EvaluateConfig {
+    fn default() -> Self {
+        Self { beam_width: 32, mask_history: false, batch_prompts: 64, test_prompts: 0 }
+    }
+}
+
+/// Means over prompts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Share of prompts whose first prediction is a target.
+    pub pass_at_1: f64,
+    /// Share of prompts with a target among the first 10.
+    pub pass_at_10: f64,
+    /// Mean share of the targets among the first 5.
+    pub recall_at_5: f64,
+    /// Mean share of the targets among the first 10.
+    pub recall_at_10: f64,
+    /// Mean normalised discounted gain of the first 5.
+    pub ndcg_at_5: f64,
+    /// Mean normalised discounted gain of the first 10.
+    pub ndcg_at_10: f64,
+}
+
+impl Metrics {
+    /// The means over prompts; each gives its ranking and its targets. All 0 without prompts.
+    #[must_use]
+    pub fn mean<'a, I: PartialEq + 'a>(
+        rankings: impl ExactSizeIterator<Item = (&'a [I], &'a [I])>,
+    ) -> Self {
+        let prompts = rankings.len().max(1) as f64;
+        let mut sum = Self::default();
+        for (ranking, targets) in rankings {
+            sum.pass_at_1 += pass_at_k::<_, f64>(ranking, targets, 1);
+            sum.pass_at_10 += pass_at_k::<_, f64>(ranking, targets, 10);
+            sum.recall_at_5 += recall_at_k::<_, f64>(ranking, targets, 5);
+            sum.recall_at_10 += recall_at_k::<_, f64>(ranking, targets, 10);
+            sum.ndcg_at_5 += ndcg_at_k::<_, f64>(ranking, targets, 5);
+            sum.ndcg_at_10 += ndcg_at_k::<_, f64>(ranking, targets, 10);
+        }
+        Self {
+            pass_at_1: sum.pass_at_1 / prompts,
+            pass_at_10: sum.pass_at_10 / prompts,
+            recall_at_5: sum.recall_at_5 / prompts,
+            recall_at_10: sum.recall_at_10 / prompts,
+            ndcg_at_5: sum.ndcg_at_5 / prompts,
+            ndcg_at_10: sum.ndcg_at_10 / prompts,
+        }
+    }
+}
+
+/// The metrics of a ranking system at both levels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// An item counts as hit only if it is the target itself.
+    pub item: Metrics,
+    /// A semantic ID counts as hit if a target carries it, whatever else does.
+    pub sid: Metrics,
+}
+
+/// Judges rankings of items, one for each example, in order.
+#[must_use]
+pub fn judge(examples: &[Example], rankings: &[Vec<u32>], sids: &SidTable) -> Evaluation {
+    let item = examples.iter().zip(rankings);
+    let sid_ranking = |items: &[u32]| {
+        let mut ranking: Vec<&[u16]> = Vec::with_capacity(items.len());
+        for &item in items {
+            let sid = sids.sid(item);
+            if !ranking.contains(&sid) {
+                ranking.push(sid);
+            }
+        }
+        ranking
+    };
+    let by_sid: Vec<_> = examples
+        .par_iter()
+        .zip(rankings)
+        .map(|(example, ranking)| (sid_ranking(ranking), sid_ranking(&example.targets)))
+        .collect();
+    Evaluation {
+        item: Metrics::mean(item.map(|(e, ranking)| (&ranking[..], &e.targets[..]))),
+        sid: Metrics::mean(by_sid.iter().map(|(ranking, targets)| (&ranking[..], &targets[..]))),
+    }
+}
+
+/// What turns histories into prompts and completions into items.
+#[derive(Debug, Clone, Copy)]
+pub struct Catalogue<'a> {
+    /// The semantic ID of each item.
+    pub sids: &'a SidTable,
+    /// The trie of these.
+    pub trie: &'a Trie,
+    /// Items of the longest prompt; of longer histories the last ones are read.
+    pub max_history: usize,
+}
+
+impl Catalogue<'_> {
+    /// The prompt of a history: the tokens of its last items.
+    #[must_use]
+    pub fn prompt(&self, model: &Decoder, history: &[u32]) -> Vec<u32> {
+        let recent = &history[history.len().saturating_sub(self.max_history)..];
+        let tokens = |&item: &u32| {
+            self.sids.sid(item).iter().enumerate().map(|(level, &code)| model.token(level, code))
+        };
+        recent.iter().flat_map(tokens).collect()
+    }
+
+    /// The items of completions in order; those that share a semantic ID in order of items.
+    #[must_use]
+    pub fn items(&self, completions: &[Completion]) -> Vec<u32> {
+        completions.iter().flat_map(|c| self.trie.items(c.leaf)).copied().collect()
+    }
+}
+
+/// Ranks items for each history by beam search.
+///
+/// # Errors
+/// If the user interrupts.
+pub fn rank(
+    model: &Decoder,
+    catalogue: Catalogue<'_>,
+    histories: &[&[u32]],
+    config: &EvaluateConfig,
+    monitor: &Monitor,
+    label: &str,
+) -> Result<Vec<Vec<u32>>> {
+    let mut order: Vec<usize> = (0..histories.len()).collect();
+    order.sort_by_key(|&i| histories[i].len().min(catalogue.max_history));
+    let progress = monitor.progress(label, histories.len() as u64);
+    let mut rankings = vec![Vec::new(); histories.len()];
+    for batch in order.chunks(config.batch_prompts) {
+        monitor.check_interrupt()?;
+        let prompts: Vec<Vec<u32>> =
+            batch.iter().map(|&i| catalogue.prompt(model, histories[i])).collect();
+        let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let found = beam_search(model, catalogue.trie, &prompts, config.beam_width);
+        for (&i, completions) in batch.iter().zip(found) {
+            let mut items = catalogue.items(&completions);
+            if config.mask_history {
+                items.retain(|item| !histories[i].contains(item));
+            }
+            rankings[i] = items;
+        }
+        progress.advance(batch.len() as u64);
+    }
+    progress.finish();
+    Ok(rankings)
+}
+
+/// Ranks and judges examples.
+///
+/// # Errors
+/// If the user interrupts.
+pub fn evaluate(
+    model: &Decoder,
+    catalogue: Catalogue<'_>,
+    examples: &[Example],
+    config: &EvaluateConfig,
+    monitor: &Monitor,
+    label: &str,
+) -> Result<Evaluation> {
+    let histories: Vec<&[u32]> = examples.iter().map(|e| &e.history[..]).collect();
+    let rankings = rank(model, catalogue, &histories, config, monitor, label)?;
+    Ok(judge(examples, &rankings, catalogue.sids))
+}

@@ -1,0 +1,21 @@
+//! From interaction logs to semantic IDs, a decoder, and reinforcement learning: the library behind
+//! the program `recast`.
+//!
+//! ```text
+//! log files -> Interactions -> Sequences -> (Prompt, targets)
+//! items     -> Embeddings   -> SidTable  -> Trie
+//! Prompt --policy, trie--> Rollouts --reward--> Group --signal--> Selection
+//! Selection --gather, pack--> Batch --policy, reference--> log-probs --objective--> loss -> step
+//! ```
+
+pub mod data;
+pub mod decode;
+pub mod error;
+pub mod evaluate;
+pub mod model;
+pub mod random;
+pub mod run;
+pub mod sid;
+pub mod train;
+
+pub use error::{Error, Result};

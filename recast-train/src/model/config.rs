@@ -1,0 +1,131 @@
+//! The decoder's shape.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The shape of a decoder, with the keys of a Hugging Face `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Width `D` of the hidden states.
+    pub hidden_size: usize,
+    /// Decoder layers.
+    pub num_hidden_layers: usize,
+    /// Query heads `H`.
+    pub num_attention_heads: usize,
+    /// Key and value heads; each serves `H / num_key_value_heads` query heads.
+    pub num_key_value_heads: usize,
+    /// Width of one head; even, for the rotary embedding.
+    pub head_dim: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Added to the mean square in each normalisation.
+    pub rms_norm_eps: f32,
+    /// Base of the rotary embedding's frequencies.
+    pub rope_theta: f32,
+    /// Share of the residual branches' and embeddings' elements dropped in supervised training.
+    pub dropout: f32,
+}
+
+impl ModelConfig {
+    /// About 0.1 million weights beside the embeddings: seconds on a CPU.
+    #[must_use]
+    pub fn tiny() -> Self {
+        Self::of_width(64, 2, 2)
+    }
+
+    /// About 0.9 million weights beside the embeddings: minutes on a CPU.
+    #[must_use]
+    pub fn small() -> Self {
+        Self::of_width(128, 4, 4)
+    }
+
+    /// About 5 million weights beside the embeddings: hours on a CPU.
+    #[must_use]
+    pub fn base() -> Self {
+        Self::of_width(256, 6, 8)
+    }
+
+    fn of_width(hidden_size: usize, num_hidden_layers: usize, heads: usize) -> Self {
+        Self {
+            hidden_size,
+            num_hidden_layers,
+            num_attention_heads: heads,
+            num_key_value_heads: heads / 2,
+            head_dim: hidden_size / heads,
+            intermediate_size: hidden_size * 3,
+            rms_norm_eps: 1e-6,
+            rope_theta: 10_000.0,
+            dropout: 0.1,
+        }
+    }
+
+    /// Checks what the decoder relies on.
+    ///
+    /// # Errors
+    /// If a size is zero, the heads do not share evenly, a head is of odd width, or the dropout is
+    /// not in `[0, 1)`.
+    pub fn check(&self) -> Result<()> {
+        let sizes = [
+            ("model.hidden_size", self.hidden_size),
+            ("model.num_hidden_layers", self.num_hidden_layers),
+            ("model.num_attention_heads", self.num_attention_heads),
+            ("model.num_key_value_heads", self.num_key_value_heads),
+            ("model.head_dim", self.head_dim),
+            ("model.intermediate_size", self.intermediate_size),
+        ];
+        for (key, size) in sizes {
+            if size == 0 {
+                return Err(Error::setting(key, "is 0", "give at least 1"));
+            }
+        }
+        if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
+            return Err(Error::setting(
+                "model.num_key_value_heads",
+                format!(
+                    "{} does not divide {} query heads",
+                    self.num_key_value_heads, self.num_attention_heads
+                ),
+                "give a divisor of num_attention_heads",
+            ));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            let problem = format!("{} is odd", self.head_dim);
+            return Err(Error::setting("model.head_dim", problem, "give an even width"));
+        }
+        if !(self.dropout >= 0.0 && self.dropout < 1.0) {
+            let problem = format!("{} is not in [0, 1)", self.dropout);
+            return Err(Error::setting("model.dropout", problem, "0.1 is usual"));
+        }
+        if !(self.rms_norm_eps > 0.0 && self.rope_theta > 0.0) {
+            let problem = format!("{} is not above 0", self.rms_norm_eps.min(self.rope_theta));
+            return Err(Error::setting("model.rms_norm_eps", problem, "as does rope_theta"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_passes_its_own_check() {
+        for config in [ModelConfig::tiny(), ModelConfig::small(), ModelConfig::base()] {
+            config.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn heads_that_do_not_share_evenly_are_refused() {
+        let config = ModelConfig { num_key_value_heads: 3, ..ModelConfig::small() };
+        assert!(config.check().unwrap_err().to_string().contains("does not divide 4"));
+    }
+
+    #[test]
+    fn a_dropout_of_nan_is_refused() {
+        let config = ModelConfig { dropout: f32::NAN, ..ModelConfig::small() };
+        assert!(config.check().is_err());
+    }
+}

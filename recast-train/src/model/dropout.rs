@@ -1,0 +1,35 @@
+//! Dropout with seeded masks.
+
+use burn::tensor::{Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+/// Sets a share of elements to zero and scales the others up, so that the mean stays.
+///
+/// Masks come from a stream of our own: equal seed, equal masks, on every device. The share is
+/// rounded to a multiple of 1/256, one random byte an element.
+#[derive(Debug)]
+pub struct Dropout {
+    rng: ChaCha8Rng,
+    threshold: u16,
+}
+
+impl Dropout {
+    /// Dropout of about `share` of the elements, which is in `[0, 1)`; `None` if it rounds to none.
+    #[must_use]
+    pub fn new(share: f32, rng: ChaCha8Rng) -> Option<Self> {
+        let threshold = (share * 256.0).round() as u16;
+        (threshold > 0).then(|| Self { rng, threshold: threshold.min(255) })
+    }
+
+    pub(super) fn forward(&mut self, x: Tensor<2>) -> Tensor<2> {
+        let dims = x.dims();
+        let mut bytes = vec![0u8; dims[0] * dims[1]];
+        self.rng.fill_bytes(&mut bytes);
+        let kept = 256.0 / f32::from(256 - self.threshold);
+        let scale = |byte: u8| if u16::from(byte) < self.threshold { 0.0 } else { kept };
+        let mask: Vec<f32> = bytes.into_iter().map(scale).collect();
+        let device = x.device();
+        x * Tensor::from_data(TensorData::new(mask, dims), &device)
+    }
+}

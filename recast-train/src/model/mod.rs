@@ -1,0 +1,231 @@
+//! A decoder in the manner of Qwen3 (RMSNorm, rotate-half rotary embedding, grouped-query attention
+//! with normalised queries and keys, SwiGLU) over the tokens of semantic IDs.
+//!
+//! Field names equal those of Hugging Face checkpoints; weights are stored `(in, out)`, the
+//! transpose of theirs. The vocabulary holds nothing but codes: token = first token of the level +
+//! code. The head computes one level's codes only.
+
+mod attention;
+mod config;
+mod dropout;
+
+pub use attention::AttentionContext;
+pub use config::ModelConfig;
+pub use dropout::Dropout;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal};
+use recast_burn::fused::{rms_norm, swiglu};
+
+use crate::random::{Purpose, stream};
+use attention::{Attention, LayerCache};
+
+/// Standard deviation of the first weights.
+const INITIAL_STD: f32 = 0.02;
+
+/// A linear map without bias.
+#[derive(Module, Debug)]
+pub struct Projection {
+    /// `(in, out)`.
+    weight: Param<Tensor<2>>,
+}
+
+impl Projection {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        x.matmul(self.weight.val())
+    }
+}
+
+/// The gated feed-forward layer.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    gate_proj: Projection,
+    up_proj: Projection,
+    down_proj: Projection,
+}
+
+impl Mlp {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let gate = self.gate_proj.forward(x.clone());
+        self.down_proj.forward(swiglu(gate, self.up_proj.forward(x)))
+    }
+}
+
+/// One decoder layer: attention and feed-forward, each on a normalised residual branch.
+#[derive(Module, Debug)]
+pub struct Layer {
+    self_attn: Attention,
+    mlp: Mlp,
+    input_layernorm: Param<Tensor<1>>,
+    post_attention_layernorm: Param<Tensor<1>>,
+}
+
+/// The decoder.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    embed_tokens: Param<Tensor<2>>,
+    layers: Vec<Layer>,
+    norm: Param<Tensor<1>>,
+    /// `(D, V)`.
+    lm_head: Param<Tensor<2>>,
+    #[module(skip)]
+    config: ModelConfig,
+    #[module(skip)]
+    level_starts: Vec<usize>,
+}
+
+/// The key-value cache of all layers.
+#[derive(Debug, Clone)]
+pub struct KvCache {
+    layers: Vec<LayerCache>,
+}
+
+impl Decoder {
+    /// A decoder with seeded random weights.
+    #[must_use]
+    pub fn new(
+        config: &ModelConfig,
+        codes_per_level: &[usize],
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let mut weights = WeightSource { rng: stream(seed, Purpose::Weights, 0), device };
+        let vocabulary: usize = codes_per_level.iter().sum();
+        let width = config.hidden_size;
+        let layer = |weights: &mut WeightSource<'_>| Layer {
+            self_attn: Attention::new(config, weights),
+            mlp: Mlp {
+                gate_proj: weights.projection(width, config.intermediate_size),
+                up_proj: weights.projection(width, config.intermediate_size),
+                down_proj: weights.projection(config.intermediate_size, width),
+            },
+            input_layernorm: weights.ones(width),
+            post_attention_layernorm: weights.ones(width),
+        };
+        let mut level_starts = vec![0];
+        level_starts.extend(codes_per_level.iter().scan(0, |start, &codes| {
+            *start += codes;
+            Some(*start)
+        }));
+        Self {
+            embed_tokens: weights.normal([vocabulary, width]),
+            layers: (0..config.num_hidden_layers).map(|_| layer(&mut weights)).collect(),
+            norm: weights.ones(width),
+            lm_head: weights.normal([width, vocabulary]),
+            config: config.clone(),
+            level_starts,
+        }
+    }
+
+    /// Levels `L` of a semantic ID.
+    #[must_use]
+    pub fn levels(&self) -> usize {
+        self.level_starts.len() - 1
+    }
+
+    /// Codes of a level.
+    #[must_use]
+    pub fn codes(&self, level: usize) -> usize {
+        self.level_starts[level + 1] - self.level_starts[level]
+    }
+
+    /// The token of a code.
+    #[must_use]
+    pub fn token(&self, level: usize, code: u16) -> u32 {
+        self.level_starts[level] as u32 + u32::from(code)
+    }
+
+    /// The device of the weights.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.norm.val().device()
+    }
+
+    /// An empty cache.
+    #[must_use]
+    pub fn cache(&self) -> KvCache {
+        KvCache { layers: vec![LayerCache::default(); self.layers.len()] }
+    }
+
+    /// The rotary tables at `positions`, `(B, S, K / 2)` each.
+    #[must_use]
+    pub fn context(&self, positions: &[i32], mask: Tensor<4>) -> AttentionContext {
+        let half = self.config.head_dim / 2;
+        let [batch, _, tokens, _] = mask.dims();
+        let frequency = |i: usize| self.config.rope_theta.powf(-(i as f32) / half as f32);
+        let frequencies: Vec<f32> = (0..half).map(frequency).collect();
+        let angles = positions
+            .iter()
+            .flat_map(|&position| frequencies.iter().map(move |f| position as f32 * f));
+        let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
+        let device = mask.device();
+        let table =
+            |values| Tensor::from_data(TensorData::new(values, [batch, tokens, half]), &device);
+        AttentionContext { cos: table(cos), sin: table(sin), mask }
+    }
+
+    /// The hidden states after the last normalisation.
+    ///
+    /// With a cache, its slots come before the new tokens and the new ones are appended to it.
+    ///
+    /// # Shapes
+    /// `tokens (B, S)`, the result `(B S, D)`.
+    #[must_use]
+    pub fn forward(
+        &self,
+        tokens: Tensor<2, Int>,
+        context: &AttentionContext,
+        mut cache: Option<&mut KvCache>,
+        mut dropout: Option<&mut Dropout>,
+    ) -> Tensor<2> {
+        let [batch, length] = tokens.dims();
+        let epsilon = self.config.rms_norm_eps;
+        let mut drop = |x: Tensor<2>| match &mut dropout {
+            Some(dropout) => dropout.forward(x),
+            None => x,
+        };
+        let embedded = burn::tensor::module::embedding(self.embed_tokens.val(), tokens);
+        let mut x = drop(embedded.reshape([batch * length, self.config.hidden_size]));
+        for (i, layer) in self.layers.iter().enumerate() {
+            let normed = rms_norm(x.clone(), layer.input_layernorm.val(), epsilon);
+            let cache = cache.as_mut().map(|cache| &mut cache.layers[i]);
+            x = x + drop(layer.self_attn.forward(normed, context, cache));
+            let normed = rms_norm(x.clone(), layer.post_attention_layernorm.val(), epsilon);
+            x = x + drop(layer.mlp.forward(normed));
+        }
+        rms_norm(x, self.norm.val(), epsilon)
+    }
+
+    /// The logits of one level's codes, `(N, D) -> (N, C)`.
+    #[must_use]
+    pub fn logits(&self, hidden: Tensor<2>, level: usize) -> Tensor<2> {
+        let codes = self.level_starts[level]..self.level_starts[level + 1];
+        hidden.matmul(self.lm_head.val().slice([0..self.config.hidden_size, codes]))
+    }
+}
+
+/// Seeded first weights.
+struct WeightSource<'a> {
+    rng: ChaCha8Rng,
+    device: &'a Device,
+}
+
+impl WeightSource<'_> {
+    fn normal(&mut self, [rows, columns]: [usize; 2]) -> Param<Tensor<2>> {
+        #[expect(clippy::expect_used, reason = "the deviation is a positive constant")]
+        let normal = Normal::new(0.0, INITIAL_STD).expect("a positive deviation");
+        let values: Vec<f32> =
+            (0..rows * columns).map(|_| normal.sample(&mut self.rng)).collect();
+        Param::from_data(TensorData::new(values, [rows, columns]), self.device)
+    }
+
+    fn projection(&mut self, from: usize, to: usize) -> Projection {
+        Projection { weight: self.normal([from, to]) }
+    }
+
+    fn ones(&self, width: usize) -> Param<Tensor<1>> {
+        Param::from_data(TensorData::new(vec![1f32; width], [width]), self.device)
+    }
+}

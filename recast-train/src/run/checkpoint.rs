@@ -1,0 +1,152 @@
+//! The checkpoints of one training stage.
+//!
+//! ```text
+//! <stage>/state.json            what the last whole checkpoint is; written last
+//! <stage>/step-000120/          decoder.bpk, optimiser.bpk
+//! <stage>/best.bpk              the decoder of the best evaluation so far
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::store::{ModuleRecord, RecordError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::file::write_json;
+use crate::error::{Error, Result};
+use crate::model::Decoder;
+use crate::train::Optimiser;
+
+/// The folder of one training stage.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    folder: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State<S> {
+    checkpoint: String,
+    #[serde(flatten)]
+    state: S,
+}
+
+impl Stage {
+    /// The stage `name` of a run; nothing is written yet.
+    #[must_use]
+    pub fn new(run_dir: &Path, name: &str) -> Self {
+        Self { folder: run_dir.join(name) }
+    }
+
+    /// Writes a checkpoint, then names it in `state.json`, then removes the one before.
+    ///
+    /// # Errors
+    /// If a file cannot be written; the checkpoint before is then still whole.
+    pub fn save(
+        &self,
+        step: usize,
+        model: &Decoder,
+        optimiser: &Optimiser,
+        state: &impl Serialize,
+    ) -> Result<()> {
+        let checkpoint = format!("step-{step:06}");
+        let folder = self.folder.join(&checkpoint);
+        fs::create_dir_all(&folder).map_err(|source| Error::write(&folder, source))?;
+        save_decoder(model, &folder.join("decoder.bpk"))?;
+        optimiser.save(&folder.join("optimiser.bpk"))?;
+        let named = State { checkpoint: checkpoint.clone(), state };
+        write_json(&self.folder.join("state.json"), &named)?;
+        self.remove_all_but(&checkpoint)
+    }
+
+    fn remove_all_but(&self, checkpoint: &str) -> Result<()> {
+        let failed = |source| Error::write(&self.folder, source);
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("step-") && name != checkpoint {
+                fs::remove_dir_all(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The state of the last whole checkpoint; `None` if there is none.
+    ///
+    /// # Errors
+    /// If `state.json` is there and cannot be read.
+    pub fn state<S: DeserializeOwned>(&self) -> Result<Option<S>> {
+        Ok(self.named::<S>()?.map(|named| named.state))
+    }
+
+    fn named<S: DeserializeOwned>(&self) -> Result<Option<State<S>>> {
+        let path = self.folder.join("state.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
+        let hint = "remove the stage's folder to train it anew";
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|e| Error::file(&path, format!("is no checkpoint state: {e}"), hint))
+    }
+
+    /// The last whole checkpoint; `None` if there is none.
+    ///
+    /// # Errors
+    /// If its files cannot be read.
+    pub fn load<S: DeserializeOwned>(
+        &self,
+        model: Decoder,
+        optimiser: Optimiser,
+    ) -> Result<Option<(Decoder, Optimiser, S)>> {
+        let Some(named) = self.named()? else { return Ok(None) };
+        let folder = self.folder.join(named.checkpoint);
+        let model = load_decoder(model, &folder.join("decoder.bpk"))?;
+        let optimiser = optimiser.load(&folder.join("optimiser.bpk"))?;
+        Ok(Some((model, optimiser, named.state)))
+    }
+
+    /// Keeps a decoder as the best so far.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_best(&self, model: &Decoder) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(|source| Error::write(&self.folder, source))?;
+        save_decoder(model, &self.best_path())
+    }
+
+    /// The best decoder so far.
+    ///
+    /// # Errors
+    /// If there is none, or it does not fit the model.
+    pub fn load_best(&self, model: Decoder) -> Result<Decoder> {
+        load_decoder(model, &self.best_path())
+    }
+
+    fn best_path(&self) -> PathBuf {
+        self.folder.join("best.bpk")
+    }
+}
+
+fn save_decoder(model: &Decoder, path: &Path) -> Result<()> {
+    let failed = |source| Error::write(path, source);
+    let partial = path.with_extension("partial.bpk");
+    model
+        .clone()
+        .into_record()
+        .save(&partial)
+        .map_err(|e: RecordError| failed(std::io::Error::other(e)))?;
+    fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(failed)?;
+    fs::rename(&partial, path).map_err(failed)
+}
+
+fn load_decoder(model: Decoder, path: &Path) -> Result<Decoder> {
+    let failed = |e: RecordError| Error::read(path, std::io::Error::other(e));
+    model.try_load_record(ModuleRecord::load(path).map_err(failed)?).map_err(|e| {
+        let hint = "the model's settings must be those it was trained with";
+        Error::file(path, format!("does not fit the decoder: {e}"), hint)
+    })
+}

@@ -1,0 +1,97 @@
+//! From items to semantic IDs: embeddings, residual k-means, the SID table and its trie.
+
+mod collision;
+mod cooccurrence;
+mod embedding;
+mod from_data;
+mod kmeans;
+mod report;
+mod residual;
+mod sparse;
+mod svd;
+mod table;
+mod text;
+mod trie;
+
+pub use collision::Collisions;
+pub use cooccurrence::positive_mutual_information;
+pub use embedding::{Embeddings, read_embeddings};
+pub use kmeans::{Kmeans, MAX_CODES};
+pub use report::{LevelReport, TokenizerReport};
+pub use residual::ResidualKmeans;
+pub use sparse::SparseMatrix;
+pub use svd::{TruncatedSvd, truncated_svd};
+pub use table::SidTable;
+pub use text::tf_idf;
+pub use trie::{Node, Trie};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// How embeddings become SIDs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenizerOptions {
+    /// The levels of residual k-means; `extra_level` adds one more to the table.
+    pub levels: usize,
+    /// The codes of each of these levels.
+    pub codes: usize,
+    /// The most rounds of k-means at each level.
+    pub iterations: usize,
+    /// What to do with items that share a SID.
+    pub collisions: Collisions,
+}
+
+impl Default for TokenizerOptions {
+    fn default() -> Self {
+        Self { levels: 3, codes: 256, iterations: 20, collisions: Collisions::default() }
+    }
+}
+
+/// Gives every item a SID, and reports how well.
+///
+/// # Errors
+///
+/// [`Error::Setting`](crate::error::Error::Setting) if there is no level or a level has not 1 to 65536 codes;
+/// [`Error::Data`](crate::error::Error::Data) if collisions cannot be resolved.
+pub fn tokenize(
+    embeddings: &Embeddings,
+    options: &TokenizerOptions,
+    seed: u64,
+) -> Result<(SidTable, TokenizerReport)> {
+    let codes_per_level = vec![options.codes; options.levels];
+    let fit = ResidualKmeans::fit(embeddings, &codes_per_level, options.iterations, seed)?;
+    let before = Collisions::Keep.resolve(&fit, embeddings)?;
+    let after = options.collisions.resolve(&fit, embeddings)?;
+    let report = TokenizerReport::new(&before, &after, &fit);
+    Ok((after, report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_seeds_give_equal_tables_with_one_thread_or_two() {
+        let embeddings = residual::tests::random_embeddings(300, 8, 2);
+        let options = TokenizerOptions { codes: 8, ..TokenizerOptions::default() };
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| tokenize(&embeddings, &options, 11).unwrap())
+        };
+        assert_eq!(run(1), run(2));
+    }
+
+    #[test]
+    fn beauty_is_told_apart_by_every_way_of_resolving_collisions() {
+        let Some(embeddings) = residual::tests::beauty() else { return };
+        for collisions in [Collisions::ExtraLevel, Collisions::NearestFree] {
+            let options = TokenizerOptions { collisions, iterations: 5, ..Default::default() };
+            let (table, report) = tokenize(&embeddings, &options, 0).unwrap();
+            eprintln!("{collisions:?}\n{report}");
+            assert_eq!(table.n_distinct(), 12_101);
+            assert_eq!(Trie::new(&table).levels(), table.levels());
+        }
+    }
+}

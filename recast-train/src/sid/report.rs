@@ -1,0 +1,173 @@
+//! How good a tokenizer is: use of the codes, collisions, and what the codes lose.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::residual::ResidualKmeans;
+use super::table::SidTable;
+
+/// What a tokenizer made of a catalogue.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TokenizerReport {
+    /// The number of items.
+    pub items: usize,
+    /// The levels of the table, with an extra level if there is one.
+    pub levels: Vec<LevelReport>,
+    /// Different SIDs of the quantiser.
+    pub distinct_before: usize,
+    /// Different SIDs once collisions are resolved.
+    pub distinct_after: usize,
+    /// The most items that shared one SID before.
+    pub largest_group: usize,
+    /// The share of items that shared their SID with another before.
+    pub collision_rate: f64,
+}
+
+/// The use of one level's codes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LevelReport {
+    /// The number of codes.
+    pub codes: usize,
+    /// The codes that stand in at least one SID.
+    pub used: usize,
+    /// The entropy of the codes over items, in nats.
+    pub entropy: f64,
+    /// `exp(entropy)`: the number of codes that would be used as evenly.
+    pub perplexity: f64,
+    /// The share of the embeddings' squared length that this and the levels before lose, before items were
+    /// moved; `None` for an extra level.
+    pub reconstruction_error: Option<f64>,
+}
+
+impl TokenizerReport {
+    /// Compares the SIDs of the quantiser with the table that collisions were resolved to.
+    ///
+    /// # Panics
+    ///
+    /// If both have not the same number of items.
+    #[must_use]
+    pub fn new(before: &SidTable, after: &SidTable, fit: &ResidualKmeans) -> Self {
+        assert_eq!(before.n_items(), after.n_items(), "items before and after");
+        let order = before.items_by_sid();
+        let groups: Vec<usize> =
+            order.chunk_by(|&a, &b| before.sid(a) == before.sid(b)).map(<[u32]>::len).collect();
+        let colliding: usize = groups.iter().filter(|&&size| size > 1).sum();
+        Self {
+            items: before.n_items(),
+            levels: (0..after.levels())
+                .map(|level| {
+                    LevelReport::new(after, level, fit.reconstruction_errors().get(level).copied())
+                })
+                .collect(),
+            distinct_before: groups.len(),
+            distinct_after: after.n_distinct(),
+            largest_group: groups.iter().copied().max().unwrap_or(0),
+            collision_rate: colliding as f64 / before.n_items() as f64,
+        }
+    }
+}
+
+impl LevelReport {
+    fn new(table: &SidTable, level: usize, reconstruction_error: Option<f64>) -> Self {
+        let mut counts = vec![0u32; table.codes_per_level()[level]];
+        for sid in table.sids() {
+            counts[usize::from(sid[level])] += 1;
+        }
+        let entropy: f64 = counts
+            .iter()
+            .filter(|&&count| count > 0)
+            .map(|&count| {
+                let share = f64::from(count) / table.n_items() as f64;
+                -share * share.ln()
+            })
+            .sum();
+        Self {
+            codes: counts.len(),
+            used: counts.iter().filter(|&&count| count > 0).count(),
+            entropy,
+            perplexity: entropy.exp(),
+            reconstruction_error,
+        }
+    }
+}
+
+impl fmt::Display for TokenizerReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "level  codes   used  perplexity  entropy  lost")?;
+        for (number, level) in self.levels.iter().enumerate() {
+            write!(
+                f,
+                "{:>5}  {:>5}  {:>5}  {:>10.1}  {:>7.3}  ",
+                number + 1,
+                level.codes,
+                level.used,
+                level.perplexity,
+                level.entropy
+            )?;
+            match level.reconstruction_error {
+                Some(error) => writeln!(f, "{:.1}%", 100.0 * error)?,
+                None => writeln!(f, "-")?,
+            }
+        }
+        writeln!(
+            f,
+            "{} items, {} distinct SIDs, {} once collisions are resolved",
+            self.items, self.distinct_before, self.distinct_after
+        )?;
+        write!(
+            f,
+            "{:.1}% of the items shared their SID, at most {} one SID",
+            100.0 * self.collision_rate,
+            self.largest_group
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::collision::Collisions;
+    use super::super::embedding::Embeddings;
+    use super::*;
+
+    fn example(collisions: Collisions) -> TokenizerReport {
+        let embeddings = Embeddings::new(1, vec![1.0, 1.0, 1.0, 5.0, -3.0, 5.0]).unwrap();
+        let fit = ResidualKmeans::fit(&embeddings, &[8], 10, 0).unwrap();
+        let before = Collisions::Keep.resolve(&fit, &embeddings).unwrap();
+        let after = collisions.resolve(&fit, &embeddings).unwrap();
+        TokenizerReport::new(&before, &after, &fit)
+    }
+
+    #[test]
+    fn the_numbers_are_counted() {
+        let report = example(Collisions::Keep);
+        assert_eq!((report.items, report.distinct_before, report.distinct_after), (6, 3, 3));
+        assert_eq!(report.largest_group, 3);
+        assert!((report.collision_rate - 5.0 / 6.0).abs() < 1e-12);
+        let level = &report.levels[0];
+        assert_eq!((level.codes, level.used), (8, 3));
+        let entropy = 0.5 * 2f64.ln() + 3f64.ln() / 3.0 + 6f64.ln() / 6.0;
+        assert!((level.entropy - entropy).abs() < 1e-12);
+        assert!((level.perplexity - entropy.exp()).abs() < 1e-12);
+        assert!(level.reconstruction_error.unwrap().abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_extra_level_has_no_reconstruction_error() {
+        let report = example(Collisions::ExtraLevel);
+        assert_eq!(report.distinct_after, 6);
+        assert_eq!((report.levels[1].codes, report.levels[1].used), (3, 3));
+        assert_eq!(report.levels[1].reconstruction_error, None);
+    }
+
+    #[test]
+    fn it_reads_as_a_short_table() {
+        let text = example(Collisions::ExtraLevel).to_string();
+        assert_eq!(text.lines().count(), 5);
+        assert!(
+            text.contains("6 items, 3 distinct SIDs, 6 once collisions are resolved"),
+            "{text}"
+        );
+        assert!(text.ends_with("83.3% of the items shared their SID, at most 3 one SID"), "{text}");
+    }
+}

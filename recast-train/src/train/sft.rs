@@ -1,0 +1,393 @@
+//! Supervised training: every code of every item is predicted from what comes before it.
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::seq::SliceRandom;
+use recast_burn::fused::token_log_probs;
+use recast_burn::packing::{Packed, Tree};
+use serde::{Deserialize, Serialize};
+
+use super::{Optimiser, learning_rate};
+use crate::data::{Example, Histories};
+use crate::error::{Error, Result};
+use crate::evaluate::{Catalogue, EvaluateConfig, evaluate};
+use crate::model::{Decoder, Dropout};
+use crate::random::{Purpose, stream};
+use crate::run::{Monitor, Stage};
+
+/// How long and how fast supervised training goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SftConfig {
+    /// Passes over the training sequences, at most.
+    pub epochs: usize,
+    /// Tokens of an optimiser step, about.
+    pub batch_tokens: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Share of the steps in which the rate rises.
+    pub warmup: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f32,
+    /// Largest norm of all gradients together.
+    pub max_norm: f32,
+    /// Epochs between two evaluations.
+    pub evaluate_every: usize,
+    /// Evaluations without a better validation NDCG@10 after which training stops.
+    pub patience: usize,
+    /// Validation prompts of an evaluation, drawn by the seed; 0 means all.
+    pub validation_prompts: usize,
+}
+
+impl Default for SftConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 40,
+            batch_tokens: 4096,
+            learning_rate: 2e-3,
+            warmup: 0.05,
+            weight_decay: 0.1,
+            max_norm: 1.0,
+            evaluate_every: 2,
+            patience: 4,
+            validation_prompts: 2000,
+        }
+    }
+}
+
+impl SftConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// If a count is 0 or a rate is out of its range.
+    pub fn check(&self) -> Result<()> {
+        for (key, value) in [
+            ("sft.epochs", self.epochs),
+            ("sft.batch_tokens", self.batch_tokens),
+            ("sft.evaluate_every", self.evaluate_every),
+            ("sft.patience", self.patience),
+        ] {
+            if value == 0 {
+                return Err(Error::setting(key, "is 0", "give at least 1"));
+            }
+        }
+        check_rates("sft", self.learning_rate, self.warmup, self.weight_decay, self.max_norm)
+    }
+}
+
+/// Checks what both kinds of training share.
+pub(super) fn check_rates(
+    section: &'static str,
+    learning_rate: f64,
+    warmup: f64,
+    weight_decay: f32,
+    max_norm: f32,
+) -> Result<()> {
+    let fault = |key: &str, value: f64, range: &str| {
+        let problem = format!("{key} = {value} is not {range}");
+        Err(Error::setting(section, problem, "see recast init for the usual values"))
+    };
+    if !(learning_rate > 0.0 && learning_rate.is_finite()) {
+        return fault("learning_rate", learning_rate, "above 0");
+    }
+    if !(0.0..1.0).contains(&warmup) {
+        return fault("warmup", warmup, "in [0, 1)");
+    }
+    if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
+        return fault("weight_decay", weight_decay.into(), "0 or above");
+    }
+    if !(max_norm > 0.0 && max_norm.is_finite()) {
+        return fault("max_norm", max_norm.into(), "above 0");
+    }
+    Ok(())
+}
+
+/// What supervised training reads.
+#[derive(Debug, Clone, Copy)]
+pub struct SftData<'a> {
+    /// Training sequences, by user.
+    pub train: &'a Histories,
+    /// Validation examples.
+    pub valid: &'a [Example],
+    /// Semantic IDs and prompts.
+    pub catalogue: Catalogue<'a>,
+}
+
+/// How far supervised training is; what its checkpoint says.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SftState {
+    /// Epochs done.
+    pub epoch: usize,
+    /// Optimiser steps done.
+    pub step: usize,
+    /// The best validation NDCG@10, at item level.
+    pub best_ndcg_at_10: f64,
+    /// The epoch it was reached after.
+    pub best_epoch: usize,
+    /// Sequences' items trained on, each pass counted: the label exposures.
+    pub items_seen: u64,
+    /// Whether training has come to its end.
+    pub finished: bool,
+    /// Seconds of training so far, evaluations apart.
+    pub train_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct EpochEvent {
+    epoch: usize,
+    step: usize,
+    loss: f64,
+    gradient_norm: f64,
+    learning_rate: f64,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct ValidationEvent {
+    phase: &'static str,
+    epoch: usize,
+    pass_at_1: f64,
+    recall_at_10: f64,
+    ndcg_at_10: f64,
+}
+
+/// Trains a decoder, or goes on from the stage's checkpoint; the best one by validation NDCG@10.
+///
+/// Long sequences are cut into windows of `max_history + 1` items that overlap by one, so that
+/// every item but a user's first is predicted once an epoch. Windows are packed into rows without
+/// padding between them. The loss is the mean negative log-likelihood of the codes, each over all
+/// codes of its level.
+///
+/// # Errors
+/// If the user interrupts, a checkpoint cannot be written, or the loss is no longer finite.
+pub fn sft(
+    model: Decoder,
+    data: SftData<'_>,
+    config: &SftConfig,
+    dropout: f32,
+    evaluation: &EvaluateConfig,
+    seed: u64,
+    stage: &Stage,
+    monitor: &Monitor,
+) -> Result<(Decoder, SftState)> {
+    let windows = windows(data.train, data.catalogue.max_history + 1);
+    let sequences: Vec<Vec<u32>> = windows
+        .iter()
+        .map(|window| {
+            let whole = Catalogue { max_history: usize::MAX, ..data.catalogue };
+            whole.prompt(&model, window)
+        })
+        .collect();
+    let tokens: usize = sequences.iter().map(Vec::len).sum();
+    let steps_per_epoch = tokens.div_ceil(config.batch_tokens).max(1);
+    let steps = config.epochs * steps_per_epoch;
+    let warmup = (steps as f64 * config.warmup) as usize;
+    let validation = validation_sample(data.valid, config.validation_prompts, seed);
+
+    let optimiser = Optimiser::new(config.weight_decay, config.max_norm);
+    let fresh = SftState {
+        epoch: 0,
+        step: 0,
+        best_ndcg_at_10: f64::NEG_INFINITY,
+        best_epoch: 0,
+        items_seen: 0,
+        finished: false,
+        train_seconds: 0.0,
+    };
+    let (mut model, mut optimiser, mut state) =
+        match stage.load::<SftState>(model.clone(), optimiser.clone())? {
+            Some(checkpoint) => checkpoint,
+            None => (model, optimiser, fresh),
+        };
+    let progress = monitor.progress("sft", config.epochs as u64 * tokens as u64);
+    progress.resume_at(state.epoch as u64 * tokens as u64);
+    while !state.finished {
+        let started = std::time::Instant::now();
+        let mut order: Vec<usize> = (0..sequences.len()).collect();
+        order.shuffle(&mut stream(seed, Purpose::Order, state.epoch as u64));
+        let (mut loss_sum, mut norm_sum, mut batches) = (0.0, 0.0, 0usize);
+        let mut rate = 0.0;
+        for batch in batches_of(&order, &sequences, config.batch_tokens) {
+            monitor.check_interrupt()?;
+            let rng = stream(seed, Purpose::Dropout, state.step as u64);
+            let mut dropout = Dropout::new(dropout, rng);
+            let prompts: Vec<&[u32]> = batch.iter().map(|&i| &sequences[i][..]).collect();
+            let loss = next_code_loss(&model, &prompts, dropout.as_mut());
+            rate = learning_rate(config.learning_rate, state.step, warmup, steps);
+            let value = f64::from(loss.clone().into_scalar::<f32>());
+            let norm;
+            (model, norm) = optimiser.step(rate, model, &loss);
+            state.step += 1;
+            for (quantity, value) in [("loss", value), ("gradient norm", norm.into())] {
+                if !value.is_finite() {
+                    let (phase, step) = ("sft".to_owned(), state.step);
+                    return Err(Error::NotFinite { phase, quantity, value, step });
+                }
+            }
+            loss_sum += value;
+            norm_sum += f64::from(norm);
+            batches += 1;
+            progress.advance(prompts.iter().map(|p| p.len() as u64).sum());
+            progress.note(format!("loss {value:.3}"));
+        }
+        state.epoch += 1;
+        state.items_seen += windows.iter().map(|w| w.len() as u64).sum::<u64>();
+        let seconds = started.elapsed().as_secs_f64();
+        state.train_seconds += seconds;
+        let event = EpochEvent {
+            epoch: state.epoch,
+            step: state.step,
+            loss: loss_sum / batches.max(1) as f64,
+            gradient_norm: norm_sum / batches.max(1) as f64,
+            learning_rate: rate,
+            seconds,
+        };
+        monitor.record("sft_epoch", &event)?;
+
+        let last = state.epoch == config.epochs;
+        if last || state.epoch.is_multiple_of(config.evaluate_every) {
+            let found = evaluate(
+                &model.valid(),
+                data.catalogue,
+                &validation,
+                evaluation,
+                monitor,
+                "sft validation",
+            )?
+            .item;
+            monitor.record(
+                "validation",
+                &ValidationEvent {
+                    phase: "sft",
+                    epoch: state.epoch,
+                    pass_at_1: found.pass_at_1,
+                    recall_at_10: found.recall_at_10,
+                    ndcg_at_10: found.ndcg_at_10,
+                },
+            )?;
+            monitor.say(&format!(
+                "sft epoch {}: loss {:.4}, validation Pass@1 {:.4}, R@10 {:.4}, N@10 {:.4}, {:.1} s an epoch",
+                state.epoch, event.loss, found.pass_at_1, found.recall_at_10, found.ndcg_at_10, seconds
+            ));
+            if found.ndcg_at_10 > state.best_ndcg_at_10 {
+                (state.best_ndcg_at_10, state.best_epoch) = (found.ndcg_at_10, state.epoch);
+                stage.save_best(&model)?;
+            }
+            let waited = (state.epoch - state.best_epoch) / config.evaluate_every;
+            state.finished = last || waited >= config.patience;
+            stage.save(state.step, &model, &optimiser, &state)?;
+        }
+    }
+    progress.finish();
+    Ok((stage.load_best(model)?, state))
+}
+
+/// The items of each window, longest `items`; consecutive ones of a user share one item.
+fn windows(train: &Histories, items: usize) -> Vec<&[u32]> {
+    let mut windows = Vec::new();
+    for mut rest in train.iter() {
+        while rest.len() > 1 {
+            let start = rest.len().saturating_sub(items);
+            windows.push(&rest[start..]);
+            rest = &rest[..if start == 0 { 0 } else { start + 1 }];
+        }
+    }
+    windows
+}
+
+/// Cuts an order into batches of about `tokens` tokens, each of at least one sequence.
+fn batches_of<'a>(
+    order: &'a [usize],
+    sequences: &[Vec<u32>],
+    tokens: usize,
+) -> Vec<&'a [usize]> {
+    let mut batches = Vec::new();
+    let (mut start, mut used) = (0, 0);
+    for (end, &i) in order.iter().enumerate() {
+        if used + sequences[i].len() > tokens && end > start {
+            batches.push(&order[start..end]);
+            (start, used) = (end, 0);
+        }
+        used += sequences[i].len();
+    }
+    if start < order.len() {
+        batches.push(&order[start..]);
+    }
+    batches
+}
+
+/// Validation examples drawn without replacement, in their own order; all for 0.
+pub(super) fn validation_sample(examples: &[Example], prompts: usize, seed: u64) -> Vec<Example> {
+    let mut rng = stream(seed, Purpose::Validation, 0);
+    let mut chosen: Vec<usize> = (0..examples.len()).collect();
+    if prompts > 0 && prompts < examples.len() {
+        chosen.shuffle(&mut rng);
+        chosen.truncate(prompts);
+        chosen.sort_unstable();
+    }
+    chosen.into_iter().map(|i| examples[i].clone()).collect()
+}
+
+/// The mean negative log-likelihood of every code but those of each sequence's first item, which
+/// nothing predicts (its first code; the others are predicted and counted).
+fn next_code_loss(
+    model: &Decoder,
+    sequences: &[&[u32]],
+    dropout: Option<&mut Dropout>,
+) -> Tensor<1> {
+    let device = model.device();
+    let trees: Vec<Tree<'_>> =
+        sequences.iter().map(|&prompt| Tree { prompt, completions: &[] }).collect();
+    let packed = Packed::new(&trees, 0);
+    let context = model.context(packed.positions(), packed.mask(&device));
+    let hidden = model.forward(packed.tokens(&device), &context, None, dropout);
+    let levels = model.levels();
+    let mut total: Option<Tensor<1>> = None;
+    let mut count = 0;
+    for level in 0..levels {
+        let (mut slots, mut targets) = (Vec::new(), Vec::new());
+        for (sequence, &start) in sequences.iter().zip(packed.prompts()) {
+            for at in (level..sequence.len()).step_by(levels).filter(|&at| at > 0) {
+                slots.push((start + at - 1) as i32);
+                targets.push((sequence[at] - model.token(level, 0)) as i32);
+            }
+        }
+        count += slots.len();
+        let predictors = hidden.clone().select(0, indices(slots, &device));
+        let log_probs =
+            token_log_probs(model.logits(predictors, level), indices(targets, &device)).sum();
+        total = Some(match total {
+            None => log_probs,
+            Some(total) => total + log_probs,
+        });
+    }
+    let total = total.unwrap_or_else(|| Tensor::zeros([1], &device));
+    total * (-1.0 / count.max(1) as f32)
+}
+
+pub(super) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+    let length = values.len();
+    Tensor::from_data(TensorData::new(values, [length]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_predict_every_item_but_the_first_once() {
+        let mut train = Histories::default();
+        train.push(&[0, 1, 2, 3, 4, 5, 6]);
+        train.push(&[7]);
+        train.push(&[8, 9]);
+        let windows = windows(&train, 4);
+        assert_eq!(windows, [&[3, 4, 5, 6][..], &[0, 1, 2, 3], &[8, 9]]);
+    }
+
+    #[test]
+    fn batches_hold_every_sequence_once_and_about_the_tokens() {
+        let sequences: Vec<Vec<u32>> = [3, 4, 9, 2].iter().map(|&n| vec![0; n]).collect();
+        let order = [2, 0, 1, 3];
+        assert_eq!(batches_of(&order, &sequences, 7), [&[2][..], &[0, 1], &[3]]);
+    }
+}

@@ -1,0 +1,1 @@
+//! Golden cases and parity between recast-core and every device; see `tests/`.
