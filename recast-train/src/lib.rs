@@ -8,6 +8,8 @@
 //! Selection --gather, pack--> Batch --policy, reference--> log-probs --objective--> loss -> step
 //! ```
 
+pub mod cli;
+pub mod config;
 pub mod data;
 pub mod decode;
 pub mod error;

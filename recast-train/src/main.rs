@@ -1,1 +1,12 @@
-fn main() {}
+//! The program `recast`; see [`recast_train`].
+
+use std::process::ExitCode;
+
+/// Training frees and takes large buffers all the time; the system's allocator gives them back to
+/// the kernel each time and clears them anew.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    recast_train::cli::main()
+}

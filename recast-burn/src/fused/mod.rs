@@ -7,6 +7,10 @@
 //!
 //! All reductions have a fixed order, so that equal inputs give equal bits whatever the number of
 //! threads.
+#![cfg_attr(
+    feature = "ndarray",
+    expect(deprecated, reason = "ndarray is the reference backend while burn still ships it")
+)]
 
 mod arithmetic;
 mod decomposed;
@@ -21,7 +25,6 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Int, Tensor};
 
 #[cfg(feature = "ndarray")]
-#[expect(deprecated, reason = "the reference backend while burn still ships it")]
 use burn::backend::NdArray;
 
 /// The operations and their closed-form backward passes on a concrete backend.

@@ -79,7 +79,7 @@ impl<'a> Search<'a> {
         let hidden = if level == 0 { self.prefill() } else { self.step(level) };
         let logits = self.model.logits(hidden, level).into_data();
         #[expect(clippy::expect_used, reason = "the decoder's weights are f32")]
-        logits.into_vec::<f32>().expect("f32 logits")
+        logits.try_into_vec::<f32>().expect("f32 logits")
     }
 
     /// Reads the prompts; the hidden state of each one's last token.

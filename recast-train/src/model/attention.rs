@@ -43,7 +43,7 @@ impl LayerCache {
 
 /// Grouped-query attention of Qwen3: queries and keys are normalised by head, then rotated.
 #[derive(Module, Debug)]
-pub struct Attention {
+pub(super) struct Attention {
     q_proj: Projection,
     k_proj: Projection,
     v_proj: Projection,
@@ -75,7 +75,7 @@ impl Attention {
             heads: config.num_attention_heads,
             key_value_heads: config.num_key_value_heads,
             head_dim: head,
-            epsilon: config.rms_norm_eps,
+            epsilon: config.rms_norm_eps as f32,
         }
     }
 

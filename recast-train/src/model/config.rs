@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 /// The shape of a decoder, with the keys of a Hugging Face `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
     /// Width `D` of the hidden states.
     pub hidden_size: usize,
@@ -21,11 +21,17 @@ pub struct ModelConfig {
     /// Width of the feed-forward layer.
     pub intermediate_size: usize,
     /// Added to the mean square in each normalisation.
-    pub rms_norm_eps: f32,
+    pub rms_norm_eps: f64,
     /// Base of the rotary embedding's frequencies.
-    pub rope_theta: f32,
+    pub rope_theta: f64,
     /// Share of the residual branches' and embeddings' elements dropped in supervised training.
-    pub dropout: f32,
+    pub dropout: f64,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self::small()
+    }
 }
 
 impl ModelConfig {
@@ -98,9 +104,13 @@ impl ModelConfig {
             let problem = format!("{} is not in [0, 1)", self.dropout);
             return Err(Error::setting("model.dropout", problem, "0.1 is usual"));
         }
-        if !(self.rms_norm_eps > 0.0 && self.rope_theta > 0.0) {
-            let problem = format!("{} is not above 0", self.rms_norm_eps.min(self.rope_theta));
-            return Err(Error::setting("model.rms_norm_eps", problem, "as does rope_theta"));
+        for (key, value, usual) in [
+            ("model.rms_norm_eps", self.rms_norm_eps, "1e-6 is usual"),
+            ("model.rope_theta", self.rope_theta, "10000 is usual"),
+        ] {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(Error::setting(key, format!("{value} is not above 0"), usual));
+            }
         }
         Ok(())
     }
@@ -125,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_dropout_of_nan_is_refused() {
-        let config = ModelConfig { dropout: f32::NAN, ..ModelConfig::small() };
+        let config = ModelConfig { dropout: f64::NAN, ..ModelConfig::small() };
         assert!(config.check().is_err());
     }
 }

@@ -154,7 +154,8 @@ impl Decoder {
     pub fn context(&self, positions: &[i32], mask: Tensor<4>) -> AttentionContext {
         let half = self.config.head_dim / 2;
         let [batch, _, tokens, _] = mask.dims();
-        let frequency = |i: usize| self.config.rope_theta.powf(-(i as f32) / half as f32);
+        let base = self.config.rope_theta as f32;
+        let frequency = |i: usize| base.powf(-(i as f32) / half as f32);
         let frequencies: Vec<f32> = (0..half).map(frequency).collect();
         let angles = positions
             .iter()
@@ -181,7 +182,7 @@ impl Decoder {
         mut dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
         let [batch, length] = tokens.dims();
-        let epsilon = self.config.rms_norm_eps;
+        let epsilon = self.config.rms_norm_eps as f32;
         let mut drop = |x: Tensor<2>| match &mut dropout {
             Some(dropout) => dropout.forward(x),
             None => x,

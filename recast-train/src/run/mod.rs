@@ -1,11 +1,26 @@
 //! A run is a folder: everything a table shows can be recomputed from it.
+//!
+//! ```text
+//! config.toml      the settings as resolved       checksums.json   the source files
+//! data/            sequences, items, embeddings    sid/             table and report
+//! sft/ rl-*/       checkpoints, the best decoder   events.jsonl     every epoch, step, validation
+//! phases.json      seconds of each phase           summary.json     what the tables show
+//! ```
 
 mod checkpoint;
+mod comparison;
 mod file;
+mod inputs;
 mod memory;
 mod monitor;
+mod pipeline;
+mod summary;
 
 pub use checkpoint::Stage;
+pub use comparison::{BudgetRatio, ComparedSystem, Comparison, Spread};
 pub use file::{checksum, write_atomic, write_json};
+pub use inputs::Prepared;
 pub use memory::peak_memory_bytes;
 pub use monitor::{Monitor, Output, Progress};
+pub use pipeline::{Run, Tokenized};
+pub use summary::{GroupSummary, Summary, SystemResult};

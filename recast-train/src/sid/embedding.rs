@@ -1,13 +1,16 @@
 //! Item embeddings: one row of finite numbers per item, read from the files other programs write.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use half::{bf16, f16};
 use npyz::{DType, NpyFile, Order, TypeChar};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::error::{Error, Result};
+use crate::run::write_atomic;
 
 /// The name a `.safetensors` file gives the embeddings where it holds several tensors.
 const TENSOR_NAME: &str = "embeddings";
@@ -47,6 +50,20 @@ impl Embeddings {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.values.len() / self.dim
+    }
+
+    /// Writes a `.safetensors` file that [`read_embeddings`] reads, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let bytes: Vec<u8> = self.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let shape = vec![self.rows(), self.dim];
+        let failed = |e: SafeTensorError| Error::write(path, std::io::Error::other(e));
+        let view = TensorView::new(Dtype::F32, shape, &bytes).map_err(failed)?;
+        let file = safetensors::serialize([(TENSOR_NAME, view)], None).map_err(failed)?;
+        write_atomic(path, |writer| writer.write_all(&file))
     }
 
     /// The vector of item `i`.
@@ -225,7 +242,6 @@ fn parse_safetensors(bytes: &[u8]) -> Checked<(usize, Vec<f32>)> {
 mod tests {
     use super::*;
     use npyz::WriterBuilder;
-    use safetensors::tensor::TensorView;
     use std::path::PathBuf;
 
     fn npy<T: npyz::AutoSerialize + Copy>(shape: &[u64], order: Order, values: &[T]) -> Vec<u8> {

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use serde::de::{MapAccess, Visitor};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kmeans::MAX_CODES;
 use crate::error::{Error, Result};
+use crate::run::write_json;
 
 /// The semantic IDs (SIDs) of all items: `L` codes per item, each below its level's number of codes.
 ///
@@ -110,15 +110,7 @@ impl SidTable {
                     .collect(),
             ),
         };
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".tmp");
-        let write = || {
-            let mut target = File::create(&temporary)?;
-            target.write_all(&serde_json::to_vec(&file)?)?;
-            target.sync_all()?;
-            fs::rename(&temporary, path)
-        };
-        write().map_err(|source| Error::write(path, source))
+        write_json(path, &file)
     }
 
     /// Reads a table that [`SidTable::save`] wrote, for the items `item_ids` in that order.

@@ -161,6 +161,21 @@ impl Trie {
         prefix.iter().try_fold(Self::ROOT, |node, &code| self.child(node, code))
     }
 
+    /// The nodes from the root to `node`, both of them among these; `O(levels * log nodes)`.
+    #[must_use]
+    pub fn path(&self, node: Node) -> Vec<Node> {
+        let mut path = vec![node];
+        let mut node = node;
+        while node != Self::ROOT {
+            // inner nodes have children, so the first child that comes after `node` tells its parent
+            let later = self.first_child.partition_point(|&child| child <= node.0);
+            node = Node(later as u32 - 1);
+            path.push(node);
+        }
+        path.reverse();
+        path
+    }
+
     /// The items that have a leaf's SID, ascending; empty for a node that is no leaf.
     #[must_use]
     pub fn items(&self, node: Node) -> &[u32] {
@@ -178,6 +193,19 @@ mod tests {
     use crate::random::{Purpose, stream};
     use rand::RngExt;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn the_path_of_every_node_is_its_walk() {
+        let sids = [[2, 0, 1], [0, 0, 0], [0, 2, 2], [0, 2, 1]];
+        let table = SidTable::new(vec![3; 3], sids.concat()).unwrap();
+        let trie = Trie::new(&table);
+        for sid in table.sids() {
+            let walk: Vec<Node> = (0..=3).map(|end| trie.walk(&sid[..end]).unwrap()).collect();
+            for end in 0..=3 {
+                assert_eq!(trie.path(walk[end]), walk[..=end]);
+            }
+        }
+    }
 
     fn random_table(seed: u64) -> SidTable {
         let mut rng = stream(seed, Purpose::Catalogue, 0);

@@ -36,20 +36,23 @@ impl Optimiser {
         Self { adamw: config.init(), max_norm }
     }
 
-    /// Takes one step; returns the model and the gradient's norm before clipping.
+    /// The gradients of a loss, clipped, and their norm before that.
     ///
-    /// A gradient that is not finite leaves the model as it was: the caller sees the norm.
+    /// A norm that is not finite is left to the caller, who stops.
     #[must_use]
-    pub fn step(&mut self, learning_rate: f64, model: Decoder, loss: &Tensor<1>) -> (Decoder, f32) {
-        let mut grads = GradientsParams::from_grads(loss.backward(), &model);
-        let norm = global_norm(&model, &grads);
-        if !norm.is_finite() {
-            return (model, norm);
-        }
+    pub fn gradients(&self, model: &Decoder, loss: &Tensor<1>) -> (GradientsParams, f32) {
+        let mut grads = GradientsParams::from_grads(loss.backward(), model);
+        let norm = global_norm(model, &grads);
         if norm > self.max_norm {
             model.visit(&mut Scale { grads: &mut grads, factor: self.max_norm / norm });
         }
-        (self.adamw.step(learning_rate, model, grads), norm)
+        (grads, norm)
+    }
+
+    /// Takes one step along clipped gradients.
+    #[must_use]
+    pub fn step(&mut self, learning_rate: f64, model: Decoder, grads: GradientsParams) -> Decoder {
+        self.adamw.step(learning_rate, model, grads)
     }
 
     /// Writes the moments to `path`.

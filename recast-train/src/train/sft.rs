@@ -28,9 +28,9 @@ pub struct SftConfig {
     /// Share of the steps in which the rate rises.
     pub warmup: f64,
     /// Decoupled weight decay.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     /// Largest norm of all gradients together.
-    pub max_norm: f32,
+    pub max_norm: f64,
     /// Epochs between two evaluations.
     pub evaluate_every: usize,
     /// Evaluations without a better validation NDCG@10 after which training stops.
@@ -42,7 +42,7 @@ pub struct SftConfig {
 impl Default for SftConfig {
     fn default() -> Self {
         Self {
-            epochs: 40,
+            epochs: 24,
             batch_tokens: 4096,
             learning_rate: 2e-3,
             warmup: 0.05,
@@ -80,8 +80,8 @@ pub(super) fn check_rates(
     section: &'static str,
     learning_rate: f64,
     warmup: f64,
-    weight_decay: f32,
-    max_norm: f32,
+    weight_decay: f64,
+    max_norm: f64,
 ) -> Result<()> {
     let fault = |key: &str, value: f64, range: &str| {
         let problem = format!("{key} = {value} is not {range}");
@@ -94,10 +94,10 @@ pub(super) fn check_rates(
         return fault("warmup", warmup, "in [0, 1)");
     }
     if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
-        return fault("weight_decay", weight_decay.into(), "0 or above");
+        return fault("weight_decay", weight_decay, "0 or above");
     }
     if !(max_norm > 0.0 && max_norm.is_finite()) {
-        return fault("max_norm", max_norm.into(), "above 0");
+        return fault("max_norm", max_norm, "above 0");
     }
     Ok(())
 }
@@ -164,7 +164,7 @@ pub fn sft(
     model: Decoder,
     data: SftData<'_>,
     config: &SftConfig,
-    dropout: f32,
+    dropout: f64,
     evaluation: &EvaluateConfig,
     seed: u64,
     stage: &Stage,
@@ -184,7 +184,7 @@ pub fn sft(
     let warmup = (steps as f64 * config.warmup) as usize;
     let validation = validation_sample(data.valid, config.validation_prompts, seed);
 
-    let optimiser = Optimiser::new(config.weight_decay, config.max_norm);
+    let optimiser = Optimiser::new(config.weight_decay as f32, config.max_norm as f32);
     let fresh = SftState {
         epoch: 0,
         step: 0,
@@ -210,20 +210,15 @@ pub fn sft(
         for batch in batches_of(&order, &sequences, config.batch_tokens) {
             monitor.check_interrupt()?;
             let rng = stream(seed, Purpose::Dropout, state.step as u64);
-            let mut dropout = Dropout::new(dropout, rng);
+            let mut dropout = Dropout::new(dropout as f32, rng);
             let prompts: Vec<&[u32]> = batch.iter().map(|&i| &sequences[i][..]).collect();
             let loss = next_code_loss(&model, &prompts, dropout.as_mut());
             rate = learning_rate(config.learning_rate, state.step, warmup, steps);
             let value = f64::from(loss.clone().into_scalar::<f32>());
-            let norm;
-            (model, norm) = optimiser.step(rate, model, &loss);
+            let (grads, norm) = optimiser.gradients(&model, &loss);
             state.step += 1;
-            for (quantity, value) in [("loss", value), ("gradient norm", norm.into())] {
-                if !value.is_finite() {
-                    let (phase, step) = ("sft".to_owned(), state.step);
-                    return Err(Error::NotFinite { phase, quantity, value, step });
-                }
-            }
+            check_finite("sft", state.step, value, norm)?;
+            model = optimiser.step(rate, model, grads);
             loss_sum += value;
             norm_sum += f64::from(norm);
             batches += 1;
@@ -280,6 +275,16 @@ pub fn sft(
     }
     progress.finish();
     Ok((stage.load_best(model)?, state))
+}
+
+/// Stops training that has left the finite numbers, before the step that would spoil the weights.
+pub(super) fn check_finite(phase: &str, step: usize, loss: f64, norm: f32) -> Result<()> {
+    for (quantity, value) in [("loss", loss), ("gradient norm", norm.into())] {
+        if !value.is_finite() {
+            return Err(Error::NotFinite { phase: phase.to_owned(), quantity, value, step });
+        }
+    }
+    Ok(())
 }
 
 /// The items of each window, longest `items`; consecutive ones of a user share one item.

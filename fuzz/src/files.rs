@@ -1,0 +1,68 @@
+//! Files that a user gives: each reader takes any bytes and answers with data or an error.
+
+use std::io::Write;
+
+use recast_train::data::{
+    Columns, Format, Ids, PrepareOptions, Split, SplitKind, prepare, read_interactions, read_items,
+};
+use recast_train::sid::{SidTable, read_embeddings};
+use tempfile::NamedTempFile;
+
+fn file(suffix: &str, bytes: &[u8]) -> NamedTempFile {
+    let mut file = tempfile::Builder::new().suffix(suffix).tempfile().expect("a temporary file");
+    file.write_all(bytes).expect("written");
+    file
+}
+
+/// The first byte: format, and whether a least rating is asked for (the digits 0 to 7). Then a log.
+pub fn interactions(data: &[u8]) {
+    let Some((&first, log)) = data.split_first() else { return };
+    let format = [Format::Csv, Format::Tsv, Format::Jsonl, Format::S3Rec][usize::from(first) % 4];
+    let min_rating = (first % 8 >= 4).then_some(3.0);
+    let file = file(".log", log);
+    let read = read_interactions(file.path(), Some(format), &Columns::default(), min_rating);
+    let Ok(read) = read else { return };
+    assert!(!read.rows.is_empty());
+    for row in &read.rows {
+        assert!(read.users.get(row.user).is_some_and(|id| !id.is_empty()));
+        assert!(read.items.get(row.item).is_some_and(|id| !id.is_empty()));
+    }
+    let Ok((sequences, _)) = prepare(read, &PrepareOptions { min_user: 1, min_item: 1 }) else {
+        return;
+    };
+    let Ok(split) = Split::new(&sequences, SplitKind::LeaveOneOut) else { return };
+    assert!(split.test.iter().all(|it| !it.history.is_empty() && it.targets.len() == 1));
+}
+
+/// An items file, for the items 1, 2 and 3.
+pub fn items(data: &[u8]) {
+    let ids: Ids = ["1", "2", "3"].into_iter().collect();
+    let file = file(".jsonl", data);
+    let Ok(items) = read_items(file.path(), &ids) else { return };
+    assert!(items.n_missing() < ids.len());
+    for index in 0..3 {
+        assert!(!items.title(index).is_empty());
+        assert_eq!(items.text(index).is_some(), items.row_of(index).is_some());
+        assert!(items.row_of(index).is_none_or(|row| row < items.n_rows()));
+    }
+}
+
+/// The first byte: `.npy` if even, `.safetensors` if odd. Then the file.
+pub fn embeddings(data: &[u8]) {
+    let Some((&first, bytes)) = data.split_first() else { return };
+    let file = file([".npy", ".safetensors"][usize::from(first) % 2], bytes);
+    let Ok(embeddings) = read_embeddings(file.path()) else { return };
+    assert!(embeddings.rows() > 0 && embeddings.dim() > 0);
+    assert_eq!(embeddings.rows() * embeddings.dim(), embeddings.values().len());
+    assert!(embeddings.values().iter().all(|value| value.is_finite()));
+}
+
+/// A SID table for the items a, b and c.
+pub fn sid_table(data: &[u8]) {
+    const IDS: [&str; 3] = ["a", "b", "c"];
+    let file = file(".json", data);
+    let Ok(table) = SidTable::load(file.path(), &IDS) else { return };
+    assert_eq!(table.n_items(), IDS.len());
+    table.save(file.path(), &IDS).expect("written");
+    assert_eq!(SidTable::load(file.path(), &IDS).expect("what was written"), table);
+}

@@ -1,0 +1,89 @@
+//! Groups from bytes, through every signal.
+
+use recast_core::signal::{Normaliser, Recast, RepairPolicy};
+use recast_core::{Group, Outcome, Regime, Signal, Skip};
+
+/// The first byte: bit 0 raw numbers, bit 1 old log-probs, bit 2 duplicates. Then 13 bytes a
+/// completion: reward, structural score, old log-prob, the index it repeats.
+pub fn signal(data: &[u8]) {
+    let Some((flags, rest)) = data.split_first() else { return };
+    let mut columns: [Vec<f32>; 3] = Default::default();
+    let mut duplicates = Vec::new();
+    for row in rest.chunks_exact(13) {
+        for (column, bytes) in columns.iter_mut().zip(row.chunks_exact(4)) {
+            column.push(number(bytes, flags & 1 == 1));
+        }
+        duplicates.push(usize::from(row[12]));
+    }
+    let [rewards, scores, old] = &columns;
+    let old = (flags & 2 == 2).then_some(&old[..]);
+    let finite = |column: &[f32]| column.iter().all(|value| value.is_finite());
+    let valid = !rewards.is_empty() && [rewards, scores, old.unwrap_or(&[])].map(finite) == [true; 3];
+    let group = Group::new(rewards, scores, old);
+    assert_eq!(group.is_ok(), valid);
+    let Ok(mut group) = group else { return };
+    if flags & 4 == 4 {
+        group = group.with_duplicates(&duplicates).unwrap_or(group);
+    }
+    for signal in signals() {
+        check(signal, group);
+        if let Some(slot) = signal.repair(group) {
+            assert_eq!(group.regime(), Regime::AllZero);
+            let (mut rewards, mut scores) = (rewards.clone(), scores.clone());
+            (rewards[slot], scores[slot]) = (1.0, 1.0);
+            let repaired = Group::new(&rewards, &scores, old).expect("as finite as before");
+            // A group of one is all anchor: nothing to contrast with.
+            assert!(check(signal, repaired) || rewards.len() == 1);
+        }
+    }
+}
+
+/// Few values, so that ties are common, or any bits.
+fn number(bytes: &[u8], raw: bool) -> f32 {
+    const COMMON: [f32; 8] = [0.0, 0.0, 1.0, 0.1, 0.01, -1.0, f32::MAX, f32::MIN_POSITIVE];
+    match bytes {
+        &[a, b, c, d] if raw => f32::from_le_bytes([a, b, c, d]),
+        bytes => COMMON[usize::from(bytes[0]) % COMMON.len()],
+    }
+}
+
+fn signals() -> Vec<Signal<f32>> {
+    let mut signals = vec![Signal::grpo(), Signal::rere(), Signal::Grpo { epsilon: 0.0 }];
+    for repair in [RepairPolicy::Always, RepairPolicy::Never] {
+        for boundary in [true, false] {
+            for normaliser in [Normaliser::Kept, Normaliser::Group] {
+                let recast = Recast { repair, boundary, normaliser, ..Recast::default() };
+                signals.push(Signal::Recast(recast));
+            }
+        }
+    }
+    signals
+}
+
+/// Whether the group is trained on; every claim about the selection is checked.
+fn check(signal: Signal<f32>, group: Group<'_, f32>) -> bool {
+    let (mut kept, mut advantages) = (vec![usize::MAX; group.len()], vec![f32::NAN; group.len()]);
+    let selection = match signal.select(group, &mut kept, &mut advantages) {
+        Outcome::Trained(selection) => selection,
+        Outcome::Skipped(skip) => {
+            let regime = [(Skip::NoPositive, Regime::AllZero), (Skip::NoNegative, Regime::AllHit)];
+            assert!(regime.contains(&(skip, group.regime())));
+            return false;
+        }
+    };
+    let (kept, advantages) = (selection.kept, selection.advantages);
+    assert!(!kept.is_empty() && kept.len() == advantages.len());
+    assert!(kept.is_sorted_by(|a, b| a < b) && kept[kept.len() - 1] < group.len());
+    assert!(advantages.iter().all(|advantage| advantage.is_finite()));
+    assert!((kept.len()..=group.len()).contains(&selection.divisor));
+    if let Signal::Recast(Recast { boundary: true, weight, .. }) = signal {
+        assert_eq!(kept.len(), 2);
+        for (&slot, &advantage) in kept.iter().zip(advantages) {
+            assert_eq!(advantage, if group.rewards()[slot] > 0.0 { weight } else { -weight });
+        }
+        assert_eq!(advantages[0] + advantages[1], 0.0);
+    } else {
+        assert_eq!(kept.len(), group.len());
+    }
+    true
+}

@@ -1,0 +1,28 @@
+//! `recast compare`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::run::Comparison;
+
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    /// Run folders with a summary; several of one kind, with other seeds, give a mean and a spread.
+    #[arg(required = true, value_name = "DIR")]
+    run_dirs: Vec<PathBuf>,
+    /// Print JSON on standard output instead of the table.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn compare(args: &CompareArgs) -> Result<()> {
+    let comparison = Comparison::load(&args.run_dirs)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&comparison)?);
+    } else {
+        println!("{comparison}");
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! `recast init`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::config::TEMPLATE;
+use crate::error::Error;
+use crate::run::write_atomic;
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The file to write; one that is there is left alone.
+    #[arg(default_value = "recast.toml", value_name = "FILE")]
+    path: PathBuf,
+}
+
+pub(super) fn init(args: &InitArgs) -> Result<()> {
+    if args.path.exists() {
+        return Err(Error::file(&args.path, "is there already", "name another file").into());
+    }
+    write_atomic(&args.path, |writer| writer.write_all(TEMPLATE.as_bytes()))?;
+    eprintln!("wrote {}; use it with recast run --config {0}", args.path.display());
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! The program `recast`: one file a subcommand, no logic.
+
+mod compare;
+mod eval;
+mod init;
+mod prepare;
+mod recommend;
+mod rl;
+mod run;
+mod settings;
+mod sft;
+mod tokenize;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::Error;
+use crate::run::{Output, Run};
+use settings::SettingsArgs;
+
+/// RL post-training for generative recommenders.
+///
+/// Without a subcommand: the main job on a synthetic catalogue, the same as `recast run`.
+#[derive(Debug, Parser)]
+#[command(name = "recast", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything: prepare, tokenize, sft, rl with each signal, eval.
+    Run(run::RunArgs),
+    /// Read a log into a new run folder.
+    Prepare(prepare::PrepareArgs),
+    /// Give every item of a run a semantic ID.
+    Tokenize(FolderArgs),
+    /// Train a run's decoder on the logs.
+    Sft(FolderArgs),
+    /// Improve a run's decoder by reinforcement learning.
+    Rl(rl::RlArgs),
+    /// Judge everything a run has trained, and the baselines.
+    Eval(eval::EvalArgs),
+    /// Recommend items for a user or a typed history.
+    Recommend(recommend::RecommendArgs),
+    /// Set the results of runs side by side.
+    Compare(compare::CompareArgs),
+    /// Write a config file with every key explained.
+    Init(init::InitArgs),
+}
+
+/// A run folder that is there.
+#[derive(Debug, Args)]
+struct FolderArgs {
+    /// The run folder.
+    #[arg(long, value_name = "DIR")]
+    run_dir: PathBuf,
+    /// No progress, only errors.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl FolderArgs {
+    fn open(&self) -> Result<Run> {
+        let run = Run::open(&self.run_dir, output(self.quiet), interrupts()?)?;
+        settings::set_threads(run.config())?;
+        Ok(run)
+    }
+}
+
+fn output(quiet: bool) -> Output {
+    if quiet { Output::Quiet } else { Output::detect() }
+}
+
+/// Set by the first Ctrl-C; the second one ends the program at once.
+fn interrupts() -> Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+        eprintln!("stopping after this step; once more to stop at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(interrupted)
+}
+
+/// Exit code of what the user's input is to blame for.
+const BAD_INPUT: u8 = 2;
+/// Exit code of an interruption: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Runs the program on the process's arguments.
+///
+/// Exit codes: 0 done, 1 a fault of the system or of training, 2 bad input, 130 interrupted.
+#[must_use]
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command.unwrap_or_else(|| Command::Run(run::RunArgs::default()));
+    let done = match command {
+        Command::Run(args) => run::run(&args),
+        Command::Prepare(args) => prepare::prepare(&args),
+        Command::Tokenize(args) => tokenize::tokenize(&args),
+        Command::Sft(args) => sft::sft(&args),
+        Command::Rl(args) => rl::rl(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Recommend(args) => recommend::recommend(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Init(args) => init::init(&args),
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    eprintln!("recast: {error:#}");
+    ExitCode::from(match error.downcast_ref::<Error>() {
+        Some(Error::Interrupted { .. }) => INTERRUPTED,
+        Some(Error::Write { .. } | Error::NotFinite { .. }) | None => 1,
+        Some(_) => BAD_INPUT,
+    })
+}

@@ -1,0 +1,30 @@
+//! `recast prepare`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{SettingsArgs, interrupts, output, settings};
+use crate::run::Run;
+
+#[derive(Debug, Args)]
+pub(super) struct PrepareArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// The run folder to make [default: the first free runs/NAME-NUMBER].
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// No progress, only errors and the folder.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(super) fn prepare(args: &PrepareArgs) -> Result<()> {
+    let config = args.settings.resolve()?;
+    config.check()?;
+    settings::set_threads(&config)?;
+    let run = Run::create(args.run_dir.as_deref(), config, output(args.quiet), interrupts()?)?;
+    println!("{}", run.dir().display());
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! `recast rl`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::FolderArgs;
+use crate::train::SignalName;
+
+#[derive(Debug, Args)]
+pub(super) struct RlArgs {
+    #[command(flatten)]
+    folder: FolderArgs,
+    /// The signal to train with; may be given again [default: the run's own list].
+    #[arg(long = "signal", value_enum)]
+    signals: Vec<SignalName>,
+}
+
+pub(super) fn rl(args: &RlArgs) -> Result<()> {
+    let run = args.folder.open()?;
+    let tokenized = run.tokenized()?;
+    let start = run.supervised(&tokenized)?;
+    let signals = match &args.signals[..] {
+        [] => &run.config().rl.signals,
+        named => named,
+    };
+    for &signal in signals {
+        run.rl(&tokenized, &start, signal)?;
+    }
+    Ok(())
+}

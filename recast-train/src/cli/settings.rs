@@ -1,0 +1,87 @@
+//! The flags that make settings.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use toml::Value;
+
+use crate::config::{Config, ModelPreset, Preset};
+
+/// Where settings come from: a preset, then a file, then flags.
+#[derive(Debug, Default, Args)]
+pub(super) struct SettingsArgs {
+    /// Settings to start from [default: demo, or standard with --interactions].
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// A TOML file, as `recast init` writes it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A key of the config: `rl.steps=100`. May be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    overrides: Vec<(String, String)>,
+    /// The log: .csv, .tsv, .jsonl, or .txt in S3-Rec form.
+    #[arg(long, value_name = "FILE")]
+    interactions: Option<PathBuf>,
+    /// Titles and text of items, .jsonl.
+    #[arg(long, value_name = "FILE")]
+    items: Option<PathBuf>,
+    /// Item embeddings, .npy or .safetensors.
+    #[arg(long, value_name = "FILE")]
+    embeddings: Option<PathBuf>,
+    /// The decoder's size; sets the whole section [model].
+    #[arg(long, value_enum)]
+    model: Option<ModelPreset>,
+    /// All randomness follows from it.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// cpu or ndarray.
+    #[arg(long)]
+    device: Option<String>,
+    /// CPU threads; 0 means one a core.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+fn key_value(argument: &str) -> Result<(String, String), String> {
+    match argument.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("give section.key=value".to_owned()),
+    }
+}
+
+impl SettingsArgs {
+    /// The settings, not yet checked.
+    pub(super) fn resolve(&self) -> Result<Config> {
+        let preset = self.preset.unwrap_or(match self.interactions {
+            Some(_) => Preset::Standard,
+            None => Preset::Demo,
+        });
+        let mut base = preset.config();
+        if let Some(model) = self.model {
+            base.model = model.config();
+        }
+        let path = |path: &PathBuf| Value::String(path.display().to_string()).to_string();
+        let flags = [
+            ("data.interactions", self.interactions.as_ref().map(path)),
+            ("data.items", self.items.as_ref().map(path)),
+            ("data.embeddings", self.embeddings.as_ref().map(path)),
+            ("seed", self.seed.map(|seed| seed.to_string())),
+            ("device", self.device.clone().map(|name| Value::String(name).to_string())),
+            ("threads", self.threads.map(|threads| threads.to_string())),
+        ];
+        let mut overrides = self.overrides.clone();
+        for (key, value) in flags {
+            overrides.extend(value.map(|value| (key.to_owned(), value)));
+        }
+        Ok(Config::resolve_over(base, self.config.as_deref(), &overrides)?)
+    }
+}
+
+/// Sets the number of threads for the whole process.
+pub(super) fn set_threads(config: &Config) -> Result<()> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(config.threads)
+        .build_global()
+        .context("cannot start threads")
+}

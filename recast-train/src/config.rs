@@ -1,0 +1,388 @@
+//! The settings of a run: presets, a TOML file over these, flags over that.
+
+use std::path::{Path, PathBuf};
+
+use recast_burn::DeviceKind;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::data::{Columns, Format, PrepareOptions, SplitKind, SyntheticConfig};
+use crate::error::{Error, Result};
+use crate::evaluate::EvaluateConfig;
+use crate::model::ModelConfig;
+use crate::sid::TokenizerOptions;
+use crate::train::{RlConfig, SftConfig};
+
+/// Every key with its meaning, as `recast init` writes it.
+pub const TEMPLATE: &str = include_str!("config.toml");
+
+/// Where the data comes from and how it is shared out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// The log; none means the synthetic catalogue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interactions: Option<PathBuf>,
+    /// Titles and text of items, as JSONL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<PathBuf>,
+    /// Item embeddings, `.npy` or `.safetensors`; none means they are made from the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<PathBuf>,
+    /// How the log is written; none means by its extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Ratings below this are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_rating: Option<f64>,
+    /// Width of embeddings made from the data.
+    pub embedding_dim: usize,
+    /// Items of the longest prompt.
+    pub max_history: usize,
+    /// How interactions are shared out.
+    pub split: SplitKind,
+    /// Column or key names.
+    pub columns: Columns,
+    /// The k-core.
+    pub prepare: PrepareOptions,
+    /// The synthetic catalogue.
+    pub synthetic: SyntheticConfig,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            interactions: None,
+            items: None,
+            embeddings: None,
+            format: None,
+            min_rating: None,
+            embedding_dim: 64,
+            max_history: 20,
+            split: SplitKind::LeaveOneOut,
+            columns: Columns::default(),
+            prepare: PrepareOptions::default(),
+            synthetic: SyntheticConfig::default(),
+        }
+    }
+}
+
+/// All settings of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// All randomness follows from it.
+    pub seed: u64,
+    /// `cpu`, or another device of this build.
+    pub device: String,
+    /// CPU threads; 0 means one a core.
+    pub threads: usize,
+    /// Where the data comes from.
+    pub data: DataConfig,
+    /// Items to semantic IDs.
+    pub tokenizer: TokenizerOptions,
+    /// The decoder's shape.
+    pub model: ModelConfig,
+    /// Supervised training.
+    pub sft: SftConfig,
+    /// Reinforcement learning.
+    pub rl: RlConfig,
+    /// Recommendation and its judgement.
+    pub evaluate: EvaluateConfig,
+}
+
+/// Settings to start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preset {
+    /// The synthetic catalogue in minutes: the default without a log of one's own.
+    Demo,
+    /// A small synthetic catalogue in seconds: for continuous integration.
+    Smoke,
+    /// Real data of some ten thousand users and items: the default with a log of one's own.
+    Standard,
+}
+
+/// A decoder's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ModelPreset {
+    /// Width 64, 2 layers.
+    Tiny,
+    /// Width 128, 4 layers.
+    Small,
+    /// Width 256, 6 layers.
+    Base,
+}
+
+impl ModelPreset {
+    /// The decoder's shape.
+    #[must_use]
+    pub fn config(self) -> ModelConfig {
+        match self {
+            Self::Tiny => ModelConfig::tiny(),
+            Self::Small => ModelConfig::small(),
+            Self::Base => ModelConfig::base(),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            device: DeviceKind::Cpu.name().to_owned(),
+            threads: 0,
+            data: DataConfig::default(),
+            tokenizer: TokenizerOptions {
+                collisions: crate::sid::Collisions::NearestFree,
+                ..TokenizerOptions::default()
+            },
+            model: ModelConfig::default(),
+            sft: SftConfig::default(),
+            rl: RlConfig::default(),
+            evaluate: EvaluateConfig::default(),
+        }
+    }
+}
+
+impl Preset {
+    /// The settings.
+    #[must_use]
+    pub fn config(self) -> Config {
+        let mut config = Config::default();
+        match self {
+            Self::Standard => {}
+            Self::Demo => {
+                config.tokenizer.codes = 32;
+                config.model = ModelConfig::tiny();
+                config.sft.epochs = 12;
+                config.rl.steps = 150;
+                config.rl.learning_rate = 3e-4;
+                config.rl.group_size = 16;
+                config.rl.validation_prompts = 1000;
+                config.sft.validation_prompts = 1000;
+            }
+            Self::Smoke => {
+                config.data.synthetic.users = 600;
+                config.data.synthetic.items = 120;
+                config.tokenizer.codes = 16;
+                config.model = ModelConfig { hidden_size: 32, head_dim: 16, ..ModelConfig::tiny() };
+                config.model.intermediate_size = 96;
+                config.sft.epochs = 4;
+                config.rl.steps = 8;
+                config.rl.prompts_per_step = 32;
+                config.rl.groups_per_minibatch = 16;
+                config.rl.group_size = 8;
+                config.rl.evaluate_every = 4;
+                config.rl.validation_prompts = 200;
+                config.sft.validation_prompts = 200;
+                config.evaluate.beam_width = 16;
+            }
+        }
+        config
+    }
+}
+
+impl Config {
+    /// The preset, then the file's keys, then `key=value` overrides in order.
+    ///
+    /// # Errors
+    /// If the file cannot be read, a key is unknown or a value does not fit.
+    pub fn resolve(
+        preset: Preset,
+        file: Option<&Path>,
+        overrides: &[(String, String)],
+    ) -> Result<Self> {
+        Self::resolve_over(preset.config(), file, overrides)
+    }
+
+    /// These settings, then the file's keys, then `key=value` overrides in order.
+    ///
+    /// # Errors
+    /// If the file cannot be read, a key is unknown or a value does not fit.
+    pub fn resolve_over(
+        base: Self,
+        file: Option<&Path>,
+        overrides: &[(String, String)],
+    ) -> Result<Self> {
+        let mut table = base.to_table();
+        if let Some(path) = file {
+            let text =
+                std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
+            let fault = |e: toml::de::Error| Error::Config {
+                origin: path.display().to_string(),
+                problem: e.to_string().trim_end().to_owned(),
+            };
+            // parsed as settings first: its errors then know line, column and the known keys
+            toml::from_str::<Self>(&text).map_err(fault)?;
+            merge(&mut table, toml::from_str(&text).map_err(fault)?);
+        }
+        for (key, value) in overrides {
+            let origin = format!("--set {key}={value}");
+            let fault = |problem: String| Error::Config { origin: origin.clone(), problem };
+            let patch = patch(key, value).map_err(&fault)?;
+            merge(&mut table, patch);
+            Self::from_table(table.clone())
+                .map_err(|e| fault(e.to_string().trim_end().to_owned()))?;
+        }
+        Self::from_table(table).map_err(|e| Error::Config {
+            origin: "settings".to_owned(),
+            problem: e.to_string().trim_end().to_owned(),
+        })
+    }
+
+    fn to_table(&self) -> Table {
+        match Value::try_from(self) {
+            Ok(Value::Table(table)) => table,
+            Ok(_) | Err(_) => Table::new(),
+        }
+    }
+
+    fn from_table(table: Table) -> std::result::Result<Self, toml::de::Error> {
+        Value::Table(table).try_into()
+    }
+
+    /// As TOML, every key written out.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        self.to_table().to_string()
+    }
+
+    /// Checks what each part relies on.
+    ///
+    /// # Errors
+    /// If a value is out of its range or does not fit another.
+    pub fn check(&self) -> Result<()> {
+        self.device_kind()?;
+        if self.data.max_history == 0 {
+            return Err(Error::setting("data.max_history", "is 0", "give at least 1 item"));
+        }
+        if self.data.embedding_dim == 0 {
+            return Err(Error::setting("data.embedding_dim", "is 0", "64 is usual"));
+        }
+        if self.evaluate.beam_width == 0 {
+            return Err(Error::setting("evaluate.beam_width", "is 0", "give 10 or more"));
+        }
+        if self.evaluate.batch_prompts == 0 {
+            return Err(Error::setting("evaluate.batch_prompts", "is 0", "64 is usual"));
+        }
+        if self.data.interactions.is_none() {
+            self.data.synthetic.check()?;
+            for (key, given) in [
+                ("data.items", self.data.items.is_some()),
+                ("data.embeddings", self.data.embeddings.is_some()),
+            ] {
+                if given {
+                    let problem = "is given without data.interactions";
+                    return Err(Error::setting(key, problem, "name the log too"));
+                }
+            }
+        }
+        self.model.check()?;
+        self.sft.check()?;
+        self.rl.check()
+    }
+
+    /// The device.
+    ///
+    /// # Errors
+    /// If this build has none of that name.
+    pub fn device_kind(&self) -> Result<DeviceKind> {
+        self.device.parse().map_err(|e: recast_burn::UnknownDevice| {
+            Error::setting("device", e.to_string(), "name one of these")
+        })
+    }
+}
+
+/// `a.b.c` and a TOML value, or else a string, as nested tables.
+fn patch(key: &str, value: &str) -> std::result::Result<Table, String> {
+    let parsed = toml::from_str::<Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(value.to_owned()));
+    let mut parts: Vec<&str> = key.split('.').collect();
+    let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
+        return Err("a key is needed before '='".to_owned());
+    };
+    let mut table = Table::from_iter([(last.to_owned(), parsed)]);
+    for part in parts.into_iter().rev() {
+        table = Table::from_iter([(part.to_owned(), Value::Table(table))]);
+    }
+    Ok(table)
+}
+
+/// Lays `over` onto `base`, table by table.
+fn merge(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(base)), Value::Table(over)) if key != "split" => merge(base, over),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(table: &Table, prefix: &str, into: &mut Vec<String>) {
+        for (key, value) in table {
+            match value {
+                Value::Table(inner) => keys(inner, &format!("{prefix}{key}."), into),
+                _ => into.push(format!("{prefix}{key}")),
+            }
+        }
+    }
+
+    #[test]
+    fn the_template_is_the_standard_preset_and_names_every_key() {
+        let written: Config = toml::from_str(TEMPLATE).unwrap();
+        assert_eq!(written, Preset::Standard.config());
+        let (mut all, mut named) = (Vec::new(), Vec::new());
+        keys(&Config::default().to_table(), "", &mut all);
+        keys(&toml::from_str(TEMPLATE).unwrap(), "", &mut named);
+        assert_eq!(all, named);
+        for optional in ["interactions", "items", "embeddings", "format", "min_rating"] {
+            assert!(TEMPLATE.contains(&format!("# {optional} = ")), "{optional}");
+        }
+    }
+
+    #[test]
+    fn every_preset_passes_its_own_check() {
+        for preset in [Preset::Demo, Preset::Smoke, Preset::Standard] {
+            preset.config().check().unwrap();
+        }
+    }
+
+    #[test]
+    fn overrides_come_last_and_keep_their_neighbours() {
+        let set = [("rl.steps".to_owned(), "7".to_owned())];
+        let config = Config::resolve(Preset::Demo, None, &set).unwrap();
+        assert_eq!(config.rl.steps, 7);
+        assert_eq!(config.rl.group_size, Preset::Demo.config().rl.group_size);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_those_that_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, "[rl]\nstepz = 3\n").unwrap();
+        let error = Config::resolve(Preset::Demo, Some(&path), &[]).unwrap_err().to_string();
+        assert!(error.contains("run.toml") && error.contains("line 2"), "{error}");
+        assert!(error.contains("stepz") && error.contains("`steps`"), "{error}");
+    }
+
+    #[test]
+    fn an_override_of_the_wrong_type_is_named() {
+        let set = [("rl.steps".to_owned(), "many".to_owned())];
+        let error = Config::resolve(Preset::Demo, None, &set).unwrap_err().to_string();
+        assert!(error.contains("--set rl.steps=many"), "{error}");
+    }
+
+    #[test]
+    fn resolved_settings_read_back_as_themselves() {
+        let config = Preset::Smoke.config();
+        assert_eq!(toml::from_str::<Config>(&config.to_toml()).unwrap(), config);
+    }
+}

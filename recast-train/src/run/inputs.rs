@@ -1,0 +1,176 @@
+//! The files a run starts from, read and checked before anything is written.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::file::{checksum, write_atomic, write_json};
+use crate::config::Config;
+use crate::data::{
+    Items, PrepareOptions, Report, Sequences, Split, Synthetic, prepare, read_interactions,
+    read_items,
+};
+use crate::error::{Error, Result};
+use crate::sid::{Embeddings, read_embeddings};
+
+/// Data as it goes into a run folder.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    pub(super) sequences: Sequences,
+    pub(super) report: Report,
+    items: Items,
+    /// One row an item, in item order; `None` where they are made from the data.
+    embeddings: Option<Embeddings>,
+    sources: Vec<PathBuf>,
+}
+
+/// A source file, to tell later whether it is still the same.
+#[derive(Debug, Serialize, Deserialize)]
+struct Checksum {
+    sha256: String,
+    bytes: u64,
+}
+
+impl Inputs {
+    /// Reads and checks everything the config names.
+    pub(super) fn read(config: &Config) -> Result<Self> {
+        let data = &config.data;
+        let Some(log) = &data.interactions else {
+            let synthetic = Synthetic::generate(&data.synthetic, config.seed)?;
+            // the oracle knows the catalogue's own numbering: nothing may be dropped
+            let keep_all = PrepareOptions { min_user: 0, min_item: 0 };
+            let (sequences, report) = prepare(synthetic.interactions(), &keep_all)?;
+            let items = synthetic.items(&sequences.items);
+            return Ok(Self { sequences, report, items, embeddings: None, sources: Vec::new() });
+        };
+        let interactions = read_interactions(log, data.format, &data.columns, data.min_rating)?;
+        let (sequences, report) = prepare(interactions, &data.prepare)?;
+        let mut sources = vec![log.clone()];
+        let items = match &data.items {
+            Some(path) => {
+                sources.push(path.clone());
+                read_items(path, &sequences.items)?
+            }
+            None => Items::from_rows(Vec::new(), &sequences.items),
+        };
+        let embeddings = match &data.embeddings {
+            Some(path) => {
+                sources.push(path.clone());
+                let rows_follow = data.items.as_ref().map(|_| &items);
+                Some(aligned(read_embeddings(path)?, path, &sequences, rows_follow)?)
+            }
+            None => None,
+        };
+        Ok(Self { sequences, report, items, embeddings, sources })
+    }
+
+    /// Writes the data and where it came from.
+    pub(super) fn write(&self, run_dir: &Path) -> Result<()> {
+        let mut checksums = BTreeMap::new();
+        for path in &self.sources {
+            let bytes = std::fs::metadata(path).map_err(|e| Error::read(path, e))?.len();
+            let sha256 = checksum(path)?;
+            checksums.insert(path.display().to_string(), Checksum { sha256, bytes });
+        }
+        write_json(&run_dir.join("checksums.json"), &checksums)?;
+        write_json(&run_dir.join("data/report.json"), &self.report)?;
+        write_atomic(&sequences_path(run_dir), |writer| self.sequences.write_to(writer))?;
+        write_atomic(&items_path(run_dir), |writer| {
+            for (index, id) in self.sequences.items.iter().enumerate() {
+                let Some(text) = self.items.text(index as u32) else { continue };
+                let line = serde_json::json!({ "id": id, "title": text.title, "text": text.text });
+                writeln!(writer, "{line}")?;
+            }
+            Ok(())
+        })?;
+        if let Some(embeddings) = &self.embeddings {
+            embeddings.save(&embeddings_path(run_dir))?;
+        }
+        Ok(())
+    }
+}
+
+/// Data as a run folder holds it.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Each user's items in time order.
+    pub sequences: Sequences,
+    /// Titles and text.
+    pub items: Items,
+    /// Training, validation and test.
+    pub split: Split,
+}
+
+impl Prepared {
+    pub(super) fn load(run_dir: &Path, config: &Config) -> Result<Self> {
+        let sequences = Sequences::load(&sequences_path(run_dir))?;
+        let path = items_path(run_dir);
+        let has_text = std::fs::metadata(&path).map_err(|e| Error::read(&path, e))?.len() > 0;
+        let items = if has_text {
+            read_items(&path, &sequences.items)?
+        } else {
+            Items::from_rows(Vec::new(), &sequences.items)
+        };
+        let mut split = Split::new(&sequences, config.data.split)?;
+        let limit = config.evaluate.test_prompts;
+        if limit > 0 {
+            split.test.truncate(limit);
+        }
+        Ok(Self { sequences, items, split })
+    }
+
+    /// The given embeddings, or ones made from training sequences and text.
+    pub(super) fn embeddings(&self, run_dir: &Path, config: &Config) -> Result<Embeddings> {
+        if config.data.embeddings.is_some() {
+            return read_embeddings(&embeddings_path(run_dir));
+        }
+        let train: Vec<&[u32]> = self.split.train.iter().collect();
+        let n_items = self.sequences.n_items();
+        let texts: Vec<Option<String>> = (0..n_items as u32)
+            .map(|item| self.items.text(item).map(|text| text.text.clone()))
+            .collect();
+        let texts = texts.iter().any(Option::is_some).then_some(&texts[..]);
+        Ok(Embeddings::from_data(&train, n_items, texts, config.data.embedding_dim, config.seed))
+    }
+}
+
+fn sequences_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("data/sequences.jsonl")
+}
+
+fn items_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("data/items.jsonl")
+}
+
+fn embeddings_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("data/embeddings.safetensors")
+}
+
+/// Puts a file's rows in item order: by the items file if there is one, else by the log.
+fn aligned(
+    file: Embeddings,
+    path: &Path,
+    sequences: &Sequences,
+    items: Option<&Items>,
+) -> Result<Embeddings> {
+    let expected = items.map_or(sequences.log_items, Items::n_rows);
+    file.check_rows(expected, path)?;
+    let mut values = Vec::with_capacity(sequences.n_items() * file.dim());
+    for (index, id) in sequences.items.iter().enumerate() {
+        let row = match items {
+            Some(items) => items.row_of(index as u32),
+            None => Some(sequences.item_rows[index] as usize),
+        };
+        let Some(row) = row else {
+            return Err(Error::file(
+                path,
+                format!("item '{id}' of the log has no line in the items file, so no row here"),
+                "add the item there and its embedding here, or give no embeddings",
+            ));
+        };
+        values.extend_from_slice(file.row(row));
+    }
+    Embeddings::new(file.dim(), values)
+}

@@ -1,0 +1,463 @@
+//! The phases of a run, each of which reads what the one before wrote.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use burn::module::Module;
+use serde::Serialize;
+
+use super::checkpoint::Stage;
+use super::file::{write_atomic, write_json};
+use super::inputs::{Inputs, Prepared};
+use super::monitor::{Monitor, Output};
+use super::summary::{Summary, SystemResult};
+use crate::config::Config;
+use crate::data::Synthetic;
+use crate::error::{Error, Result};
+use crate::evaluate::baselines::{ItemKnn, Popularity};
+use crate::evaluate::{Catalogue, Evaluation, evaluate, judge};
+use crate::model::Decoder;
+use crate::sid::{SidTable, Trie, tokenize};
+use crate::train::{RlData, RlState, SftData, SftState, SignalName, rl, sft};
+
+/// Items ranked by systems that are not decoders.
+const RANKED: usize = 10;
+
+/// A run folder at work.
+#[derive(Debug)]
+pub struct Run {
+    dir: PathBuf,
+    config: Config,
+    prepared: Prepared,
+    monitor: Monitor,
+}
+
+/// Semantic IDs and their trie.
+#[derive(Debug)]
+pub struct Tokenized {
+    /// The semantic ID of each item.
+    pub sids: SidTable,
+    /// The trie of these.
+    pub trie: Trie,
+}
+
+impl Tokenized {
+    fn catalogue(&self, config: &Config) -> Catalogue<'_> {
+        Catalogue { sids: &self.sids, trie: &self.trie, max_history: config.data.max_history }
+    }
+}
+
+impl Run {
+    /// Reads and checks the data, then makes the folder and writes the data into it.
+    ///
+    /// Without a folder the first free `runs/<name>-<number>` is taken. A folder that holds a run
+    /// of the same config is gone on with.
+    ///
+    /// # Errors
+    /// If a setting or the data is at fault (nothing is then written), or the folder holds
+    /// something else.
+    pub fn create(
+        dir: Option<&Path>,
+        config: Config,
+        output: Output,
+        interrupted: Arc<AtomicBool>,
+    ) -> Result<Self> {
+        config.check()?;
+        let started = Instant::now();
+        let inputs = Inputs::read(&config)?;
+        crate::data::Split::new(&inputs.sequences, config.data.split)?;
+        let dir = match dir {
+            Some(dir) => dir.to_owned(),
+            None => free_dir(&config),
+        };
+        let config_path = dir.join("config.toml");
+        if config_path.exists() {
+            let kept = Config::resolve_over(Config::default(), Some(&config_path), &[])?;
+            if kept != config {
+                return Err(Error::file(
+                    &dir,
+                    "holds a run with other settings",
+                    "name another folder, or go on with it by --resume",
+                ));
+            }
+            return Self::open(&dir, output, interrupted);
+        }
+        if fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::file(&dir, "is a folder with other files", "name another folder"));
+        }
+        inputs.write(&dir)?;
+        // last, so that a folder with a config is a whole one
+        write_atomic(&config_path, |writer| {
+            std::io::Write::write_all(writer, config.to_toml().as_bytes())
+        })?;
+        let run = Self::open(&dir, output, interrupted)?;
+        run.add_seconds("prepare", started.elapsed().as_secs_f64())?;
+        run.monitor.record("prepare", &inputs.report)?;
+        let report = &inputs.report;
+        run.monitor.say(&format!(
+            "{}: {} users, {} items, {} interactions",
+            dir.display(),
+            report.users,
+            report.items,
+            report.interactions
+        ));
+        for warning in &report.warnings {
+            run.monitor.say(&format!("warning: {warning}"));
+        }
+        Ok(run)
+    }
+
+    /// Opens a run folder.
+    ///
+    /// # Errors
+    /// If the folder holds no run.
+    pub fn open(dir: &Path, output: Output, interrupted: Arc<AtomicBool>) -> Result<Self> {
+        let config_path = dir.join("config.toml");
+        if !config_path.exists() {
+            let hint = "make one with recast run or recast prepare";
+            return Err(Error::file(dir, "is no run folder: it has no config.toml", hint));
+        }
+        let config = Config::resolve_over(Config::default(), Some(&config_path), &[])?;
+        config.check()?;
+        let prepared = Prepared::load(dir, &config)?;
+        let monitor = Monitor::new(dir, output, interrupted)?;
+        Ok(Self { dir: dir.to_owned(), config, prepared, monitor })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The settings, as resolved when the folder was made.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// What shows progress and listens to the user.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// Gives every item a semantic ID, unless that is done.
+    ///
+    /// # Errors
+    /// If embeddings cannot be read, or collisions cannot be resolved.
+    pub fn tokenize(&self) -> Result<Tokenized> {
+        if self.table_path().exists() {
+            return self.tokenized();
+        }
+        self.timed("tokenize", || {
+            let embeddings = self.prepared.embeddings(&self.dir, &self.config)?;
+            let (sids, report) = tokenize(&embeddings, &self.config.tokenizer, self.config.seed)?;
+            self.monitor.say(&report.to_string());
+            self.monitor.record("tokenize", &report)?;
+            write_json(&self.dir.join("sid/report.json"), &report)?;
+            sids.save(&self.table_path(), &self.item_ids())?;
+            let trie = Trie::new(&sids);
+            Ok(Tokenized { sids, trie })
+        })
+    }
+
+    /// The semantic IDs that [`Run::tokenize`] wrote.
+    ///
+    /// # Errors
+    /// If that is not done.
+    pub fn tokenized(&self) -> Result<Tokenized> {
+        self.required(&self.table_path(), "recast tokenize")?;
+        let sids = SidTable::load(&self.table_path(), &self.item_ids())?;
+        let trie = Trie::new(&sids);
+        Ok(Tokenized { sids, trie })
+    }
+
+    /// Trains the decoder on the logs, or goes on with that.
+    ///
+    /// # Errors
+    /// If the user interrupts, training diverges, or a checkpoint cannot be written.
+    pub fn sft(&self, tokenized: &Tokenized) -> Result<Decoder> {
+        let data = SftData {
+            train: &self.prepared.split.train,
+            valid: &self.prepared.split.valid,
+            catalogue: tokenized.catalogue(&self.config),
+        };
+        let (decoder, state) = self.timed("sft", || {
+            sft(
+                self.fresh_decoder(tokenized)?,
+                data,
+                &self.config.sft,
+                self.config.model.dropout,
+                &self.config.evaluate,
+                self.config.seed,
+                &self.sft_stage(),
+                &self.monitor,
+            )
+        })?;
+        self.monitor.say(&format!(
+            "sft: best validation NDCG@10 {:.4} after epoch {} of {}",
+            state.best_ndcg_at_10, state.best_epoch, state.epoch
+        ));
+        Ok(decoder)
+    }
+
+    /// Improves the supervised decoder with one signal, or goes on with that.
+    ///
+    /// # Errors
+    /// If the user interrupts, training diverges, or a checkpoint cannot be written.
+    pub fn rl(
+        &self,
+        tokenized: &Tokenized,
+        start: &Decoder,
+        signal: SignalName,
+    ) -> Result<Decoder> {
+        let data = RlData {
+            train: &self.prepared.split.train,
+            valid: &self.prepared.split.valid,
+            catalogue: tokenized.catalogue(&self.config),
+        };
+        let (decoder, state) = self.timed(&format!("rl {}", signal.key()), || {
+            rl(
+                start,
+                data,
+                signal,
+                &self.config.rl,
+                &self.config.evaluate,
+                self.config.seed,
+                &self.rl_stage(signal),
+                &self.monitor,
+            )
+        })?;
+        self.monitor.say(&format!(
+            "rl {}: best validation Pass@1 {:.4} after step {} of {}",
+            signal.key(),
+            state.best_pass_at_1,
+            state.best_step,
+            state.step
+        ));
+        Ok(decoder)
+    }
+
+    /// Judges the baselines, the oracle where there is one, and every trained decoder on the test
+    /// prompts; writes and returns the summary.
+    ///
+    /// # Errors
+    /// If the user interrupts, or nothing is trained.
+    pub fn evaluate(&self, tokenized: &Tokenized) -> Result<Summary> {
+        self.sft_state()?;
+        let systems = self.timed("evaluate", || self.judge_systems(tokenized))?;
+        for system in &systems {
+            self.monitor.record("test", system)?;
+        }
+        let summary = self.summary(tokenized, systems)?;
+        write_json(&self.summary_path(), &summary)?;
+        Ok(summary)
+    }
+
+    fn judge_systems(&self, tokenized: &Tokenized) -> Result<Vec<SystemResult>> {
+        let Prepared { sequences, split, .. } = &self.prepared;
+        let (n_items, mask) = (sequences.n_items(), self.config.evaluate.mask_history);
+        let ranked = |rank: &dyn Fn(&[u32]) -> Vec<u32>| {
+            let rankings: Vec<_> = split.test.iter().map(|e| rank(&e.history)).collect();
+            judge(&split.test, &rankings, &tokenized.sids)
+        };
+        let popularity = Popularity::fit(&split.train, n_items);
+        let knn = ItemKnn::fit(&split.train, n_items);
+        let mut systems = vec![
+            SystemResult::new("popularity", "popularity", ranked(&|h| popularity.rank(h, RANKED, mask))),
+            SystemResult::new("item_knn", "item-kNN", ranked(&|h| knn.rank(h, RANKED, mask))),
+        ];
+        let sft = self.judge_decoder(tokenized, &self.sft_stage(), "SFT")?;
+        systems.push(SystemResult::new("sft", "SFT", sft));
+        for &signal in &self.config.rl.signals {
+            if self.rl_state(signal)?.is_some() {
+                let found = self.judge_decoder(tokenized, &self.rl_stage(signal), signal.title())?;
+                systems.push(SystemResult::new(signal.key(), signal.title(), found));
+            }
+        }
+        if let Some(synthetic) = self.synthetic()? {
+            let oracle = ranked(&|history| synthetic.oracle_ranking(history, RANKED));
+            systems.push(SystemResult::new("oracle", "oracle", oracle));
+        }
+        Ok(systems)
+    }
+
+    fn judge_decoder(
+        &self,
+        tokenized: &Tokenized,
+        stage: &Stage,
+        title: &str,
+    ) -> Result<Evaluation> {
+        let decoder = stage.load_best(self.fresh_decoder(tokenized)?)?.valid();
+        let catalogue = tokenized.catalogue(&self.config);
+        let test = &self.prepared.split.test;
+        let label = format!("test {title}");
+        evaluate(&decoder, catalogue, test, &self.config.evaluate, &self.monitor, &label)
+    }
+
+    fn summary(&self, tokenized: &Tokenized, systems: Vec<SystemResult>) -> Result<Summary> {
+        let test = &self.prepared.split.test;
+        let mut groups = Vec::new();
+        for &signal in &self.config.rl.signals {
+            if let Some(state) = self.rl_state(signal)? {
+                groups.push((signal, state));
+            }
+        }
+        let bayes = self.synthetic()?.and_then(|synthetic| synthetic.bayes_pass_at_1(test));
+        let sids = &tokenized.sids;
+        let collision_rate = 1.0 - sids.n_distinct() as f64 / sids.n_items() as f64;
+        Ok(Summary::new(&self.dir, systems, &groups, self.seconds()?, test.len(), bayes, collision_rate))
+    }
+
+    /// The trained decoder of `system`: `sft` or a signal's key; without one, ReCast's if it is
+    /// trained, else the supervised one.
+    ///
+    /// # Errors
+    /// If it is not trained.
+    pub fn decoder(&self, tokenized: &Tokenized, system: Option<&str>) -> Result<Decoder> {
+        self.sft_state()?;
+        let stage = match system {
+            Some("sft") => self.sft_stage(),
+            Some(name) => {
+                let signals = [SignalName::Grpo, SignalName::Rere, SignalName::Recast];
+                let Some(signal) = signals.into_iter().find(|signal| signal.key() == name) else {
+                    let problem = format!("'{name}' is no system");
+                    return Err(Error::data(problem, "name sft, grpo, rere or recast"));
+                };
+                if self.rl_state(signal)?.is_none() {
+                    let problem = format!("{} holds no {} decoder", self.dir.display(), signal.title());
+                    let hint = format!("train it with recast rl --signal {name}");
+                    return Err(Error::data(problem, hint));
+                }
+                self.rl_stage(signal)
+            }
+            None if self.rl_state(SignalName::Recast)?.is_some() => {
+                self.rl_stage(SignalName::Recast)
+            }
+            None => self.sft_stage(),
+        };
+        Ok(stage.load_best(self.fresh_decoder(tokenized)?)?.valid())
+    }
+
+    /// The supervised decoder.
+    ///
+    /// # Errors
+    /// If it is not trained.
+    pub fn supervised(&self, tokenized: &Tokenized) -> Result<Decoder> {
+        if !self.sft_state()?.finished {
+            let problem = format!("supervised training in {} is not finished", self.dir.display());
+            return Err(Error::data(problem, "go on with recast sft"));
+        }
+        self.sft_stage().load_best(self.fresh_decoder(tokenized)?)
+    }
+
+    /// What turns histories into prompts.
+    #[must_use]
+    pub fn catalogue<'a>(&self, tokenized: &'a Tokenized) -> Catalogue<'a> {
+        tokenized.catalogue(&self.config)
+    }
+
+    fn fresh_decoder(&self, tokenized: &Tokenized) -> Result<Decoder> {
+        let device = self.config.device_kind()?.device().autodiff();
+        let codes = tokenized.sids.codes_per_level();
+        Ok(Decoder::new(&self.config.model, codes, self.config.seed, &device))
+    }
+
+    fn synthetic(&self) -> Result<Option<Synthetic>> {
+        if self.config.data.interactions.is_some() {
+            return Ok(None);
+        }
+        Synthetic::generate(&self.config.data.synthetic, self.config.seed).map(Some)
+    }
+
+    fn sft_state(&self) -> Result<SftState> {
+        self.required(&self.dir.join("sft/best.bpk"), "recast sft")?;
+        let state = self.sft_stage().state()?;
+        state.ok_or_else(|| Error::file(&self.dir, "holds no supervised decoder", "run recast sft"))
+    }
+
+    fn rl_state(&self, signal: SignalName) -> Result<Option<RlState>> {
+        self.rl_stage(signal).state()
+    }
+
+    fn sft_stage(&self) -> Stage {
+        Stage::new(&self.dir, "sft")
+    }
+
+    fn rl_stage(&self, signal: SignalName) -> Stage {
+        Stage::new(&self.dir, &format!("rl-{}", signal.key()))
+    }
+
+    fn table_path(&self) -> PathBuf {
+        self.dir.join("sid/table.json")
+    }
+
+    fn summary_path(&self) -> PathBuf {
+        self.dir.join("summary.json")
+    }
+
+    fn item_ids(&self) -> Vec<&str> {
+        self.prepared.sequences.items.iter().collect()
+    }
+
+    fn required(&self, path: &Path, command: &str) -> Result<()> {
+        if path.exists() {
+            return Ok(());
+        }
+        let hint = format!("run {command} --run-dir {} first", self.dir.display());
+        Err(Error::file(path, "is not there", hint))
+    }
+
+    /// Runs a phase and adds its seconds, also if it is interrupted.
+    fn timed<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let done = work();
+        self.add_seconds(phase, started.elapsed().as_secs_f64())?;
+        done
+    }
+
+    fn add_seconds(&self, phase: &str, seconds: f64) -> Result<()> {
+        #[derive(Serialize)]
+        struct Phase<'a> {
+            phase: &'a str,
+            seconds: f64,
+        }
+        let mut all = self.seconds()?;
+        *all.entry(phase.to_owned()).or_default() += seconds;
+        write_json(&self.dir.join("phases.json"), &all)?;
+        self.monitor.record("phase", &Phase { phase, seconds })
+    }
+
+    /// Seconds spent in each phase, all sessions together.
+    fn seconds(&self) -> Result<BTreeMap<String, f64>> {
+        let path = self.dir.join("phases.json");
+        match fs::read_to_string(&path) {
+            Err(_) => Ok(BTreeMap::new()),
+            Ok(text) => serde_json::from_str(&text).map_err(|e| {
+                let hint = "remove it: only the times of phases are lost";
+                Error::file(&path, format!("is not what recast writes: {e}"), hint)
+            }),
+        }
+    }
+}
+
+/// The first `runs/<name>-<number>` that is not there.
+fn free_dir(config: &Config) -> PathBuf {
+    let log = config.data.interactions.as_deref().and_then(Path::file_stem);
+    let name = log.map_or("synthetic".into(), |stem| stem.to_string_lossy().into_owned());
+    (1u32..)
+        .map(|number| Path::new("runs").join(format!("{name}-{number}")))
+        .find(|dir| !dir.exists())
+        .unwrap_or_else(|| Path::new("runs").join(name))
+}

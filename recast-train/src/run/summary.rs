@@ -1,0 +1,216 @@
+//! The result of a run: for machines as JSON, for people as tables.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::path::{Path, PathBuf};
+
+use recast_core::Regime;
+use serde::{Deserialize, Serialize};
+
+use super::memory::peak_memory_bytes;
+use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, Metrics};
+use crate::train::{GroupCounts, PhaseSeconds, RlState, SignalName};
+
+/// One system's metrics on the test prompts: at item level, and at the level of semantic IDs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SystemResult {
+    /// The name for machines.
+    pub name: String,
+    /// The name for people.
+    pub title: String,
+    /// At item level.
+    #[serde(flatten)]
+    pub item: Metrics,
+    /// At the level of semantic IDs.
+    pub sid_level: Metrics,
+}
+
+impl SystemResult {
+    pub(super) fn new(name: &str, title: &str, found: Evaluation) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            item: found.item,
+            sid_level: found.sid,
+        }
+    }
+}
+
+/// What a signal's groups were, and what its steps took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GroupSummary {
+    /// Share of groups without a hit.
+    pub all_zero: f64,
+    /// Share of groups with one hit.
+    pub single_hit: f64,
+    /// Share of groups with several hits and misses.
+    pub multi_hit: f64,
+    /// Share of groups of hits only.
+    pub all_hit: f64,
+    /// Counts of the same, of repairs and of sequences.
+    pub counts: GroupCounts,
+    /// Optimiser steps.
+    pub optimiser_steps: usize,
+    /// The step of the best validation Pass@1; 0 is the supervised decoder.
+    pub best_step: usize,
+    /// Seconds of each phase of the loop.
+    pub seconds: PhaseSeconds,
+}
+
+/// All that a run has to show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Systems in the order of tables.
+    pub systems: Vec<SystemResult>,
+    /// By signal.
+    pub groups: BTreeMap<String, GroupSummary>,
+    /// Seconds of each phase of the run.
+    pub phases: BTreeMap<String, f64>,
+    /// All phases together.
+    pub seconds: f64,
+    /// The largest resident size of the process that evaluated; null where the system doesn't tell.
+    pub peak_memory_bytes: Option<u64>,
+    /// The run folder.
+    pub run_dir: PathBuf,
+    /// Prompts that the systems were judged on.
+    pub test_prompts: usize,
+    /// The best expected Pass@1 any system can reach on them, where the data's source is known.
+    pub bayes_pass_at_1: Option<f64>,
+    /// Share of items that have no semantic ID of their own.
+    pub collision_rate: f64,
+}
+
+impl Summary {
+    pub(super) fn new(
+        run_dir: &Path,
+        systems: Vec<SystemResult>,
+        groups: &[(SignalName, RlState)],
+        phases: BTreeMap<String, f64>,
+        test_prompts: usize,
+        bayes_pass_at_1: Option<f64>,
+        collision_rate: f64,
+    ) -> Self {
+        let group = |(signal, state): &(SignalName, RlState)| {
+            let counts = state.groups;
+            let summary = GroupSummary {
+                all_zero: counts.share(Regime::AllZero),
+                single_hit: counts.share(Regime::SingleHit),
+                multi_hit: counts.share(Regime::MultiHit),
+                all_hit: counts.share(Regime::AllHit),
+                counts,
+                optimiser_steps: state.optimiser_steps,
+                best_step: state.best_step,
+                seconds: state.seconds,
+            };
+            (signal.key().to_owned(), summary)
+        };
+        Self {
+            systems,
+            groups: groups.iter().map(group).collect(),
+            seconds: phases.values().sum(),
+            phases,
+            peak_memory_bytes: peak_memory_bytes(),
+            run_dir: run_dir.to_owned(),
+            test_prompts,
+            bayes_pass_at_1,
+            collision_rate,
+        }
+    }
+
+    /// The summary that a run folder holds.
+    ///
+    /// # Errors
+    /// If it is not there or cannot be read.
+    pub fn load(run_dir: &Path) -> Result<Self> {
+        let path = run_dir.join("summary.json");
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
+        serde_json::from_str(&text).map_err(|e| {
+            let hint = "write it anew with recast eval";
+            Error::file(&path, format!("is not what recast writes: {e}"), hint)
+        })
+    }
+}
+
+impl Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "test, {} prompts, item level, collision rate {:.1}%",
+            self.test_prompts,
+            100.0 * self.collision_rate
+        )?;
+        writeln!(f, "{:<12} {:>7} {:>7} {:>7} {:>7}", "system", "Pass@1", "R@5", "R@10", "N@10")?;
+        for SystemResult { title, item, .. } in &self.systems {
+            writeln!(
+                f,
+                "{title:<12} {:>7.4} {:>7.4} {:>7.4} {:>7.4}",
+                item.pass_at_1, item.recall_at_5, item.recall_at_10, item.ndcg_at_10
+            )?;
+        }
+        if let Some(bayes) = self.bayes_pass_at_1 {
+            writeln!(f, "Bayes-optimal Pass@1 in expectation: {bayes:.4}")?;
+        }
+        if !self.groups.is_empty() {
+            writeln!(
+                f,
+                "\n{:<8} {:>8} {:>10} {:>9} {:>8} {:>9} {:>10} {:>9} {:>10} {:>9}",
+                "groups",
+                "all-zero",
+                "single-hit",
+                "multi-hit",
+                "all-hit",
+                "repaired",
+                "generated",
+                "trained",
+                "optimiser",
+                "best step"
+            )?;
+        }
+        for (signal, group) in &self.groups {
+            writeln!(
+                f,
+                "{signal:<8} {:>7.1}% {:>9.1}% {:>8.1}% {:>7.1}% {:>9} {:>10} {:>9} {:>10} {:>9}",
+                100.0 * group.all_zero,
+                100.0 * group.single_hit,
+                100.0 * group.multi_hit,
+                100.0 * group.all_hit,
+                group.counts.repaired,
+                group.counts.generated,
+                group.counts.trained,
+                group.optimiser_steps,
+                group.best_step
+            )?;
+        }
+        if !self.groups.is_empty() {
+            writeln!(
+                f,
+                "\n{:<8} {:>9} {:>7} {:>7} {:>7} {:>7} {:>10} {:>9}",
+                "seconds", "generate", "select", "old", "ref", "update", "optimiser", "evaluate"
+            )?;
+        }
+        for (signal, group) in &self.groups {
+            let s = group.seconds;
+            writeln!(
+                f,
+                "{signal:<8} {:>9.1} {:>7.1} {:>7.1} {:>7.1} {:>7.1} {:>10.1} {:>9.1}",
+                s.generate,
+                s.select,
+                s.old_log_prob,
+                s.ref_log_prob,
+                s.update,
+                s.optimiser,
+                s.evaluate
+            )?;
+        }
+        writeln!(f)?;
+        for (phase, seconds) in &self.phases {
+            writeln!(f, "{phase:<12} {seconds:>8.1} s")?;
+        }
+        write!(f, "{:<12} {:>8.1} s", "all", self.seconds)?;
+        if let Some(bytes) = self.peak_memory_bytes {
+            write!(f, ", peak memory {} MiB", bytes >> 20)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! The update: log-probabilities of kept completions, and the policy's loss over them.
+
+use burn::tensor::{Tensor, TensorData};
+use recast_burn::log_prob::allowed_log_probs;
+use recast_burn::objective::{PolicyTokens, policy_loss};
+use recast_burn::packing::{Packed, Tree};
+use recast_core::objective::Objective;
+
+use super::rollout::KeptGroup;
+use super::sft::indices;
+use crate::model::Decoder;
+use crate::sid::{Node, Trie};
+
+/// The log-probability of each code of each kept completion, renormalised over the trie's codes.
+///
+/// Each prompt is computed once: it and its completions are one packed tree.
+///
+/// # Shapes
+/// `(L N)` for `N` completions of all groups in order: level 0 of every completion, then level 1.
+#[must_use]
+pub fn completion_log_probs(model: &Decoder, trie: &Trie, groups: &[KeptGroup]) -> Tensor<1> {
+    let device = model.device();
+    let paths: Vec<Vec<Node>> = groups.iter().flat_map(|g| &g.leaves).map(|&leaf| trie.path(leaf)).collect();
+    let tokens: Vec<Vec<u32>> = paths
+        .iter()
+        .map(|path| {
+            let codes = path[1..].iter().map(|&node| trie.code(node));
+            codes.enumerate().map(|(level, code)| model.token(level, code)).collect()
+        })
+        .collect();
+    let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+    let mut rest = &tokens[..];
+    let trees: Vec<Tree<'_>> = groups
+        .iter()
+        .map(|group| {
+            let (completions, later) = rest.split_at(group.leaves.len());
+            rest = later;
+            Tree { prompt: &group.prompt, completions }
+        })
+        .collect();
+    let packed = Packed::new(&trees, 0);
+    let context = model.context(packed.positions(), packed.mask(&device));
+    let hidden = model.forward(packed.tokens(&device), &context, None, None);
+    let of_level = |level: usize| {
+        let predictors = hidden.clone().select(0, indices(packed.predictors(level), &device));
+        let codes = paths.iter().map(|path| i32::from(trie.code(path[level + 1]))).collect();
+        let allowed = paths.iter().map(|path| trie.codes(path[level]));
+        allowed_log_probs(model.logits(predictors, level), indices(codes, &device), allowed)
+    };
+    Tensor::cat((0..model.levels()).map(of_level).collect(), 0)
+}
+
+/// The policy's loss over groups, and its log-probabilities as plain numbers' source.
+///
+/// ```text
+/// loss = 1/groups sum_g 1/divisor_g sum_kept mean over levels of the token's loss
+/// ```
+///
+/// # Shapes
+/// `old` and `reference` as [`completion_log_probs`] gives them for the same groups.
+#[must_use]
+pub fn group_loss(
+    policy_log_probs: Tensor<1>,
+    old_log_probs: Tensor<1>,
+    ref_log_probs: Tensor<1>,
+    groups: &[KeptGroup],
+    levels: usize,
+    objective: &Objective<f32>,
+) -> Tensor<1> {
+    let device = policy_log_probs.device();
+    let by_level = |of_group: &dyn Fn(&KeptGroup) -> Vec<f32>| {
+        let level: Vec<f32> = groups.iter().flat_map(of_group).collect();
+        let values = level.repeat(levels);
+        let length = values.len();
+        Tensor::from_data(TensorData::new(values, [length]), &device)
+    };
+    let weight = |group: &KeptGroup| {
+        let weight = 1.0 / (groups.len() * group.divisor * levels) as f32;
+        vec![weight; group.leaves.len()]
+    };
+    let tokens = PolicyTokens {
+        policy_log_probs,
+        old_log_probs,
+        ref_log_probs,
+        advantages: by_level(&|group| group.advantages.clone()),
+        weights: by_level(&weight),
+    };
+    policy_loss(tokens, objective)
+}

@@ -1,0 +1,16 @@
+//! The claims that hold between the crates: every device equals core's closed forms, fused equals
+//! decomposed, packed equals separate, cached equals recomputed.
+//!
+//! One binary, so that burn is linked once. Cases are data, in `cases/`.
+
+mod beam_search;
+mod cancellation;
+mod decoder;
+mod determinism;
+mod device;
+mod fused;
+mod log_prob;
+mod numbers;
+mod objective;
+mod packing;
+mod tolerance;
