@@ -18,7 +18,8 @@ pub fn signal(data: &[u8]) {
     let [rewards, scores, old] = &columns;
     let old = (flags & 2 == 2).then_some(&old[..]);
     let finite = |column: &[f32]| column.iter().all(|value| value.is_finite());
-    let valid = !rewards.is_empty() && [rewards, scores, old.unwrap_or(&[])].map(finite) == [true; 3];
+    let valid =
+        !rewards.is_empty() && [rewards, scores, old.unwrap_or(&[])].map(finite) == [true; 3];
     let group = Group::new(rewards, scores, old);
     assert_eq!(group.is_ok(), valid);
     let Ok(mut group) = group else { return };

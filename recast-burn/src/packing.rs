@@ -74,7 +74,8 @@ impl Packed {
         for tree in order {
             let length = lengths[tree];
             let fits = |&used: &usize| used + length <= capacity;
-            let row = used[first_open..].iter().position(fits).map_or(used.len(), |r| first_open + r);
+            let row =
+                used[first_open..].iter().position(fits).map_or(used.len(), |r| first_open + r);
             if row == used.len() {
                 used.push(0);
             }

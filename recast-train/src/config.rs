@@ -206,8 +206,7 @@ impl Config {
     ) -> Result<Self> {
         let mut table = base.to_table();
         if let Some(path) = file {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
+            let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
             let fault = |e: toml::de::Error| Error::Config {
                 origin: path.display().to_string(),
                 problem: e.to_string().trim_end().to_owned(),

@@ -9,6 +9,7 @@ mod decoder;
 mod determinism;
 mod device;
 mod fused;
+mod group_loss;
 mod log_prob;
 mod numbers;
 mod objective;

@@ -17,7 +17,7 @@ pub(crate) fn seeded_data(index: u64, dims: &[usize]) -> TensorData {
 
 /// The elements of a tensor, in order of its dimensions.
 pub(crate) fn values<const R: usize>(tensor: &Tensor<R>) -> Vec<f32> {
-    tensor.clone().into_data().into_vec().expect("f32 elements")
+    tensor.clone().into_data().try_into_vec().expect("f32 elements")
 }
 
 /// The bits of numbers: `==` on these is equality of everything, NaN and signs of zero too.

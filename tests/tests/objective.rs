@@ -101,11 +101,7 @@ impl Cases {
     }
 }
 
-fn column(
-    tokens: &[Token],
-    of_token: impl Fn(&Token) -> f32,
-    device: &Device,
-) -> Tensor<1> {
+fn column(tokens: &[Token], of_token: impl Fn(&Token) -> f32, device: &Device) -> Tensor<1> {
     let values: Vec<f32> = tokens.iter().map(of_token).collect();
     Tensor::from_data(TensorData::new(values, [tokens.len()]), device)
 }
@@ -128,24 +124,24 @@ fn policy_tokens(tokens: &[Token], weights: Tensor<1>) -> (PolicyTokens, Tensor<
 fn the_cases_reach_every_branch() {
     let tokens = Cases::read().tokens();
     let objective = Objective::<f32>::default();
-    let reached = |branch: &dyn Fn(&Token, f32, bool) -> bool| {
-        let reaches = |token: &&Token| {
-            let clipped = is_clipped(token.policy, token.old, token.advantage, &objective);
-            branch(token, token.log_ratio().exp(), clipped)
-        };
-        tokens.iter().find(reaches).is_some()
+    let is_clipped = |t: &Token| is_clipped(t.policy, t.old, t.advantage, &objective);
+    let reached = |branch: &dyn Fn(&Token, bool) -> bool| {
+        tokens.iter().any(|token| branch(token, is_clipped(token)))
     };
     for sign in [1.0, -1.0] {
-        let of_sign = |token: &Token| token.advantage * sign > 0.0;
-        assert!(reached(&|token, ratio, clipped| of_sign(token) && ratio == 1.0 && !clipped));
-        assert!(reached(&|token, ratio, clipped| of_sign(token) && ratio > 1.0 && !clipped));
-        assert!(reached(&|token, ratio, clipped| of_sign(token) && ratio < 1.0 && !clipped));
-        assert!(reached(&|token, _, clipped| of_sign(token) && clipped));
-        assert!(reached(&|token, _, _| of_sign(token) && token.log_ratio() > 20.0));
-        assert!(reached(&|token, _, _| of_sign(token) && token.log_ratio() < -20.0));
+        let reached = |branch: &dyn Fn(f32, bool) -> bool| {
+            reached(&|t, clipped| t.advantage * sign > 0.0 && branch(t.log_ratio(), clipped))
+        };
+        assert!(reached(&|log_ratio, clipped| log_ratio.abs().to_bits() == 0 && !clipped));
+        assert!(reached(&|log_ratio, clipped| log_ratio > 0.0 && !clipped));
+        assert!(reached(&|log_ratio, clipped| log_ratio < 0.0 && !clipped));
+        assert!(reached(&|log_ratio, clipped| log_ratio * sign > 0.0 && clipped));
+        assert!(reached(&|log_ratio, _| log_ratio > 20.0));
+        assert!(reached(&|log_ratio, _| log_ratio < -20.0));
     }
-    assert!(reached(&|token, ratio, clipped| token.advantage < 0.0 && ratio > 3.0 && clipped));
-    assert!(reached(&|token, _, _| token.advantage.abs() < f32::MIN_POSITIVE));
+    let dual_clipped = |t: &Token, clipped| t.advantage < 0.0 && t.log_ratio() > 1.1 && clipped;
+    assert!(reached(&dual_clipped));
+    assert!(reached(&|t, clipped| t.advantage.abs().to_bits() == 0 && !clipped));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 /// The objective in `f32` against `f64`, relative to max(1, |value|): a log-ratio of 20 off by
 /// 2^-24 of itself makes its exponential off by 1.2e-6 of itself; then a few roundings.
-pub(crate) const OBJECTIVE: f64 = 5e-6;
+pub(crate) const OBJECTIVE: f64 = 3e-6;
 
 /// Log-probabilities in `f32` against `f64`, relative to max(1, |value|): an exponential within
 /// 2 ulp, sums of up to 300 terms in lanes, and logits of 3000 given as `f32` exactly.
@@ -10,15 +10,15 @@ pub(crate) const LOG_PROB: f64 = 2e-6;
 
 /// A fused operation against its decomposed form, both `f32`, relative to the largest element: sums
 /// of 20,000 terms in two orders.
-pub(crate) const FUSED: f64 = 2e-5;
+pub(crate) const FUSED: f64 = 1e-5;
 
 /// A whole decoder, packed or cached against separate rows, relative to the largest element: the
 /// same sums over other numbers of slots, a few layers deep.
-pub(crate) const DECODER: f64 = 2e-5;
+pub(crate) const DECODER: f64 = 1e-5;
 
 /// What two rows that should cancel leave, relative to one of them: they see equal slots at
 /// different places of their row.
-pub(crate) const CANCELLED: f64 = 2e-5;
+pub(crate) const CANCELLED: f64 = 1e-5;
 
 /// What the first level that differs must at least leave, on the same scale.
 pub(crate) const NOT_CANCELLED: f64 = 1e-2;

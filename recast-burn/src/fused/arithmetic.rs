@@ -6,15 +6,19 @@ use pulp::Arch;
 /// Sums and maxima run over this many lanes, joined in lane order.
 const LANES: usize = 16;
 
-/// `e^x` to about 2 ulp; saturates outside [-87.3, 88], keeps NaN.
+/// `e^x` to about 2 ulp; 0 below -87.3, where it would no longer be a normal number, saturates
+/// above 88, keeps NaN.
 ///
+/// The 0 is exact so that what a mask forbids has no probability at all.
 /// Range reduction by `ln 2` in two parts and a polynomial of degree 6, the constants of Cephes'
 /// `expf` (S. Moshier, <https://www.netlib.org/cephes/>). Without branches, so that it vectorises.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     // 1.5 * 2^23: adding it rounds to the nearest integer and leaves that in the low bits
     const ROUND: f32 = 12_582_912.0;
-    let x = if x < -87.336_54 { -87.336_54 } else { x };
+    const LOWEST: f32 = -87.336_54;
+    let vanishes = x < LOWEST;
+    let x = if vanishes { LOWEST } else { x };
     let x = if x > 88.0 { 88.0 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let whole = shifted - ROUND;
@@ -26,7 +30,8 @@ fn exp(x: f32) -> f32 {
     p = p * rest + 1.666_666_5e-1;
     p = p * rest + 0.5;
     let y = p * (rest * rest) + rest + 1.0;
-    y * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
+    let y = y * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    if vanishes { 0.0 } else { y }
 }
 
 #[inline(always)]
@@ -90,12 +95,7 @@ pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
 }
 
 /// `grad` holds the gradient of the output on entry and that of `up` on exit.
-pub(super) fn swiglu_backward(
-    gate: &[f32],
-    up: &[f32],
-    grad: &mut [f32],
-    grad_gate: &mut [f32],
-) {
+pub(super) fn swiglu_backward(gate: &[f32], up: &[f32], grad: &mut [f32], grad_gate: &mut [f32]) {
     Arch::new().dispatch(|| {
         for (((dg, d), &g), &u) in grad_gate.iter_mut().zip(grad.iter_mut()).zip(gate).zip(up) {
             let sigmoid = 1.0 / (1.0 + exp(-g));
@@ -247,9 +247,10 @@ mod tests {
     }
 
     #[test]
-    fn exp_keeps_nan_and_saturates() {
+    fn exp_keeps_nan_vanishes_and_saturates() {
         assert!(exp(f32::NAN).is_nan());
-        assert!(exp(-1e9) < 1e-37);
+        assert_eq!(exp(-1e9).to_bits(), 0);
+        assert_eq!(exp(f32::NEG_INFINITY).to_bits(), 0);
         assert!(exp(1e9).is_finite());
     }
 }

@@ -183,10 +183,7 @@ impl FusedKernels for Flex {
         grad
     }
 
-    fn kernel_token_log_probs(
-        logits: FlexTensor,
-        targets: FlexTensor,
-    ) -> (FlexTensor, FlexTensor) {
+    fn kernel_token_log_probs(logits: FlexTensor, targets: FlexTensor) -> (FlexTensor, FlexTensor) {
         if !is_f32(&[&logits]) {
             return decomposed::token_log_probs::<Self>(logits, targets);
         }

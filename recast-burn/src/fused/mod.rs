@@ -374,10 +374,11 @@ pub fn rms_norm<const N: usize>(x: Tensor<N>, weight: Tensor<1>, epsilon: f32) -
 /// `x (B, S, H, K)`, `cos` and `sin` `(B, S, K / 2)`: one line of the tables for each token.
 ///
 /// # Panics
-/// If the tables do not fit `x`.
+/// If the tables do not fit `x`, or the width of a head is odd.
 #[must_use]
 pub fn rope(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<4> {
     let [batch, tokens, _, width] = x.dims();
+    assert!(width.is_multiple_of(2), "a head of width {width} has no halves");
     assert_eq!(cos.dims(), [batch, tokens, width / 2], "one line of cosines for each token");
     assert_eq!(sin.dims(), cos.dims(), "sines and cosines have one shape");
     Tensor::from_dispatch(Dispatch::fused_rope(

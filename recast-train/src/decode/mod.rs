@@ -97,8 +97,7 @@ impl<'a> Search<'a> {
                 mask[line..=line + query].fill(0.0);
             }
         }
-        let positions: Vec<i32> =
-            (0..batch).flat_map(|_| 0..slots as i32).collect();
+        let positions: Vec<i32> = (0..batch).flat_map(|_| 0..slots as i32).collect();
         let ends: Vec<i32> = self
             .prompts
             .iter()

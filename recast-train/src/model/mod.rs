@@ -217,8 +217,7 @@ impl WeightSource<'_> {
     fn normal(&mut self, [rows, columns]: [usize; 2]) -> Param<Tensor<2>> {
         #[expect(clippy::expect_used, reason = "the deviation is a positive constant")]
         let normal = Normal::new(0.0, INITIAL_STD).expect("a positive deviation");
-        let values: Vec<f32> =
-            (0..rows * columns).map(|_| normal.sample(&mut self.rng)).collect();
+        let values: Vec<f32> = (0..rows * columns).map(|_| normal.sample(&mut self.rng)).collect();
         Param::from_data(TensorData::new(values, [rows, columns]), self.device)
     }
 

@@ -113,8 +113,8 @@ impl Comparison {
 
 fn spread(values: impl ExactSizeIterator<Item = f64>) -> Spread {
     let count = values.len() as f64;
-    let (min, max, sum) =
-        values.fold((f64::INFINITY, f64::NEG_INFINITY, 0.0), |(min, max, sum), value| {
+    let (min, max, sum) = values
+        .fold((f64::INFINITY, f64::NEG_INFINITY, 0.0), |(min, max, sum), value| {
             (value.min(min), value.max(max), sum + value)
         });
     Spread { min, mean: sum / count, max }
@@ -163,7 +163,10 @@ fn reached(curve: &Curve, target: f64) -> Option<u64> {
     let mean = |points: &[(u64, f64)]| {
         points.iter().map(|&(_, pass)| pass).sum::<f64>() / points.len() as f64
     };
-    curve.windows(TRAILING).find(|points| mean(points) >= target).map(|points| points[TRAILING - 1].0)
+    curve
+        .windows(TRAILING)
+        .find(|points| mean(points) >= target)
+        .map(|points| points[TRAILING - 1].0)
 }
 
 impl Display for Comparison {

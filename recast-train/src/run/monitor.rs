@@ -111,18 +111,25 @@ impl Monitor {
     #[must_use]
     pub fn progress(&self, label: &str, total: u64) -> Progress {
         let bar = match self.output {
-            Output::Bars => ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()),
+            Output::Bars => {
+                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
+            }
             Output::Lines | Output::Quiet => ProgressBar::hidden(),
         };
         bar.set_length(total);
-        const TEMPLATE: &str =
-            "{prefix:<24} {wide_bar} {pos}/{len}  {per_sec}  {eta} left  {msg}";
+        const TEMPLATE: &str = "{prefix:<24} {wide_bar} {pos}/{len}  {per_sec}  {eta} left  {msg}";
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
         bar.set_prefix(label.to_owned());
         let lines = self.output == Output::Lines;
-        Progress { bar, label: label.to_owned(), lines, started: Instant::now(), last: Mutex::new(Instant::now()) }
+        Progress {
+            bar,
+            label: label.to_owned(),
+            lines,
+            started: Instant::now(),
+            last: Mutex::new(Instant::now()),
+        }
     }
 }
 

@@ -275,14 +275,19 @@ impl Run {
         let popularity = Popularity::fit(&split.train, n_items);
         let knn = ItemKnn::fit(&split.train, n_items);
         let mut systems = vec![
-            SystemResult::new("popularity", "popularity", ranked(&|h| popularity.rank(h, RANKED, mask))),
+            SystemResult::new(
+                "popularity",
+                "popularity",
+                ranked(&|h| popularity.rank(h, RANKED, mask)),
+            ),
             SystemResult::new("item_knn", "item-kNN", ranked(&|h| knn.rank(h, RANKED, mask))),
         ];
         let sft = self.judge_decoder(tokenized, &self.sft_stage(), "SFT")?;
         systems.push(SystemResult::new("sft", "SFT", sft));
         for &signal in &self.config.rl.signals {
             if self.rl_state(signal)?.is_some() {
-                let found = self.judge_decoder(tokenized, &self.rl_stage(signal), signal.title())?;
+                let found =
+                    self.judge_decoder(tokenized, &self.rl_stage(signal), signal.title())?;
                 systems.push(SystemResult::new(signal.key(), signal.title(), found));
             }
         }
@@ -317,7 +322,15 @@ impl Run {
         let bayes = self.synthetic()?.and_then(|synthetic| synthetic.bayes_pass_at_1(test));
         let sids = &tokenized.sids;
         let collision_rate = 1.0 - sids.n_distinct() as f64 / sids.n_items() as f64;
-        Ok(Summary::new(&self.dir, systems, &groups, self.seconds()?, test.len(), bayes, collision_rate))
+        Ok(Summary::new(
+            &self.dir,
+            systems,
+            &groups,
+            self.seconds()?,
+            test.len(),
+            bayes,
+            collision_rate,
+        ))
     }
 
     /// The trained decoder of `system`: `sft` or a signal's key; without one, ReCast's if it is
@@ -336,7 +349,8 @@ impl Run {
                     return Err(Error::data(problem, "name sft, grpo, rere or recast"));
                 };
                 if self.rl_state(signal)?.is_none() {
-                    let problem = format!("{} holds no {} decoder", self.dir.display(), signal.title());
+                    let problem =
+                        format!("{} holds no {} decoder", self.dir.display(), signal.title());
                     let hint = format!("train it with recast rl --signal {name}");
                     return Err(Error::data(problem, hint));
                 }

@@ -420,7 +420,11 @@ pub fn rl(
             )?;
             monitor.say(&format!(
                 "rl {} step {}: validation Pass@1 {:.4}, R@10 {:.4}, N@10 {:.4}",
-                name.key(), state.step, found.pass_at_1, found.recall_at_10, found.ndcg_at_10
+                name.key(),
+                state.step,
+                found.pass_at_1,
+                found.recall_at_10,
+                found.ndcg_at_10
             ));
             if found.pass_at_1 > state.best_pass_at_1 {
                 training.state.best_pass_at_1 = found.pass_at_1;
@@ -544,8 +548,7 @@ impl Training<'_> {
         let mut completions = vec![Vec::new(); prompts.len()];
         for batch in order.chunks(DECODE_PROMPTS) {
             let batch_tokens: Vec<&[u32]> = batch.iter().map(|&i| &tokens[i][..]).collect();
-            let found =
-                beam_search(frozen, catalogue.trie, &batch_tokens, self.config.group_size);
+            let found = beam_search(frozen, catalogue.trie, &batch_tokens, self.config.group_size);
             for (&i, found) in batch.iter().zip(found) {
                 completions[i] = found;
             }

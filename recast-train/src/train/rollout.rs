@@ -23,10 +23,8 @@ impl RlPrompt {
     #[must_use]
     pub fn all(train: &Histories) -> Vec<Self> {
         let of_user = |(user, items): (usize, &[u32])| {
-            (1..items.len()).map(move |position| Self {
-                user: user as u32,
-                position: position as u32,
-            })
+            (1..items.len())
+                .map(move |position| Self { user: user as u32, position: position as u32 })
         };
         train.iter().enumerate().flat_map(of_user).collect()
     }

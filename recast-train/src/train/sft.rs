@@ -301,11 +301,7 @@ fn windows(train: &Histories, items: usize) -> Vec<&[u32]> {
 }
 
 /// Cuts an order into batches of about `tokens` tokens, each of at least one sequence.
-fn batches_of<'a>(
-    order: &'a [usize],
-    sequences: &[Vec<u32>],
-    tokens: usize,
-) -> Vec<&'a [usize]> {
+fn batches_of<'a>(order: &'a [usize], sequences: &[Vec<u32>], tokens: usize) -> Vec<&'a [usize]> {
     let mut batches = Vec::new();
     let (mut start, mut used) = (0, 0);
     for (end, &i) in order.iter().enumerate() {

@@ -20,7 +20,8 @@ use crate::sid::{Node, Trie};
 #[must_use]
 pub fn completion_log_probs(model: &Decoder, trie: &Trie, groups: &[KeptGroup]) -> Tensor<1> {
     let device = model.device();
-    let paths: Vec<Vec<Node>> = groups.iter().flat_map(|g| &g.leaves).map(|&leaf| trie.path(leaf)).collect();
+    let paths: Vec<Vec<Node>> =
+        groups.iter().flat_map(|g| &g.leaves).map(|&leaf| trie.path(leaf)).collect();
     let tokens: Vec<Vec<u32>> = paths
         .iter()
         .map(|path| {

@@ -1,0 +1,169 @@
+//! Beam search with its cache ranks and scores like whole rows without one.
+
+use std::collections::HashMap;
+
+use burn::module::Module;
+use recast_train::decode::{Completion, beam_search};
+use recast_train::model::Decoder;
+use recast_train::sid::{Node, SidTable, Trie};
+
+use crate::decoder::{catalogue, decoder, deep_catalogue, leaves, prompt, separate_log_probs};
+use crate::device::devices;
+use crate::numbers::{assert_all_close, values};
+use crate::tolerance::DECODER;
+
+/// Items of prompts of several lengths.
+const PROMPTS: [&[u32]; 4] = [&[3, 14, 15], &[9], &[26, 5, 35, 8, 9, 7, 9], &[32, 3]];
+
+/// Beam widths: greedy; below, at and above the children of the root; above the leaves.
+const WIDTHS: [usize; 6] = [1, 2, 4, 5, 9, 64];
+
+struct Setting {
+    device_name: &'static str,
+    table: SidTable,
+    trie: Trie,
+    model: Decoder,
+}
+
+/// A frozen decoder of either catalogue on every device.
+fn settings() -> impl Iterator<Item = Setting> {
+    devices().flat_map(|(device_name, device)| {
+        [catalogue(), deep_catalogue()].map(|(table, trie)| {
+            let model = decoder(&table, &device).valid();
+            Setting { device_name, table, trie, model }
+        })
+    })
+}
+
+fn prompts(model: &Decoder, table: &SidTable) -> Vec<Vec<u32>> {
+    PROMPTS.iter().map(|items| prompt(model, table, items)).collect()
+}
+
+fn search(
+    model: &Decoder,
+    trie: &Trie,
+    prompts: &[Vec<u32>],
+    width: usize,
+) -> Vec<Vec<Completion>> {
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    beam_search(model, trie, &prompts, width)
+}
+
+/// The log-probability of every prefix of every semantic ID, from rows of their own.
+fn exhaustive(model: &Decoder, trie: &Trie, prompt: &[u32]) -> HashMap<Node, f32> {
+    let mut log_probs = HashMap::from([(Trie::ROOT, 0.0)]);
+    for leaf in leaves(trie) {
+        let levels = separate_log_probs(model, trie, prompt, leaf);
+        let path = trie.path(leaf);
+        for (level, log_prob) in levels.iter().enumerate() {
+            let total = log_probs[&path[level]] + values(log_prob)[0];
+            log_probs.insert(path[level + 1], total);
+        }
+    }
+    log_probs
+}
+
+/// The `width` best extensions of the kept nodes, level by level.
+fn reference_search(trie: &Trie, log_probs: &HashMap<Node, f32>, width: usize) -> Vec<Completion> {
+    let mut kept = vec![Trie::ROOT];
+    for _ in 0..trie.levels() {
+        let children = kept.iter().flat_map(|&node| trie.children(node));
+        kept = children.map(|index| trie.node(index).expect("a child")).collect();
+        kept.sort_by(|a, b| log_probs[b].total_cmp(&log_probs[a]));
+        if let [.., last, next] = kept[..kept.len().min(width + 1)] {
+            let gap = log_probs[&last] - log_probs[&next];
+            assert!(kept.len() <= width || gap > 1e-4, "the case is a near tie: change a prompt");
+        }
+        kept.truncate(width);
+    }
+    kept.into_iter().map(|leaf| Completion { leaf, log_prob: log_probs[&leaf] }).collect()
+}
+
+fn log_probs(completions: &[Completion]) -> Vec<f32> {
+    completions.iter().map(|completion| completion.log_prob).collect()
+}
+
+fn found_leaves(completions: &[Completion]) -> Vec<Node> {
+    completions.iter().map(|completion| completion.leaf).collect()
+}
+
+#[test]
+fn every_width_keeps_and_ranks_what_rows_of_their_own_do() {
+    for Setting { device_name, table, trie, model } in settings() {
+        let prompts = prompts(&model, &table);
+        let exhaustive: Vec<HashMap<Node, f32>> =
+            prompts.iter().map(|prompt| exhaustive(&model, &trie, prompt)).collect();
+        for width in WIDTHS {
+            let found = search(&model, &trie, &prompts, width);
+            for (i, (found, all)) in found.iter().zip(&exhaustive).enumerate() {
+                let name =
+                    format!("{device_name}, {} levels, prompt {i}, width {width}", trie.levels());
+                let expected = reference_search(&trie, all, width);
+                assert_eq!(found_leaves(found), found_leaves(&expected), "{name}");
+                assert_all_close(&log_probs(found), &log_probs(&expected), DECODER, &name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_beam_as_wide_as_the_catalogue_is_the_exhaustive_ranking() {
+    for Setting { device_name, table, trie, model } in settings() {
+        let all = leaves(&trie);
+        for prompt in prompts(&model, &table) {
+            let log_probs = exhaustive(&model, &trie, &prompt);
+            let mut ranking = all.clone();
+            ranking.sort_by(|a, b| log_probs[b].total_cmp(&log_probs[a]));
+            for width in [all.len(), all.len() + 10] {
+                let found = search(&model, &trie, std::slice::from_ref(&prompt), width);
+                assert_eq!(found_leaves(&found[0]), ranking, "{device_name}, width {width}");
+                let total: f64 = found[0].iter().map(|c| f64::from(c.log_prob).exp()).sum();
+                assert!((total - 1.0).abs() < DECODER, "{device_name}: sums to {total}");
+            }
+        }
+    }
+}
+
+#[test]
+fn beams_are_distinct_semantic_ids_of_the_catalogue_best_first() {
+    for Setting { device_name, table, trie, model } in settings() {
+        for width in WIDTHS {
+            for found in search(&model, &trie, &prompts(&model, &table), width) {
+                let name = format!("{device_name}, width {width}");
+                assert_eq!(found.len(), width.min(leaves(&trie).len()), "{name}");
+                assert!(found.windows(2).all(|pair| pair[0].log_prob >= pair[1].log_prob));
+                let mut nodes = found_leaves(&found);
+                nodes.sort_unstable();
+                nodes.dedup();
+                assert_eq!(nodes.len(), found.len(), "{name}");
+                for leaf in nodes {
+                    let items = trie.items(leaf);
+                    assert!(!items.is_empty() && trie.walk(table.sid(items[0])) == Some(leaf));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_prompt_is_answered_alike_alone_and_in_any_batch() {
+    for Setting { device_name, table, trie, model } in settings() {
+        let prompts = prompts(&model, &table);
+        for width in [4, 64] {
+            let together = search(&model, &trie, &prompts, width);
+            let mut reversed = prompts.clone();
+            reversed.reverse();
+            let mut backwards = search(&model, &trie, &reversed, width);
+            backwards.reverse();
+            for (i, prompt) in prompts.iter().enumerate() {
+                let name =
+                    format!("{device_name}, {} levels, prompt {i}, width {width}", trie.levels());
+                let alone = &search(&model, &trie, std::slice::from_ref(prompt), width)[0];
+                for batched in [&together[i], &backwards[i]] {
+                    assert_eq!(found_leaves(batched), found_leaves(alone), "{name}");
+                    assert_all_close(&log_probs(batched), &log_probs(alone), DECODER, &name);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A small catalogue and a small decoder over it.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use recast_burn::log_prob::allowed_log_probs;
+use recast_burn::packing::FORBIDDEN;
+use recast_train::model::{Decoder, ModelConfig};
+use recast_train::sid::{Node, SidTable, Trie};
+
+use crate::numbers::values;
+
+/// The semantic IDs of a few dozen items, and their trie.
+pub(crate) type Catalogue = (SidTable, Trie);
+
+/// 45 items of three levels, a few of them with the semantic ID of another.
+///
+/// Nodes have from 1 to 7 children, not all codes are used, and every length of shared prefix
+/// occurs.
+pub(crate) fn catalogue() -> Catalogue {
+    let sid = |i: usize| match i {
+        0..7 => [0, 0, i],
+        7..20 => [1, i % 4, i % 5],
+        20..40 => [2 + i % 2, i % 6, (i * 3) % 7],
+        _ => [0, 0, i % 3],
+    };
+    of_sids(&[5, 6, 7], (0..45).flat_map(sid))
+}
+
+/// 40 items of four levels: a beam has an ancestor whose place is not its parent's.
+pub(crate) fn deep_catalogue() -> Catalogue {
+    let sid = |i: usize| [i % 3, (i / 2) % 4, (i * 5) % 3, (i * 7) % 4];
+    of_sids(&[3, 4, 3, 4], (0..40).flat_map(sid))
+}
+
+fn of_sids(codes_per_level: &[usize], codes: impl Iterator<Item = usize>) -> Catalogue {
+    let codes = codes.map(|code| code as u16).collect();
+    let table = SidTable::new(codes_per_level.to_vec(), codes).expect("a table");
+    let trie = Trie::new(&table);
+    (table, trie)
+}
+
+/// All semantic IDs, in trie order.
+pub(crate) fn leaves(trie: &Trie) -> Vec<Node> {
+    trie.nodes_at(trie.levels()).map(|index| trie.node(index).expect("a leaf")).collect()
+}
+
+/// The tokens of items.
+pub(crate) fn prompt(model: &Decoder, table: &SidTable, items: &[u32]) -> Vec<u32> {
+    let codes = items.iter().flat_map(|&item| table.sid(item).iter().enumerate());
+    codes.map(|(level, &code)| model.token(level, code)).collect()
+}
+
+/// The tokens of a leaf.
+pub(crate) fn completion(model: &Decoder, trie: &Trie, leaf: Node) -> Vec<u32> {
+    let path = trie.path(leaf);
+    path[1..].iter().enumerate().map(|(level, &node)| model.token(level, trie.code(node))).collect()
+}
+
+/// A decoder whose matrices are several times the usual first ones: one that has opinions, so that
+/// a wrong mask or position shows.
+pub(crate) fn decoder(table: &SidTable, device: &Device) -> Decoder {
+    struct Enlarge;
+    impl ModuleMapper for Enlarge {
+        fn map_float<const N: usize>(&mut self, param: Param<Tensor<N>>) -> Param<Tensor<N>> {
+            let factor = if N == 1 { 1.0 } else { 6.0 };
+            param.map(|weights| (weights * factor).detach().require_grad())
+        }
+    }
+    let config = ModelConfig {
+        hidden_size: 24,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 8,
+        intermediate_size: 40,
+        ..ModelConfig::tiny()
+    };
+    Decoder::new(&config, table.codes_per_level(), 5, device).map(&mut Enlarge)
+}
+
+/// The weights by name.
+pub(crate) fn weights(model: &Decoder) -> Vec<(String, Vec<f32>)> {
+    by_name(model, None)
+}
+
+/// The gradients of the weights by name.
+///
+/// # Panics
+/// If a weight has none.
+pub(crate) fn weight_gradients(model: &Decoder, loss: &Tensor<1>) -> Vec<(String, Vec<f32>)> {
+    by_name(model, Some(&loss.backward()))
+}
+
+fn by_name(model: &Decoder, grads: Option<&Gradients>) -> Vec<(String, Vec<f32>)> {
+    struct Collect<'a> {
+        grads: Option<&'a Gradients>,
+        path: Vec<String>,
+        found: Vec<(String, Vec<f32>)>,
+    }
+    impl ModuleVisitor for Collect<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const N: usize>(&mut self, param: &Param<Tensor<N>>) {
+            let name = self.path.join(".");
+            let numbers = match self.grads {
+                None => values(&param.val()),
+                Some(grads) => {
+                    let grad = param.val().grad(grads);
+                    values(&grad.unwrap_or_else(|| panic!("{name} got no gradient")))
+                }
+            };
+            self.found.push((name, numbers));
+        }
+    }
+    let mut collect = Collect { grads, path: Vec::new(), found: Vec::new() };
+    model.visit(&mut collect);
+    collect.found
+}
+
+/// The log-probability of each code of a completion, from a row of its own: the prompt and the
+/// completion under a causal mask, without packing or cache.
+pub(crate) fn separate_log_probs(
+    model: &Decoder,
+    trie: &Trie,
+    prompt: &[u32],
+    leaf: Node,
+) -> Vec<Tensor<1>> {
+    let device = model.device();
+    let path = trie.path(leaf);
+    let row: Vec<i32> = [prompt.to_vec(), completion(model, trie, leaf)]
+        .concat()
+        .into_iter()
+        .map(|token| token as i32)
+        .collect();
+    let slots = row.len();
+    let positions: Vec<i32> = (0..slots as i32).collect();
+    let causal = (0..slots * slots)
+        .map(|at| if at % slots <= at / slots { 0.0 } else { FORBIDDEN })
+        .collect::<Vec<f32>>();
+    let mask = Tensor::from_data(TensorData::new(causal, [1, 1, slots, slots]), &device);
+    let tokens: Tensor<2, Int> = Tensor::from_data(TensorData::new(row, [1, slots]), &device);
+    let hidden = model.forward(tokens, &model.context(&positions, mask), None, None);
+    let of_level = |level: usize| {
+        let predictor = hidden.clone().narrow(0, prompt.len() - 1 + level, 1);
+        let code = i32::from(trie.code(path[level + 1]));
+        let target = Tensor::from_data(TensorData::new(vec![code], [1]), &device);
+        let allowed = [trie.codes(path[level])].into_iter();
+        allowed_log_probs(model.logits(predictor, level), target, allowed)
+    };
+    (0..trie.levels()).map(of_level).collect()
+}
