@@ -192,7 +192,7 @@ impl Config {
         file: Option<&Path>,
         overrides: &[(String, String)],
     ) -> Result<Self> {
-        Self::resolve_over(preset.config(), file, overrides)
+        Self::resolve_over(&preset.config(), file, overrides)
     }
 
     /// These settings, then the file's keys, then `key=value` overrides in order.
@@ -200,7 +200,7 @@ impl Config {
     /// # Errors
     /// If the file cannot be read, a key is unknown or a value does not fit.
     pub fn resolve_over(
-        base: Self,
+        base: &Self,
         file: Option<&Path>,
         overrides: &[(String, String)],
     ) -> Result<Self> {

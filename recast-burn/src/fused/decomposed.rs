@@ -66,12 +66,12 @@ pub(super) fn rope<B: Backend>(
 ) -> FloatTensor<B> {
     let shape = x.shape();
     let half = shape[3] / 2;
-    let part = |from: usize, to: usize| {
+    let part = |x: FloatTensor<B>, from: usize, to: usize| {
         let all = |n: usize| Slice::new(0, Some(n as isize), 1);
         let cut = Slice::new(from as isize, Some(to as isize), 1);
-        B::float_slice(x.clone(), &[all(shape[0]), all(shape[1]), all(shape[2]), cut])
+        B::float_slice(x, &[all(shape[0]), all(shape[1]), all(shape[2]), cut])
     };
-    let (low, high) = (part(0, half), part(half, 2 * half));
+    let (low, high) = (part(x.clone(), 0, half), part(x, half, 2 * half));
     let table = Shape::new([shape[0], shape[1], 1, half]);
     let cos = B::float_reshape(cos, table.clone());
     let sin = B::float_mul_scalar(B::float_reshape(sin, table), sign.into());

@@ -2,8 +2,8 @@
 //!
 //! Automatic differentiation of the decomposed forms walks memory many times and keeps every
 //! intermediate. Each operation here is one node of the graph: its forward keeps just what its
-//! closed-form backward needs. [`FusedKernels`] holds the forms on a concrete backend; a backend
-//! without kernels takes the decomposed ones. [`FusedOps`] is what tensor calls are routed to.
+//! closed-form backward needs. `FusedKernels` holds the forms on a concrete backend; a backend
+//! without kernels takes the decomposed ones. `FusedOps` is what tensor calls are routed to.
 //!
 //! All reductions have a fixed order, so that equal inputs give equal bits whatever the number of
 //! threads.

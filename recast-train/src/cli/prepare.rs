@@ -24,7 +24,7 @@ pub(super) fn prepare(args: &PrepareArgs) -> Result<()> {
     let config = args.settings.resolve()?;
     config.check()?;
     settings::set_threads(&config)?;
-    let run = Run::create(args.run_dir.as_deref(), config, output(args.quiet), interrupts()?)?;
+    let run = Run::create(args.run_dir.as_deref(), &config, output(args.quiet), interrupts()?)?;
     println!("{}", run.dir().display());
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
             let config = args.settings.resolve()?;
             config.check()?;
             settings::set_threads(&config)?;
-            Run::create(args.run_dir.as_deref(), config, output(args.quiet), interrupts()?)?
+            Run::create(args.run_dir.as_deref(), &config, output(args.quiet), interrupts()?)?
         }
     };
     let tokenized = run.tokenize()?;

@@ -74,7 +74,7 @@ impl SettingsArgs {
         for (key, value) in flags {
             overrides.extend(value.map(|value| (key.to_owned(), value)));
         }
-        Ok(Config::resolve_over(base, self.config.as_deref(), &overrides)?)
+        Ok(Config::resolve_over(&base, self.config.as_deref(), &overrides)?)
     }
 }
 

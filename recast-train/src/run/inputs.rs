@@ -59,7 +59,7 @@ impl Inputs {
             Some(path) => {
                 sources.push(path.clone());
                 let rows_follow = data.items.as_ref().map(|_| &items);
-                Some(aligned(read_embeddings(path)?, path, &sequences, rows_follow)?)
+                Some(aligned(&read_embeddings(path)?, path, &sequences, rows_follow)?)
             }
             None => None,
         };
@@ -150,7 +150,7 @@ fn embeddings_path(run_dir: &Path) -> PathBuf {
 
 /// Puts a file's rows in item order: by the items file if there is one, else by the log.
 fn aligned(
-    file: Embeddings,
+    file: &Embeddings,
     path: &Path,
     sequences: &Sequences,
     items: Option<&Items>,

@@ -22,7 +22,7 @@ use crate::evaluate::baselines::{ItemKnn, Popularity};
 use crate::evaluate::{Catalogue, Evaluation, evaluate, judge};
 use crate::model::Decoder;
 use crate::sid::{SidTable, Trie, tokenize};
-use crate::train::{RlData, RlState, SftData, SftState, SignalName, rl, sft};
+use crate::train::{RlState, SftState, SignalName, TrainInputs, rl, sft};
 
 /// Items ranked by systems that are not decoders.
 const RANKED: usize = 10;
@@ -62,22 +62,22 @@ impl Run {
     /// something else.
     pub fn create(
         dir: Option<&Path>,
-        config: Config,
+        config: &Config,
         output: Output,
         interrupted: Arc<AtomicBool>,
     ) -> Result<Self> {
         config.check()?;
         let started = Instant::now();
-        let inputs = Inputs::read(&config)?;
+        let inputs = Inputs::read(config)?;
         crate::data::Split::new(&inputs.sequences, config.data.split)?;
         let dir = match dir {
             Some(dir) => dir.to_owned(),
-            None => free_dir(&config),
+            None => free_dir(config),
         };
         let config_path = dir.join("config.toml");
         if config_path.exists() {
-            let kept = Config::resolve_over(Config::default(), Some(&config_path), &[])?;
-            if kept != config {
+            let kept = Config::resolve_over(&Config::default(), Some(&config_path), &[])?;
+            if kept != *config {
                 return Err(Error::file(
                     &dir,
                     "holds a run with other settings",
@@ -121,7 +121,7 @@ impl Run {
             let hint = "make one with recast run or recast prepare";
             return Err(Error::file(dir, "is no run folder: it has no config.toml", hint));
         }
-        let config = Config::resolve_over(Config::default(), Some(&config_path), &[])?;
+        let config = Config::resolve_over(&Config::default(), Some(&config_path), &[])?;
         config.check()?;
         let prepared = Prepared::load(dir, &config)?;
         let monitor = Monitor::new(dir, output, interrupted)?;
@@ -183,24 +183,27 @@ impl Run {
         Ok(Tokenized { sids, trie })
     }
 
+    fn train_inputs<'a>(&'a self, tokenized: &'a Tokenized) -> TrainInputs<'a> {
+        TrainInputs {
+            train: &self.prepared.split.train,
+            valid: &self.prepared.split.valid,
+            catalogue: tokenized.catalogue(&self.config),
+            evaluation: &self.config.evaluate,
+            seed: self.config.seed,
+        }
+    }
+
     /// Trains the decoder on the logs, or goes on with that.
     ///
     /// # Errors
     /// If the user interrupts, training diverges, or a checkpoint cannot be written.
     pub fn sft(&self, tokenized: &Tokenized) -> Result<Decoder> {
-        let data = SftData {
-            train: &self.prepared.split.train,
-            valid: &self.prepared.split.valid,
-            catalogue: tokenized.catalogue(&self.config),
-        };
         let (decoder, state) = self.timed("sft", || {
             sft(
                 self.fresh_decoder(tokenized)?,
-                data,
+                self.train_inputs(tokenized),
                 &self.config.sft,
                 self.config.model.dropout,
-                &self.config.evaluate,
-                self.config.seed,
                 &self.sft_stage(),
                 &self.monitor,
             )
@@ -222,19 +225,12 @@ impl Run {
         start: &Decoder,
         signal: SignalName,
     ) -> Result<Decoder> {
-        let data = RlData {
-            train: &self.prepared.split.train,
-            valid: &self.prepared.split.valid,
-            catalogue: tokenized.catalogue(&self.config),
-        };
         let (decoder, state) = self.timed(&format!("rl {}", signal.key()), || {
             rl(
                 start,
-                data,
+                self.train_inputs(tokenized),
                 signal,
                 &self.config.rl,
-                &self.config.evaluate,
-                self.config.seed,
                 &self.rl_stage(signal),
                 &self.monitor,
             )

@@ -7,7 +7,25 @@ mod sft;
 mod update;
 
 pub use optimiser::{Optimiser, learning_rate};
-pub use rl::{GroupCounts, PhaseSeconds, RecastConfig, RlConfig, RlData, RlState, SignalName, rl};
+pub use rl::{GroupCounts, PhaseSeconds, RecastConfig, RlConfig, RlState, SignalName, rl};
 pub use rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
-pub use sft::{SftConfig, SftData, SftState, sft};
+pub use sft::{SftConfig, SftState, sft};
 pub use update::{completion_log_probs, group_loss};
+
+use crate::data::{Example, Histories};
+use crate::evaluate::{Catalogue, EvaluateConfig};
+
+/// What both kinds of training read.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainInputs<'a> {
+    /// Training sequences, by user.
+    pub train: &'a Histories,
+    /// Validation examples.
+    pub valid: &'a [Example],
+    /// Semantic IDs and prompts.
+    pub catalogue: Catalogue<'a>,
+    /// How validation decodes.
+    pub evaluation: &'a EvaluateConfig,
+    /// The seed of all randomness.
+    pub seed: u64,
+}

@@ -7,10 +7,10 @@ use recast_burn::fused::token_log_probs;
 use recast_burn::packing::{Packed, Tree};
 use serde::{Deserialize, Serialize};
 
-use super::{Optimiser, learning_rate};
+use super::{Optimiser, TrainInputs, learning_rate};
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
-use crate::evaluate::{Catalogue, EvaluateConfig, evaluate};
+use crate::evaluate::{Catalogue, evaluate};
 use crate::model::{Decoder, Dropout};
 use crate::random::{Purpose, stream};
 use crate::run::{Monitor, Stage};
@@ -102,17 +102,6 @@ pub(super) fn check_rates(
     Ok(())
 }
 
-/// What supervised training reads.
-#[derive(Debug, Clone, Copy)]
-pub struct SftData<'a> {
-    /// Training sequences, by user.
-    pub train: &'a Histories,
-    /// Validation examples.
-    pub valid: &'a [Example],
-    /// Semantic IDs and prompts.
-    pub catalogue: Catalogue<'a>,
-}
-
 /// How far supervised training is; what its checkpoint says.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SftState {
@@ -162,19 +151,17 @@ struct ValidationEvent {
 /// If the user interrupts, a checkpoint cannot be written, or the loss is no longer finite.
 pub fn sft(
     model: Decoder,
-    data: SftData<'_>,
+    inputs: TrainInputs<'_>,
     config: &SftConfig,
     dropout: f64,
-    evaluation: &EvaluateConfig,
-    seed: u64,
     stage: &Stage,
     monitor: &Monitor,
 ) -> Result<(Decoder, SftState)> {
-    let windows = windows(data.train, data.catalogue.max_history + 1);
+    let windows = windows(inputs.train, inputs.catalogue.max_history + 1);
     let sequences: Vec<Vec<u32>> = windows
         .iter()
         .map(|window| {
-            let whole = Catalogue { max_history: usize::MAX, ..data.catalogue };
+            let whole = Catalogue { max_history: usize::MAX, ..inputs.catalogue };
             whole.prompt(&model, window)
         })
         .collect();
@@ -182,7 +169,7 @@ pub fn sft(
     let steps_per_epoch = tokens.div_ceil(config.batch_tokens).max(1);
     let steps = config.epochs * steps_per_epoch;
     let warmup = (steps as f64 * config.warmup) as usize;
-    let validation = validation_sample(data.valid, config.validation_prompts, seed);
+    let validation = validation_sample(inputs.valid, config.validation_prompts, inputs.seed);
 
     let optimiser = Optimiser::new(config.weight_decay as f32, config.max_norm as f32);
     let fresh = SftState {
@@ -204,12 +191,12 @@ pub fn sft(
     while !state.finished {
         let started = std::time::Instant::now();
         let mut order: Vec<usize> = (0..sequences.len()).collect();
-        order.shuffle(&mut stream(seed, Purpose::Order, state.epoch as u64));
+        order.shuffle(&mut stream(inputs.seed, Purpose::Order, state.epoch as u64));
         let (mut loss_sum, mut norm_sum, mut batches) = (0.0, 0.0, 0usize);
         let mut rate = 0.0;
         for batch in batches_of(&order, &sequences, config.batch_tokens) {
             monitor.check_interrupt()?;
-            let rng = stream(seed, Purpose::Dropout, state.step as u64);
+            let rng = stream(inputs.seed, Purpose::Dropout, state.step as u64);
             let mut dropout = Dropout::new(dropout as f32, rng);
             let prompts: Vec<&[u32]> = batch.iter().map(|&i| &sequences[i][..]).collect();
             let loss = next_code_loss(&model, &prompts, dropout.as_mut());
@@ -243,9 +230,9 @@ pub fn sft(
         if last || state.epoch.is_multiple_of(config.evaluate_every) {
             let found = evaluate(
                 &model.valid(),
-                data.catalogue,
+                inputs.catalogue,
                 &validation,
-                evaluation,
+                inputs.evaluation,
                 monitor,
                 "sft validation",
             )?

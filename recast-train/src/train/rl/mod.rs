@@ -1,330 +1,31 @@
 //! The loop of reinforcement learning: one for every signal.
 
+mod config;
+mod state;
+
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
-use recast_core::metrics::RegimeCounts;
-use recast_core::objective::{Clip, KlEstimator, Objective, is_clipped, kl_penalty};
-use recast_core::signal::{Recast, RepairPolicy, Skip};
-use recast_core::{Regime, Signal};
-use serde::{Deserialize, Serialize};
+use recast_core::Signal;
+use recast_core::objective::{Objective, is_clipped, kl_penalty};
+use serde::Serialize;
 
+pub use self::config::{RecastConfig, RlConfig, SignalName};
+pub use self::state::{GroupCounts, PhaseSeconds, RlState};
 use super::rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
-use super::sft::{check_finite, check_rates, validation_sample};
+use super::sft::{check_finite, validation_sample};
 use super::update::{completion_log_probs, group_loss};
-use super::{Optimiser, learning_rate};
-use crate::data::{Example, Histories};
+use super::{Optimiser, TrainInputs, learning_rate};
+use crate::data::Histories;
 use crate::decode::beam_search;
-use crate::error::{Error, Result};
-use crate::evaluate::{Catalogue, EvaluateConfig, evaluate};
+use crate::error::Result;
+use crate::evaluate::evaluate;
 use crate::model::Decoder;
 use crate::random::{Purpose, stream};
 use crate::run::{Monitor, Stage};
-
-/// The signals that can be compared: the only difference between two systems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum SignalName {
-    /// OpenOneRec-RL: group-relative advantages of all completions.
-    Grpo,
-    /// ReRe / MiniOneRec: hit plus ranking penalty, group-relative, all completions.
-    Rere,
-    /// ReCast: repair, then contrast.
-    Recast,
-}
-
-impl SignalName {
-    /// The name in configuration, folders and events.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Grpo => "grpo",
-            Self::Rere => "rere",
-            Self::Recast => "recast",
-        }
-    }
-
-    /// The name in tables.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Grpo => "GRPO",
-            Self::Rere => "ReRe",
-            Self::Recast => "ReCast",
-        }
-    }
-}
-
-/// ReCast's own settings; the four values of `repair` and `boundary` are the 2 x 2 ablation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RecastConfig {
-    /// Whether an all-zero group gets the ground-truth anchor.
-    pub repair: bool,
-    /// Whether only the strongest positive and the hardest negative are kept.
-    pub boundary: bool,
-    /// The advantage of the positive; the negative gets minus that.
-    pub weight: f64,
-}
-
-impl Default for RecastConfig {
-    fn default() -> Self {
-        Self { repair: true, boundary: true, weight: 1.0 }
-    }
-}
-
-/// How long, how wide and how fast reinforcement learning goes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RlConfig {
-    /// The signals to train with, each from the same supervised checkpoint.
-    pub signals: Vec<SignalName>,
-    /// Rollout steps.
-    pub steps: usize,
-    /// Prompts of a step, a group each.
-    pub prompts_per_step: usize,
-    /// Completions `G` of a group.
-    pub group_size: usize,
-    /// Whole groups of an optimiser step.
-    pub groups_per_minibatch: usize,
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Share of the steps in which the rate rises.
-    pub warmup: f64,
-    /// Decoupled weight decay.
-    pub weight_decay: f64,
-    /// Largest norm of all gradients together.
-    pub max_norm: f64,
-    /// How far below 1 the ratio counts.
-    pub clip_low: f64,
-    /// How far above 1 the ratio counts.
-    pub clip_high: f64,
-    /// Bound of a negative's loss, in units of its advantage.
-    pub dual_clip: f64,
-    /// Coefficient of the k3 penalty towards the reference.
-    pub kl_coef: f64,
-    /// Steps between two evaluations.
-    pub evaluate_every: usize,
-    /// Validation prompts of an evaluation, drawn by the seed; 0 means all.
-    pub validation_prompts: usize,
-    /// ReCast's own settings.
-    pub recast: RecastConfig,
-}
-
-impl Default for RlConfig {
-    fn default() -> Self {
-        Self {
-            signals: vec![SignalName::Grpo, SignalName::Rere, SignalName::Recast],
-            steps: 200,
-            prompts_per_step: 64,
-            group_size: 32,
-            groups_per_minibatch: 32,
-            learning_rate: 1e-4,
-            warmup: 0.05,
-            weight_decay: 0.0,
-            max_norm: 1.0,
-            clip_low: 0.2,
-            clip_high: 0.28,
-            dual_clip: 3.0,
-            kl_coef: 1e-3,
-            evaluate_every: 20,
-            validation_prompts: 2000,
-            recast: RecastConfig::default(),
-        }
-    }
-}
-
-impl RlConfig {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// If a count is 0, a rate is out of its range, or core refuses the signal or the objective.
-    pub fn check(&self) -> Result<()> {
-        for (key, value) in [
-            ("rl.steps", self.steps),
-            ("rl.prompts_per_step", self.prompts_per_step),
-            ("rl.groups_per_minibatch", self.groups_per_minibatch),
-            ("rl.evaluate_every", self.evaluate_every),
-        ] {
-            if value == 0 {
-                return Err(Error::setting(key, "is 0", "give at least 1"));
-            }
-        }
-        if self.group_size < 2 {
-            let problem = format!("{} completions are no group", self.group_size);
-            return Err(Error::setting("rl.group_size", problem, "give at least 2"));
-        }
-        let mut signals = self.signals.clone();
-        signals.sort_unstable_by_key(|signal| signal.key());
-        if let Some(twice) = signals.windows(2).find(|pair| pair[0] == pair[1]) {
-            let problem = format!("names '{}' twice", twice[0].key());
-            return Err(Error::setting("rl.signals", problem, "name each signal once"));
-        }
-        check_rates("rl", self.learning_rate, self.warmup, self.weight_decay, self.max_norm)?;
-        self.objective()?;
-        for &name in &[SignalName::Grpo, SignalName::Rere, SignalName::Recast] {
-            self.signal(name).check().map_err(|e| {
-                Error::setting("rl.recast", e.to_string(), "see recast init for the usual values")
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Core's signal of that name under these settings.
-    #[must_use]
-    pub fn signal(&self, name: SignalName) -> Signal<f32> {
-        match name {
-            SignalName::Grpo => Signal::grpo(),
-            SignalName::Rere => Signal::rere(),
-            SignalName::Recast => {
-                let repair = match self.recast.repair {
-                    true => RepairPolicy::Always,
-                    false => RepairPolicy::Never,
-                };
-                let (boundary, weight) = (self.recast.boundary, self.recast.weight as f32);
-                Signal::Recast(Recast { repair, boundary, weight, ..Recast::default() })
-            }
-        }
-    }
-
-    fn objective(&self) -> Result<Objective<f32>> {
-        Clip::new(self.clip_low as f32, self.clip_high as f32, Some(self.dual_clip as f32))
-            .and_then(|clip| Objective::new(clip, 20.0, KlEstimator::K3, self.kl_coef as f32))
-            .map_err(|e| {
-                Error::setting("rl", e.to_string(), "see recast init for the usual values")
-            })
-    }
-
-    /// Optimiser steps that follow one rollout step.
-    fn minibatches(&self) -> usize {
-        self.prompts_per_step.div_ceil(self.groups_per_minibatch)
-    }
-}
-
-/// What reinforcement learning reads.
-#[derive(Debug, Clone, Copy)]
-pub struct RlData<'a> {
-    /// Training sequences, by user.
-    pub train: &'a Histories,
-    /// Validation examples.
-    pub valid: &'a [Example],
-    /// Semantic IDs and prompts.
-    pub catalogue: Catalogue<'a>,
-}
-
-/// How many groups went which way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupCounts {
-    /// Groups without a hit.
-    pub all_zero: u64,
-    /// Groups with one hit.
-    pub single_hit: u64,
-    /// Groups with several hits and misses.
-    pub multi_hit: u64,
-    /// Groups of hits only.
-    pub all_hit: u64,
-    /// Groups that the anchor repaired; anchors are no generated completions.
-    pub repaired: u64,
-    /// Groups left out for want of a positive.
-    pub skipped_no_positive: u64,
-    /// Groups left out for want of a negative.
-    pub skipped_no_negative: u64,
-    /// Completions generated: the rollout budget.
-    pub generated: u64,
-    /// Sequences that reached the log-prob passes and the update.
-    pub trained: u64,
-}
-
-impl GroupCounts {
-    fn count(&mut self, outcome: &GroupOutcome, generated: usize) {
-        let mut regimes = RegimeCounts::default();
-        regimes.count(outcome.regime);
-        self.all_zero += regimes.all_zero;
-        self.single_hit += regimes.single_hit;
-        self.multi_hit += regimes.multi_hit;
-        self.all_hit += regimes.all_hit;
-        self.repaired += u64::from(outcome.repaired);
-        self.generated += generated as u64;
-        match &outcome.kept {
-            Ok(kept) => self.trained += kept.leaves.len() as u64,
-            Err(Skip::NoPositive) => self.skipped_no_positive += 1,
-            Err(Skip::NoNegative) => self.skipped_no_negative += 1,
-        }
-    }
-
-    /// Groups in all.
-    #[must_use]
-    pub fn groups(&self) -> u64 {
-        self.all_zero + self.single_hit + self.multi_hit + self.all_hit
-    }
-
-    /// The share of a regime among all groups; 0 without groups.
-    #[must_use]
-    pub fn share(&self, regime: Regime) -> f64 {
-        let of_regime = match regime {
-            Regime::AllZero => self.all_zero,
-            Regime::SingleHit => self.single_hit,
-            Regime::MultiHit => self.multi_hit,
-            Regime::AllHit => self.all_hit,
-        };
-        of_regime as f64 / self.groups().max(1) as f64
-    }
-}
-
-/// Seconds of each phase.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct PhaseSeconds {
-    /// Beam search.
-    pub generate: f64,
-    /// Reward, repair and selection.
-    pub select: f64,
-    /// Log-probabilities of what was kept under the rollout policy.
-    pub old_log_prob: f64,
-    /// The same under the reference.
-    pub ref_log_prob: f64,
-    /// The policy's forward and backward pass.
-    pub update: f64,
-    /// Clipped gradients to weights.
-    pub optimiser: f64,
-    /// Validation.
-    pub evaluate: f64,
-}
-
-impl PhaseSeconds {
-    /// All phases together.
-    #[must_use]
-    pub fn total(&self) -> f64 {
-        self.generate
-            + self.select
-            + self.old_log_prob
-            + self.ref_log_prob
-            + self.update
-            + self.optimiser
-            + self.evaluate
-    }
-}
-
-/// How far reinforcement learning is; what its checkpoint says.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct RlState {
-    /// Rollout steps done.
-    pub step: usize,
-    /// Optimiser steps done.
-    pub optimiser_steps: usize,
-    /// The best validation Pass@1, at item level; step 0 is the supervised decoder.
-    pub best_pass_at_1: f64,
-    /// The step it was reached after.
-    pub best_step: usize,
-    /// Groups so far.
-    pub groups: GroupCounts,
-    /// Seconds so far.
-    pub seconds: PhaseSeconds,
-    /// Whether all steps are done.
-    pub finished: bool,
-}
 
 #[derive(Serialize)]
 struct StepEvent<'a> {
@@ -361,15 +62,13 @@ struct ValidationEvent<'a> {
 /// If the user interrupts, a checkpoint cannot be written, or the loss is no longer finite.
 pub fn rl(
     start: &Decoder,
-    data: RlData<'_>,
+    inputs: TrainInputs<'_>,
     name: SignalName,
     config: &RlConfig,
-    evaluation: &EvaluateConfig,
-    seed: u64,
     stage: &Stage,
     monitor: &Monitor,
 ) -> Result<(Decoder, RlState)> {
-    let validation = validation_sample(data.valid, config.validation_prompts, seed);
+    let validation = validation_sample(inputs.valid, config.validation_prompts, inputs.seed);
     let fresh = RlState {
         step: 0,
         optimiser_steps: 0,
@@ -387,12 +86,12 @@ pub fn rl(
         policy,
         optimiser,
         state,
-        data,
+        inputs,
         signal: config.signal(name),
         name,
         objective: config.objective()?,
         config,
-        prompts: PromptOrder::new(data.train, seed),
+        prompts: PromptOrder::new(inputs.train, inputs.seed),
         monitor,
     };
     let label = format!("rl {}", name.key());
@@ -404,8 +103,15 @@ pub fn rl(
             let started = Instant::now();
             let policy = training.policy.valid();
             let label = format!("rl {} validation", name.key());
-            let found =
-                evaluate(&policy, data.catalogue, &validation, evaluation, monitor, &label)?.item;
+            let found = evaluate(
+                &policy,
+                inputs.catalogue,
+                &validation,
+                inputs.evaluation,
+                monitor,
+                &label,
+            )?
+            .item;
             training.state.seconds.evaluate += started.elapsed().as_secs_f64();
             monitor.record(
                 "validation",
@@ -478,7 +184,7 @@ struct Training<'a> {
     policy: Decoder,
     optimiser: Optimiser,
     state: RlState,
-    data: RlData<'a>,
+    inputs: TrainInputs<'a>,
     signal: Signal<f32>,
     name: SignalName,
     objective: Objective<f32>,
@@ -515,7 +221,7 @@ impl Training<'_> {
         let reference =
             self.log_probs(&reference, &minibatches, |seconds| &mut seconds.ref_log_prob);
         for ((groups, old), reference) in minibatches.into_iter().zip(old).zip(reference) {
-            rate = self.update(groups, old, reference, &mut sums)?;
+            rate = self.update(groups, &old, &reference, &mut sums)?;
         }
         self.state.step += 1;
         let count = sums.minibatches.max(1) as f64;
@@ -539,7 +245,7 @@ impl Training<'_> {
     /// Generates a group for each prompt and keeps what the signal selects.
     fn rollout(&mut self, frozen: &Decoder, prompts: &[RlPrompt]) -> Result<(Vec<KeptGroup>, f64)> {
         let started = Instant::now();
-        let (train, catalogue) = (self.data.train, self.data.catalogue);
+        let (train, catalogue) = (self.inputs.train, self.inputs.catalogue);
         // prompts of like length are decoded together; groups keep the order of prompts
         let tokens: Vec<Vec<u32>> =
             prompts.iter().map(|p| catalogue.prompt(frozen, p.history(train))).collect();
@@ -582,7 +288,7 @@ impl Training<'_> {
         timer: impl Fn(&mut PhaseSeconds) -> &mut f64,
     ) -> Vec<Vec<f32>> {
         let started = Instant::now();
-        let trie = self.data.catalogue.trie;
+        let trie = self.inputs.catalogue.trie;
         let log_probs = minibatches
             .iter()
             .map(|groups| numbers(completion_log_probs(model, trie, groups)))
@@ -595,21 +301,21 @@ impl Training<'_> {
     fn update(
         &mut self,
         groups: &[KeptGroup],
-        old: Vec<f32>,
-        reference: Vec<f32>,
+        old: &[f32],
+        reference: &[f32],
         sums: &mut StepSums,
     ) -> Result<f64> {
         let started = Instant::now();
-        let (config, trie) = (self.config, self.data.catalogue.trie);
+        let (config, trie) = (self.config, self.inputs.catalogue.trie);
         let device = self.policy.device();
         let policy = completion_log_probs(&self.policy, trie, groups);
-        let constant = |values: &Vec<f32>| {
-            Tensor::<1>::from_data(TensorData::new(values.clone(), [values.len()]), &device)
+        let constant = |values: &[f32]| {
+            Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device)
         };
         let loss = group_loss(
             policy.clone(),
-            constant(&old),
-            constant(&reference),
+            constant(old),
+            constant(reference),
             groups,
             self.policy.levels(),
             &self.objective,
@@ -632,7 +338,7 @@ impl Training<'_> {
             groups.iter().flat_map(|group| group.advantages.iter().copied()).collect();
         let by_token = advantages.iter().cycle();
         for (((policy, old), reference), &advantage) in
-            numbers(policy.inner()).iter().zip(&old).zip(&reference).zip(by_token)
+            numbers(policy.inner()).iter().zip(old).zip(reference).zip(by_token)
         {
             let clipped = is_clipped(*policy, *old, advantage, &self.objective);
             sums.clipped += usize::from(clipped);
