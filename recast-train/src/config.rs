@@ -152,14 +152,17 @@ impl Preset {
         match self {
             Self::Standard => {}
             Self::Demo => {
-                config.tokenizer.codes = 32;
+                config.data.synthetic.items = 3000;
+                config.data.synthetic.companion = 0.98;
+                config.tokenizer.codes = 64;
                 config.model = ModelConfig::tiny();
-                config.sft.epochs = 12;
-                config.rl.steps = 150;
-                config.rl.learning_rate = 3e-4;
-                config.rl.group_size = 16;
-                config.rl.validation_prompts = 1000;
+                // short, so that reinforcement learning has something left to find
+                config.sft.epochs = 4;
+                config.sft.batch_tokens = 1024;
                 config.sft.validation_prompts = 1000;
+                config.rl.steps = 200;
+                config.rl.group_size = 16;
+                config.rl.validation_prompts = 2000;
             }
             Self::Smoke => {
                 config.data.synthetic.users = 600;
@@ -167,7 +170,8 @@ impl Preset {
                 config.tokenizer.codes = 16;
                 config.model = ModelConfig { hidden_size: 32, head_dim: 16, ..ModelConfig::tiny() };
                 config.model.intermediate_size = 96;
-                config.sft.epochs = 4;
+                config.sft.epochs = 6;
+                config.sft.batch_tokens = 512;
                 config.rl.steps = 8;
                 config.rl.prompts_per_step = 32;
                 config.rl.groups_per_minibatch = 16;

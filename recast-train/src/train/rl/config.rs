@@ -102,11 +102,11 @@ impl Default for RlConfig {
     fn default() -> Self {
         Self {
             signals: vec![SignalName::Grpo, SignalName::Rere, SignalName::Recast],
-            steps: 200,
+            steps: 100,
             prompts_per_step: 64,
             group_size: 32,
             groups_per_minibatch: 32,
-            learning_rate: 1e-4,
+            learning_rate: 3e-5,
             warmup: 0.05,
             weight_decay: 0.0,
             max_norm: 1.0,
