@@ -280,6 +280,7 @@ impl Config {
                 }
             }
         }
+        self.tokenizer.check()?;
         self.model.check()?;
         self.sft.check()?;
         self.rl.check()

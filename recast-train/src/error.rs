@@ -10,20 +10,20 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened or read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: cannot be read: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file or folder could not be written.
-    #[error("{}: cannot be written: {source}", path.display())]
+    #[error("{}: cannot be written: {cause}", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file as a whole is not what it should be.
     #[error("{}: {problem}; {hint}", path.display())]
@@ -75,7 +75,7 @@ pub enum Error {
     #[error("config key '{key}': {problem}; {hint}")]
     Setting {
         /// The key, with its section: `rl.group_size`.
-        key: &'static str,
+        key: String,
         /// What is wrong, with the value.
         problem: String,
         /// What to do.
@@ -90,7 +90,9 @@ pub enum Error {
         problem: String,
     },
     /// Training met a value that is not finite.
-    #[error("{phase}: {quantity} is {value} at step {step}; lower the learning rate and resume")]
+    #[error(
+        "{phase}: {quantity} is {value} at step {step}; lower its learning_rate in the run folder's config.toml and resume"
+    )]
     NotFinite {
         /// The phase, as in the event log.
         phase: String,
@@ -115,14 +117,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A fault of reading `path`.
     #[must_use]
-    pub fn read(path: &Path, source: io::Error) -> Self {
-        Self::Read { path: path.to_owned(), source }
+    pub fn read(path: &Path, cause: io::Error) -> Self {
+        Self::Read { path: path.to_owned(), cause }
     }
 
     /// A fault of writing `path`.
     #[must_use]
-    pub fn write(path: &Path, source: io::Error) -> Self {
-        Self::Write { path: path.to_owned(), source }
+    pub fn write(path: &Path, cause: io::Error) -> Self {
+        Self::Write { path: path.to_owned(), cause }
     }
 
     /// A file that as a whole is not what it should be.
@@ -146,7 +148,11 @@ impl Error {
     }
 
     /// A setting out of its range.
-    pub fn setting(key: &'static str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Setting { key, problem: problem.into(), hint: hint.into() }
+    pub fn setting(
+        key: impl Into<String>,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Setting { key: key.into(), problem: problem.into(), hint: hint.into() }
     }
 }

@@ -86,7 +86,7 @@ pub fn prepare(
                  items with at least {} exists",
                 options.min_user, options.min_item
             ),
-            "lower min_user and min_item",
+            "lower data.prepare.min_user and data.prepare.min_item",
         ));
     }
     let sequences = in_time_order(&rows, &users, &items, options);
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "no interaction is left of 1: no group of users with at least 5 interactions and \
-             items with at least 5 exists; lower min_user and min_item"
+             items with at least 5 exists; lower data.prepare.min_user and data.prepare.min_item"
         );
     }
 }

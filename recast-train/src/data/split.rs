@@ -54,8 +54,16 @@ impl Split {
     ///
     /// # Errors
     ///
-    /// If the shares are out of range, or one of the three parts would be empty.
+    /// If the shares are out of range, one of the three parts would be empty, or a user has only
+    /// one item: nothing comes before it and nothing after.
     pub fn new(sequences: &Sequences, kind: SplitKind) -> Result<Self> {
+        if let Some(user) = sequences.iter().position(|items| items.len() < 2) {
+            let user = sequences.users.get(user as u32).unwrap_or_default();
+            return Err(Error::data(
+                format!("user '{user}' has only one item, so there is nothing to predict"),
+                "set data.prepare.min_user to 2 or more, or give the user more items",
+            ));
+        }
         match kind {
             SplitKind::LeaveOneOut => leave_one_out(sequences),
             SplitKind::GlobalTime { valid, test } => global_time(sequences, valid, test),
@@ -179,10 +187,22 @@ mod tests {
 
     #[test]
     fn short_users_are_trained_on_and_not_evaluated() {
-        let data = sequences(&[&[(1, 1)], &[(2, 1), (3, 2)], &[(4, 1), (5, 2), (6, 3)]]);
+        let data = sequences(&[&[(2, 1), (3, 2)], &[(4, 1), (5, 2), (6, 3)]]);
         let split = Split::new(&data, SplitKind::LeaveOneOut).unwrap();
-        assert_eq!(split.train.iter().collect::<Vec<_>>(), [&[1][..], &[2, 3], &[4]]);
-        assert_eq!((split.valid.len(), split.test.len(), split.test[0].user), (1, 1, 2));
+        assert_eq!(split.train.iter().collect::<Vec<_>>(), [&[2, 3][..], &[4]]);
+        assert_eq!((split.valid.len(), split.test.len(), split.test[0].user), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_user_with_one_item_is_named() {
+        let data = sequences(&[&[(2, 1), (3, 2)], &[(1, 1)]]);
+        for kind in [SplitKind::LeaveOneOut, SplitKind::GlobalTime { valid: 0.1, test: 0.1 }] {
+            assert_eq!(
+                Split::new(&data, kind).unwrap_err().to_string(),
+                "user '1' has only one item, so there is nothing to predict; \
+                 set data.prepare.min_user to 2 or more, or give the user more items"
+            );
+        }
     }
 
     #[test]

@@ -86,6 +86,9 @@ impl Run {
             }
             return Self::open(&dir, output, interrupted);
         }
+        if dir.is_file() {
+            return Err(Error::file(&dir, "is a file, not a folder", "name a folder"));
+        }
         if fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::file(&dir, "is a folder with other files", "name another folder"));
         }

@@ -27,7 +27,7 @@ pub use trie::{Node, Trie};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How embeddings become SIDs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,19 +49,43 @@ impl Default for TokenizerOptions {
     }
 }
 
+/// The most levels of a SID: more would name any catalogue many times over.
+const MAX_LEVELS: usize = 16;
+
+impl TokenizerOptions {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    ///
+    /// If there is no level or there are more than 16, or a level has not 1 to 65536 codes.
+    pub fn check(&self) -> Result<()> {
+        if self.levels > MAX_LEVELS {
+            let problem = format!("{} levels", self.levels);
+            let hint = format!("set 1 to {MAX_LEVELS}; 3 is usual");
+            return Err(Error::setting("tokenizer.levels", problem, hint));
+        }
+        residual::check_codes(&self.codes_per_level())
+    }
+
+    fn codes_per_level(&self) -> Vec<usize> {
+        vec![self.codes; self.levels]
+    }
+}
+
 /// Gives every item a SID, and reports how well.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`](crate::error::Error::Setting) if there is no level or a level has not 1 to 65536 codes;
-/// [`Error::Data`](crate::error::Error::Data) if collisions cannot be resolved.
+/// [`Error::Setting`] if the options do not pass [`TokenizerOptions::check`]; [`Error::Data`] if collisions cannot
+/// be resolved.
 pub fn tokenize(
     embeddings: &Embeddings,
     options: &TokenizerOptions,
     seed: u64,
 ) -> Result<(SidTable, TokenizerReport)> {
-    let codes_per_level = vec![options.codes; options.levels];
-    let fit = ResidualKmeans::fit(embeddings, &codes_per_level, options.iterations, seed)?;
+    options.check()?;
+    let fit =
+        ResidualKmeans::fit(embeddings, &options.codes_per_level(), options.iterations, seed)?;
     let before = Collisions::Keep.resolve(&fit, embeddings)?;
     let after = options.collisions.resolve(&fit, embeddings)?;
     let report = TokenizerReport::new(&before, &after, &fit);

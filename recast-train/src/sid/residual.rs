@@ -103,7 +103,7 @@ impl ResidualKmeans {
     }
 }
 
-fn check_codes(codes_per_level: &[usize]) -> Result<()> {
+pub(super) fn check_codes(codes_per_level: &[usize]) -> Result<()> {
     if codes_per_level.is_empty() {
         return Err(Error::setting("tokenizer.levels", "0 levels", "set at least 1; 3 is usual"));
     }

@@ -121,7 +121,7 @@ pub fn select_group(
 fn not_finite(error: recast_core::GroupError) -> Error {
     Error::data(
         format!("a rollout gave no usable group: {error}"),
-        "lower the learning rate and resume",
+        "lower rl.learning_rate in the run folder's config.toml and resume",
     )
 }
 

@@ -77,15 +77,16 @@ impl SftConfig {
 
 /// Checks what both kinds of training share.
 pub(super) fn check_rates(
-    section: &'static str,
+    section: &str,
     learning_rate: f64,
     warmup: f64,
     weight_decay: f64,
     max_norm: f64,
 ) -> Result<()> {
     let fault = |key: &str, value: f64, range: &str| {
-        let problem = format!("{key} = {value} is not {range}");
-        Err(Error::setting(section, problem, "see recast init for the usual values"))
+        let problem = format!("{value} is not {range}");
+        let hint = "see recast init for the usual values";
+        Err(Error::setting(format!("{section}.{key}"), problem, hint))
     };
     if !(learning_rate > 0.0 && learning_rate.is_finite()) {
         return fault("learning_rate", learning_rate, "above 0");

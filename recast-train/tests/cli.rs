@@ -1,0 +1,381 @@
+//! The program from outside: messages, exit codes, and what it leaves on disk.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use recast_train::run::Summary;
+use recast_train::sid::Embeddings;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const BAD_INPUT: i32 = 2;
+
+/// A folder to work in, with a log of 60 users, 12 items and 6 interactions a user.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self(tempfile::tempdir().unwrap());
+        desk.write("log.csv", &log("user,item,timestamp"));
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_recast"));
+        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn recast(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs what must be refused; its message.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let before = self.names();
+        let output = self.recast(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(BAD_INPUT), "{arguments:?}: {message}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert_eq!(self.names(), before, "{arguments:?} left something behind");
+        assert!(!message.contains("panicked"), "{message}");
+        message
+    }
+
+    /// Runs what must work; its standard output.
+    fn done(&self, arguments: &[&str]) -> String {
+        let output = self.recast(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn log(header: &str) -> String {
+    let mut log = format!("{header}\n");
+    for user in 0..60 {
+        for step in 0..6 {
+            writeln!(log, "u{user},i{},{}", (user + step * 5) % 12, 1000 + step).unwrap();
+        }
+    }
+    log
+}
+
+const SMALL: [&str; 4] = ["--preset", "smoke", "--threads", "1"];
+
+#[test]
+fn a_wrong_path_is_one_message() {
+    let desk = Desk::new();
+    assert_eq!(
+        desk.refused(&["run", "--interactions", "nowhere.csv"]),
+        "recast: nowhere.csv: cannot be read: No such file or directory (os error 2)\n"
+    );
+    for flag in ["--items", "--embeddings"] {
+        let message = desk.refused(&["run", "--interactions", "log.csv", flag, "nowhere.npy"]);
+        assert!(message.starts_with("recast: nowhere.npy: cannot be read"), "{message}");
+    }
+    assert!(desk.refused(&["run", "--config", "nowhere.toml"]).contains("nowhere.toml"));
+}
+
+#[test]
+fn a_missing_column_is_named_with_those_there_are() {
+    let desk = Desk::new();
+    desk.write("log.csv", &log("user,item,when"));
+    assert_eq!(
+        desk.refused(&["run", "--interactions", "log.csv"]),
+        "recast: log.csv:1: no column 'timestamp' among 'user', 'item', 'when'; \
+         set the columns' names or add a header line\n"
+    );
+    desk.done(&["prepare", "--interactions", "log.csv", "--set", "data.columns.timestamp=when"]);
+}
+
+#[test]
+fn a_bad_timestamp_is_found_by_its_line() {
+    let desk = Desk::new();
+    desk.write("log.csv", &log("user,item,timestamp").replacen(",1003", ",soon", 1));
+    assert_eq!(
+        desk.refused(&["run", "--interactions", "log.csv"]),
+        "recast: log.csv:5: column 'timestamp': is not a whole number: 'soon'; \
+         give timestamps as whole seconds or milliseconds, such as 1704067200\n"
+    );
+}
+
+#[test]
+fn embeddings_that_do_not_match_the_items_are_counted() {
+    let desk = Desk::new();
+    let embeddings = Embeddings::new(4, vec![0.5; 7 * 4]).unwrap();
+    embeddings.save(&desk.path("rows.safetensors")).unwrap();
+    let message =
+        desk.refused(&["run", "--interactions", "log.csv", "--embeddings", "rows.safetensors"]);
+    assert!(message.contains("rows.safetensors: ") && message.contains(" 7 "), "{message}");
+    assert!(message.contains("12"), "{message}");
+}
+
+#[test]
+fn data_without_interactions_is_refused() {
+    let desk = Desk::new();
+    desk.write("empty.csv", "");
+    desk.write("header.csv", "user,item,timestamp\n");
+    assert_eq!(
+        desk.refused(&["run", "--interactions", "empty.csv"]),
+        "recast: empty.csv: holds no header line; start it with the columns' names\n"
+    );
+    assert_eq!(
+        desk.refused(&["run", "--interactions", "header.csv"]),
+        "recast: header.csv: holds no interactions; check that it is the right file\n"
+    );
+}
+
+#[test]
+fn a_user_with_one_item_is_refused_where_the_core_lets_it_through() {
+    let desk = Desk::new();
+    desk.write("one.csv", "user,item,timestamp\nann,tea,5\n");
+    let message = desk.refused(&["run", "--interactions", "one.csv"]);
+    assert!(message.contains("no interaction is left of 1"), "{message}");
+    let one = ["--set", "data.prepare.min_user=1", "--set", "data.prepare.min_item=1"];
+    let message = desk.refused(&[&["run", "--interactions", "one.csv"], &one[..]].concat());
+    assert!(message.contains("user 'ann' has only one item"), "{message}");
+}
+
+#[test]
+fn an_unknown_config_key_is_named_with_those_that_exist() {
+    let desk = Desk::new();
+    desk.write("run.toml", "[rl]\nstepz = 3\n");
+    let message = desk.refused(&["run", "--config", "run.toml"]);
+    assert!(message.contains("run.toml") && message.contains("line 2"), "{message}");
+    assert!(message.contains("unknown field `stepz`") && message.contains("`steps`"), "{message}");
+    let message = desk.refused(&["run", "--set", "rl.stepz=3"]);
+    assert!(message.contains("unknown field `stepz`"), "{message}");
+}
+
+#[test]
+fn a_bad_value_of_every_setting_is_refused_by_its_name() {
+    let desk = Desk::new();
+    for (setting, named) in [
+        ("seed=-1", "seed"),
+        ("device=tpu", "'tpu'"),
+        ("threads=-1", "threads"),
+        ("data.embedding_dim=0", "data.embedding_dim"),
+        ("data.max_history=0", "data.max_history"),
+        ("data.split=random", "random"),
+        ("data.split={ global_time = { valid = 0.0, test = 0.1 } }", "data.split.global_time"),
+        ("data.synthetic.users=0", "data.synthetic.users"),
+        ("data.synthetic.companion=1.5", "data.synthetic.companion"),
+        ("tokenizer.levels=0", "tokenizer.levels"),
+        ("tokenizer.levels=17", "tokenizer.levels"),
+        ("tokenizer.codes=0", "tokenizer.codes"),
+        ("tokenizer.collisions=ignore", "ignore"),
+        ("model.hidden_size=0", "model.hidden_size"),
+        ("model.head_dim=7", "model.head_dim"),
+        ("model.num_key_value_heads=3", "model.num_key_value_heads"),
+        ("model.rms_norm_eps=0.0", "model.rms_norm_eps"),
+        ("model.dropout=1.0", "model.dropout"),
+        ("sft.epochs=0", "sft.epochs"),
+        ("sft.batch_tokens=0", "sft.batch_tokens"),
+        ("sft.learning_rate=nan", "sft.learning_rate"),
+        ("sft.warmup=1.5", "sft.warmup"),
+        ("sft.weight_decay=-1.0", "sft.weight_decay"),
+        ("sft.max_norm=0.0", "sft.max_norm"),
+        ("sft.evaluate_every=0", "sft.evaluate_every"),
+        ("sft.patience=0", "sft.patience"),
+        ("rl.signals=[\"ppo\"]", "ppo"),
+        ("rl.signals=[\"grpo\", \"grpo\"]", "rl.signals"),
+        ("rl.steps=0", "rl.steps"),
+        ("rl.group_size=1", "rl.group_size"),
+        ("rl.learning_rate=0.0", "rl.learning_rate"),
+        ("rl.clip_low=-0.1", "clip"),
+        ("rl.clip_high=nan", "clip"),
+        ("rl.dual_clip=0.5", "dual"),
+        ("rl.kl_coef=-1.0", "rl"),
+        ("rl.recast.weight=0.0", "rl.recast"),
+        ("rl.recast.boundary=perhaps", "boundary"),
+        ("evaluate.beam_width=0", "evaluate.beam_width"),
+        ("evaluate.batch_prompts=0", "evaluate.batch_prompts"),
+        ("evaluate.mask_history=2", "evaluate.mask_history"),
+    ] {
+        let message = desk.refused(&["run", "--set", setting]);
+        assert!(message.contains(named), "{setting}: {message}");
+    }
+}
+
+#[test]
+fn a_bad_value_of_every_flag_is_refused() {
+    let desk = Desk::new();
+    for arguments in [
+        &["run", "--preset", "huge"][..],
+        &["run", "--model", "giant"],
+        &["run", "--seed", "one"],
+        &["run", "--threads", "-1"],
+        &["run", "--device", "tpu"],
+        &["run", "--set", "rl.steps"],
+        &["run", "--resume", "nowhere"],
+        &["run", "--resume", "nowhere", "--run-dir", "elsewhere"],
+        &["run", "--run-dir", "log.csv"],
+        &["run", "--interactions", "log.dat"],
+        &["run", "--items", "log.csv"],
+        &["run", "--interactions", "log.csv", "--items", "log.csv"],
+        &["tokenize", "--run-dir", "nowhere"],
+        &["sft", "--run-dir", "nowhere"],
+        &["rl", "--run-dir", "nowhere", "--signal", "ppo"],
+        &["eval", "--run-dir", "nowhere"],
+        &["recommend", "--run-dir", "nowhere"],
+        &["recommend", "--run-dir", "nowhere", "--user", "u1"],
+        &["recommend", "--run-dir", "nowhere", "--user", "u1", "--top-k", "0"],
+        &["compare"],
+        &["compare", "nowhere"],
+        &["init", "log.csv"],
+        &["polish"],
+    ] {
+        let message = desk.refused(arguments);
+        assert!(!message.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_folder_with_other_things_is_left_alone() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("full")).unwrap();
+    desk.write("full/letter.txt", "dear");
+    let message = desk.refused(&["run", "--interactions", "log.csv", "--run-dir", "full"]);
+    assert!(message.contains("full: is a folder with other files"), "{message}");
+    assert_eq!(fs::read_dir(desk.path("full")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_init_writes_is_what_run_reads() {
+    let desk = Desk::new();
+    desk.done(&["init"]);
+    desk.done(&["prepare", "--config", "recast.toml", "--interactions", "log.csv"]);
+    assert!(desk.refused(&["init"]).contains("recast.toml: is there already"));
+}
+
+#[test]
+fn phases_follow_one_another_and_missing_ones_are_named() {
+    let desk = Desk::new();
+    desk.write("items.jsonl", &titles());
+    let own = ["--interactions", "log.csv", "--items", "items.jsonl", "--run-dir", "run"];
+    desk.done(&[&["prepare"], &SMALL[..], &own[..]].concat());
+    let message = desk.refused(&["sft", "--run-dir", "run"]);
+    assert!(message.contains("recast tokenize"), "{message}");
+    desk.done(&["tokenize", "--run-dir", "run"]);
+    let message = desk.refused(&["rl", "--run-dir", "run"]);
+    assert!(message.contains("recast sft"), "{message}");
+    desk.done(&["sft", "--run-dir", "run"]);
+    desk.done(&["rl", "--run-dir", "run", "--signal", "recast"]);
+    desk.done(&["eval", "--run-dir", "run"]);
+
+    let summary = Summary::load(&desk.path("run")).unwrap();
+    let names: Vec<&str> = summary.systems.iter().map(|system| &system.name[..]).collect();
+    assert_eq!(names, ["popularity", "item_knn", "sft", "recast"]);
+
+    let printed = desk.done(&["recommend", "--run-dir", "run", "--user", "u3", "--top-k", "4"]);
+    assert_eq!(printed.lines().count(), 4);
+    assert!(printed.lines().all(|line| line.contains("Tea number ")), "{printed}");
+    let typed = ["recommend", "--run-dir", "run", "--history", "i1,i2", "--json"];
+    let found: Value = serde_json::from_str(&desk.done(&typed)).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), 10);
+    assert!(found[0]["title"].as_str().unwrap().starts_with("Tea number "));
+
+    for (arguments, expected) in [
+        (["--user", "zoe"], "no user 'zoe' among 60"),
+        (["--history", "i1,milk"], "no item 'milk' among 12"),
+    ] {
+        let message = desk.refused(&[&["recommend", "--run-dir", "run"], &arguments[..]].concat());
+        assert!(message.contains(expected), "{message}");
+    }
+    let unknown = ["recommend", "--run-dir", "run", "--user", "u3", "--system", "oracle"];
+    assert!(desk.refused(&unknown).contains("name sft, grpo, rere or recast"));
+    let untrained = ["recommend", "--run-dir", "run", "--user", "u3", "--system", "grpo"];
+    assert!(desk.refused(&untrained).contains("recast rl --signal grpo"));
+}
+
+fn titles() -> String {
+    (0..12).map(|i| format!("{{\"id\": \"i{i}\", \"title\": \"Tea number {i}\"}}\n")).collect()
+}
+
+#[test]
+fn the_summary_is_the_only_thing_on_standard_output() {
+    let desk = Desk::new();
+    let run = ["run", "--json", "--quiet", "--run-dir", "run", "--set", "rl.steps=2"];
+    let output = desk.recast(&[&run[..], &SMALL].concat());
+    let summary: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    let names: Vec<&str> = summary["systems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["popularity", "item_knn", "sft", "grpo", "rere", "recast", "oracle"]);
+    for system in summary["systems"].as_array().unwrap() {
+        for metric in ["pass_at_1", "recall_at_10", "ndcg_at_10"] {
+            assert!((0.0..=1.0).contains(&system[metric].as_f64().unwrap()), "{system}");
+        }
+    }
+    for signal in ["grpo", "rere", "recast"] {
+        let group = &summary["groups"][signal];
+        let shares = ["all_zero", "single_hit", "multi_hit", "all_hit"];
+        let sum: f64 = shares.iter().map(|regime| group[regime].as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{group}");
+    }
+    for phase in ["prepare", "tokenize", "sft", "rl recast", "evaluate"] {
+        assert!(summary["phases"][phase].is_f64(), "{phase}");
+    }
+    assert!(summary["seconds"].is_f64() && summary["run_dir"].is_string());
+}
+
+/// Waits until a run has written `event`, then sends the signal of Ctrl-C.
+#[cfg(unix)]
+fn interrupt_after(event: &str, run_dir: &Path, command: &mut Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let event = format!("\"event\":\"{event}\"");
+    let log = run_dir.join("events.jsonl");
+    let seen = || fs::read_to_string(&log).is_ok_and(|text| text.contains(&event));
+    while !seen() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    child.wait_with_output().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_goes_on_to_the_same_figures() {
+    let desk = Desk::new();
+    let run = [&["run", "--quiet"], &SMALL[..]].concat();
+    desk.done(&[&run[..], &["--run-dir", "whole"]].concat());
+    for event in ["sft_epoch", "rl_step"] {
+        let command = &mut desk.command(&[&run[..], &["--run-dir", event]].concat());
+        let output = interrupt_after(event, &desk.path(event), command);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{message}");
+        assert!(message.contains(&format!("recast run --resume {event}")), "{message}");
+        desk.done(&["run", "--quiet", "--resume", event]);
+        let whole = Summary::load(&desk.path("whole")).unwrap();
+        let resumed = Summary::load(&desk.path(event)).unwrap();
+        assert_eq!(resumed.systems, whole.systems);
+    }
+    let compared = desk.done(&["compare", "whole", "sft_epoch", "--json"]);
+    assert!(serde_json::from_str::<Value>(&compared).unwrap().is_object());
+}
