@@ -14,10 +14,16 @@ fn file(suffix: &str, bytes: &[u8]) -> NamedTempFile {
     file
 }
 
-/// The first byte: format, and whether a least rating is asked for (the digits 0 to 7). Then a log.
+/// The first byte: format, and whether a least rating is asked for (the digits 0 to 9). Then a log.
 pub fn interactions(data: &[u8]) {
     let Some((&first, log)) = data.split_first() else { return };
-    let format = [Format::Csv, Format::Tsv, Format::Jsonl, Format::S3Rec][usize::from(first) % 4];
+    let format = match first % 16 {
+        0 | 4 => Format::Csv,
+        1 | 5 => Format::Tsv,
+        2 | 6 => Format::Jsonl,
+        3 | 7 => Format::S3Rec,
+        _ => Format::RecBole,
+    };
     let min_rating = (first % 8 >= 4).then_some(3.0);
     let file = file(".log", log);
     let read = read_interactions(file.path(), Some(format), &Columns::default(), min_rating);

@@ -273,6 +273,7 @@ impl Config {
             for (key, given) in [
                 ("data.items", self.data.items.is_some()),
                 ("data.embeddings", self.data.embeddings.is_some()),
+                ("tokenizer.table", self.tokenizer.table.is_some()),
             ] {
                 if given {
                     let problem = "is given without data.interactions";
@@ -347,7 +348,7 @@ mod tests {
         keys(&Config::default().to_table(), "", &mut all);
         keys(&toml::from_str(TEMPLATE).unwrap(), "", &mut named);
         assert_eq!(all, named);
-        for optional in ["interactions", "items", "embeddings", "format", "min_rating"] {
+        for optional in ["interactions", "items", "embeddings", "format", "min_rating", "table"] {
             assert!(TEMPLATE.contains(&format!("# {optional} = ")), "{optional}");
         }
     }

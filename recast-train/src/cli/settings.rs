@@ -20,10 +20,10 @@ pub(super) struct SettingsArgs {
     /// A key of the config: `rl.steps=100`. May be given again.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     overrides: Vec<(String, String)>,
-    /// The log: .csv, .tsv, .jsonl, or .txt in S3-Rec form.
+    /// The log: .csv, .tsv, .inter of RecBole, .jsonl, or .txt in S3-Rec form.
     #[arg(long, value_name = "FILE")]
     interactions: Option<PathBuf>,
-    /// Titles and text of items, .jsonl.
+    /// Titles and text of items: .jsonl, .csv, .tsv, or .item of RecBole.
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
     /// Item embeddings, .npy or .safetensors.

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::Ids;
+use super::readers::csv::{Dialect, Table};
 use super::readers::lines::{for_each_line, json_error};
 use crate::error::{Error, Result};
 
@@ -95,7 +96,8 @@ impl Items {
     }
 }
 
-/// Reads item metadata, one JSON object a line, and aligns it to the vocabulary `ids`.
+/// Reads item metadata and aligns it to the vocabulary `ids`: a table with a header line (`.csv`, `.tsv`, RecBole's
+/// `.item`), else one JSON object a line. A number in a table is text only as an id or a title.
 ///
 /// The id is a string or number under `id`, `item`, `item_id`, `parent_asin` or `asin`, whichever comes first in this
 /// list. The title is `title`, else `name`, else `keywords`, else the id. The text is the title and then, in
@@ -108,9 +110,7 @@ impl Items {
 pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
     let mut rows = Vec::new();
     let mut seen = Ids::new();
-    for_each_line(path, |line, text| {
-        let object: Map<String, Value> =
-            serde_json::from_str(text).map_err(|source| json_error(path, line, &source))?;
+    for_each_object(path, |line, object| {
         let id = id_of(&object).ok_or_else(|| {
             Error::line(
                 path,
@@ -137,6 +137,40 @@ pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
         ));
     }
     Ok(items)
+}
+
+/// Hands each row of a table, or each line of JSON, to `each` as an object, with its line from 1.
+fn for_each_object(
+    path: &Path,
+    mut each: impl FnMut(u64, Map<String, Value>) -> Result<()>,
+) -> Result<()> {
+    let extension = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
+    let dialect = match extension.as_deref() {
+        Some("csv") => Dialect::Comma,
+        Some("tsv") => Dialect::Tab,
+        Some("item") => Dialect::TypedTab,
+        _ => {
+            return for_each_line(path, |line, text| {
+                let object =
+                    serde_json::from_str(text).map_err(|source| json_error(path, line, &source))?;
+                each(line, object)
+            });
+        }
+    };
+    let mut table = Table::open(path, dialect)?;
+    let header = table.header.clone();
+    while let Some((line, record)) = table.next()? {
+        let value = |key: &str, text: &str| {
+            let is_name = ID_KEYS.contains(&key) || TITLE_KEYS.contains(&key);
+            match text.parse::<f64>() {
+                Ok(number) if !is_name => Value::from(number),
+                _ => Value::from(text),
+            }
+        };
+        let fields = header.iter().zip(record);
+        each(line, fields.map(|(key, text)| (key.to_owned(), value(key, text))).collect())?;
+    }
+    Ok(())
 }
 
 fn id_of(object: &Map<String, Value>) -> Option<String> {
@@ -180,7 +214,11 @@ mod tests {
     use super::*;
 
     fn read(content: &str, ids: &[&str]) -> std::result::Result<Items, String> {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
+        read_as(".jsonl", content, ids)
+    }
+
+    fn read_as(suffix: &str, content: &str, ids: &[&str]) -> std::result::Result<Items, String> {
+        let mut file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
         file.write_all(content.as_bytes()).unwrap();
         read_items(file.path(), &ids.iter().copied().collect())
             .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
@@ -210,6 +248,19 @@ mod tests {
         let file = r#"{"id": 1, "asin": "B00", "title": "T", "price": 3, "description": ["x", 2, "y "], "brand": "", "categories": "c"}"#;
         let items = read(file, &["1"]).unwrap();
         assert_eq!(items.text(0).unwrap().text, "T. c. x. y");
+    }
+
+    #[test]
+    fn tables_of_items_are_read_alike() {
+        let comma = "id,title,brand,price\n7,1984,\"Secker, Warburg\",9.5\n";
+        let typed = "item_id:token\ttitle:token_seq\tbrand:token\tprice:float\n7\t1984\tSecker, Warburg\t9.5\n";
+        for (suffix, content) in [(".csv", comma), (".item", typed)] {
+            let items = read_as(suffix, content, &["7"]).unwrap();
+            let text = items.text(0).unwrap();
+            assert_eq!((&text.title[..], &text.text[..]), ("1984", "1984. Secker, Warburg"));
+        }
+        let message = read_as(".tsv", "id\ttitle\n1\n", &["1"]).unwrap_err();
+        assert!(message.starts_with("FILE:2: has 1 fields where the header has 2"), "{message}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::data::{
     read_items,
 };
 use crate::error::{Error, Result};
-use crate::sid::{Embeddings, read_embeddings};
+use crate::sid::{Embeddings, SidTable, read_embeddings};
 
 /// Data as it goes into a run folder.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Inputs {
     items: Items,
     /// One row an item, in item order; `None` where they are made from the data.
     embeddings: Option<Embeddings>,
+    /// Semantic IDs, where another program made them.
+    sids: Option<SidTable>,
     sources: Vec<PathBuf>,
 }
 
@@ -43,7 +45,8 @@ impl Inputs {
             let keep_all = PrepareOptions { min_user: 0, min_item: 0 };
             let (sequences, report) = prepare(synthetic.interactions(), &keep_all)?;
             let items = synthetic.items(&sequences.items);
-            return Ok(Self { sequences, report, items, embeddings: None, sources: Vec::new() });
+            let (embeddings, sids) = (None, None);
+            return Ok(Self { sequences, report, items, embeddings, sids, sources: Vec::new() });
         };
         let interactions = read_interactions(log, data.format, &data.columns, data.min_rating)?;
         let (sequences, report) = prepare(interactions, &data.prepare)?;
@@ -63,7 +66,15 @@ impl Inputs {
             }
             None => None,
         };
-        Ok(Self { sequences, report, items, embeddings, sources })
+        let sids = match &config.tokenizer.table {
+            Some(path) => {
+                sources.push(path.clone());
+                let ids: Vec<&str> = sequences.items.iter().collect();
+                Some(SidTable::import(path, &ids)?)
+            }
+            None => None,
+        };
+        Ok(Self { sequences, report, items, embeddings, sids, sources })
     }
 
     /// Writes the data and where it came from.
@@ -87,6 +98,10 @@ impl Inputs {
         })?;
         if let Some(embeddings) = &self.embeddings {
             embeddings.save(&embeddings_path(run_dir))?;
+        }
+        if let Some(sids) = &self.sids {
+            let ids: Vec<&str> = self.sequences.items.iter().collect();
+            sids.save(&imported_sids_path(run_dir), &ids)?;
         }
         Ok(())
     }
@@ -146,6 +161,11 @@ fn items_path(run_dir: &Path) -> PathBuf {
 
 fn embeddings_path(run_dir: &Path) -> PathBuf {
     run_dir.join("data/embeddings.safetensors")
+}
+
+/// Where [`Inputs::write`] puts semantic IDs that another program made.
+pub(super) fn imported_sids_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("data/sids.json")
 }
 
 /// Puts a file's rows in item order: by the items file if there is one, else by the log.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::checkpoint::Stage;
 use super::file::{write_atomic, write_json};
-use super::inputs::{Inputs, Prepared};
+use super::inputs::{Inputs, Prepared, imported_sids_path};
 use super::monitor::{Monitor, Output};
 use super::summary::{Summary, SystemResult};
 use crate::config::Config;
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::baselines::{ItemKnn, Popularity};
 use crate::evaluate::{Catalogue, Evaluation, evaluate, judge};
 use crate::model::Decoder;
-use crate::sid::{SidTable, Trie, tokenize};
+use crate::sid::{SidTable, TokenizerReport, Trie, tokenize};
 use crate::train::{RlState, SftState, SignalName, TrainInputs, rl, sft};
 
 /// Items ranked by systems that are not decoders.
@@ -164,8 +164,14 @@ impl Run {
             return self.tokenized();
         }
         self.timed("tokenize", || {
-            let embeddings = self.prepared.embeddings(&self.dir, &self.config)?;
-            let (sids, report) = tokenize(&embeddings, &self.config.tokenizer, self.config.seed)?;
+            let (sids, report) = if self.config.tokenizer.table.is_some() {
+                let sids = SidTable::load(&imported_sids_path(&self.dir), &self.item_ids())?;
+                let report = TokenizerReport::new(&sids, &sids, &[]);
+                (sids, report)
+            } else {
+                let embeddings = self.prepared.embeddings(&self.dir, &self.config)?;
+                tokenize(&embeddings, &self.config.tokenizer, self.config.seed)?
+            };
             self.monitor.say(&report.to_string());
             self.monitor.record("tokenize", &report)?;
             write_json(&self.dir.join("sid/report.json"), &report)?;

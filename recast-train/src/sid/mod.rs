@@ -25,6 +25,8 @@ pub use table::SidTable;
 pub use text::tf_idf;
 pub use trie::{Node, Trie};
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -41,11 +43,20 @@ pub struct TokenizerOptions {
     pub iterations: usize,
     /// What to do with items that share a SID.
     pub collisions: Collisions,
+    /// The table of another program, taken as it is: the settings above then mean nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<PathBuf>,
 }
 
 impl Default for TokenizerOptions {
     fn default() -> Self {
-        Self { levels: 3, codes: 256, iterations: 20, collisions: Collisions::default() }
+        Self {
+            levels: 3,
+            codes: 256,
+            iterations: 20,
+            collisions: Collisions::default(),
+            table: None,
+        }
     }
 }
 
@@ -88,7 +99,7 @@ pub fn tokenize(
         ResidualKmeans::fit(embeddings, &options.codes_per_level(), options.iterations, seed)?;
     let before = Collisions::Keep.resolve(&fit, embeddings)?;
     let after = options.collisions.resolve(&fit, embeddings)?;
-    let report = TokenizerReport::new(&before, &after, &fit);
+    let report = TokenizerReport::new(&before, &after, fit.reconstruction_errors());
     Ok((after, report))
 }
 

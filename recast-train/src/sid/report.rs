@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::residual::ResidualKmeans;
 use super::table::SidTable;
 
 /// What a tokenizer made of a catalogue.
@@ -36,18 +35,19 @@ pub struct LevelReport {
     /// `exp(entropy)`: the number of codes that would be used as evenly.
     pub perplexity: f64,
     /// The share of the embeddings' squared length that this and the levels before lose, before items were
-    /// moved; `None` for an extra level.
+    /// moved; `None` for an extra level and for an imported table.
     pub reconstruction_error: Option<f64>,
 }
 
 impl TokenizerReport {
-    /// Compares the SIDs of the quantiser with the table that collisions were resolved to.
+    /// Compares the SIDs of the quantiser with the table that collisions were resolved to; an imported table is both,
+    /// without reconstruction errors.
     ///
     /// # Panics
     ///
     /// If both have not the same number of items.
     #[must_use]
-    pub fn new(before: &SidTable, after: &SidTable, fit: &ResidualKmeans) -> Self {
+    pub fn new(before: &SidTable, after: &SidTable, reconstruction_errors: &[f64]) -> Self {
         assert_eq!(before.n_items(), after.n_items(), "items before and after");
         let order = before.items_by_sid();
         let groups: Vec<usize> =
@@ -57,7 +57,7 @@ impl TokenizerReport {
             items: before.n_items(),
             levels: (0..after.levels())
                 .map(|level| {
-                    LevelReport::new(after, level, fit.reconstruction_errors().get(level).copied())
+                    LevelReport::new(after, level, reconstruction_errors.get(level).copied())
                 })
                 .collect(),
             distinct_before: groups.len(),
@@ -128,6 +128,7 @@ impl fmt::Display for TokenizerReport {
 mod tests {
     use super::super::collision::Collisions;
     use super::super::embedding::Embeddings;
+    use super::super::residual::ResidualKmeans;
     use super::*;
 
     fn example(collisions: Collisions) -> TokenizerReport {
@@ -135,7 +136,7 @@ mod tests {
         let fit = ResidualKmeans::fit(&embeddings, &[8], 10, 0).unwrap();
         let before = Collisions::Keep.resolve(&fit, &embeddings).unwrap();
         let after = collisions.resolve(&fit, &embeddings).unwrap();
-        TokenizerReport::new(&before, &after, &fit)
+        TokenizerReport::new(&before, &after, fit.reconstruction_errors())
     }
 
     #[test]

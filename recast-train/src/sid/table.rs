@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
+use std::marker::PhantomData;
 use std::path::Path;
 
 use serde::de::{MapAccess, Visitor};
@@ -132,33 +133,85 @@ impl SidTable {
                 r#"expected {"codes_per_level":[256,..],"sids":{"item id":[3,..],..}}"#,
             )
         })?;
-        let levels = file.codes_per_level.len();
-        let rows: HashMap<&str, usize> =
-            item_ids.iter().enumerate().map(|(i, id)| (id.as_ref(), i)).collect();
+        let rows = rows_of(item_ids);
+        if let Some((id, _)) = file.sids.0.iter().find(|(id, _)| !rows.contains_key(id.as_str())) {
+            return Err((format!("item '{id}' is not in the data"), OTHER_DATA));
+        }
+        Self::in_item_order(file.codes_per_level, &file.sids.0, item_ids, &rows)
+    }
+
+    /// Reads the table of another program, for the items `item_ids` in that order: a JSON object of item ids and lists
+    /// of codes.
+    ///
+    /// ```json
+    /// {"17": ["<a_3>", "<b_299>"], "18": [0, 7]}
+    /// ```
+    ///
+    /// A code is a number, or a token that ends in one. A level has as many codes as its largest code needs. Items that
+    /// are not in `item_ids` are passed over; items may share a SID.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] if the file cannot be read; [`Error::File`] if it is no such JSON object, names an item twice,
+    /// lacks one of `item_ids`, or holds a SID of another length, a token without a number or a code above 65535. The
+    /// message names the item.
+    pub fn import<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|cause| Error::read(path, cause))?;
+        Self::parse_foreign(&text, item_ids)
+            .map_err(|(problem, hint)| Error::file(path, problem, hint))
+    }
+
+    fn parse_foreign<S: AsRef<str>>(text: &str, item_ids: &[S]) -> Checked<Self> {
+        let file: Entries<Code> = serde_json::from_str(text).map_err(|error| {
+            (
+                format!("not a SID table: {error}"),
+                r#"expected {"item id": ["<a_3>", ..] or [3, ..]}"#,
+            )
+        })?;
+        let rows = rows_of(item_ids);
+        let mut sids = Vec::with_capacity(item_ids.len());
+        for (id, sid) in file.0 {
+            if rows.contains_key(id.as_str()) {
+                let codes =
+                    sid.iter().map(|code| code.number(&id)).collect::<Checked<Vec<u64>>>()?;
+                sids.push((id, codes));
+            }
+        }
+        let levels = sids.first().map_or(0, |(_, sid)| sid.len());
+        let codes_of = |level: usize| {
+            let largest = sids.iter().filter_map(|(_, sid)| sid.get(level)).max();
+            largest.map_or(0, |&code| usize::try_from(code).unwrap_or(usize::MAX).saturating_add(1))
+        };
+        let codes_per_level = (0..levels).map(codes_of).collect();
+        Self::in_item_order(codes_per_level, &sids, item_ids, &rows)
+    }
+
+    /// Puts the SIDs of a file, whose items are all among `item_ids`, in item order and checks them.
+    fn in_item_order<S: AsRef<str>>(
+        codes_per_level: Vec<usize>,
+        entries: &[(String, Vec<u64>)],
+        item_ids: &[S],
+        rows: &HashMap<&str, usize>,
+    ) -> Checked<Self> {
+        let levels = codes_per_level.len();
         let mut sids: Vec<Option<Vec<u16>>> = vec![None; item_ids.len()];
-        for (id, sid) in file.sids.0 {
-            let Some(&row) = rows.get(id.as_str()) else {
-                return Err((format!("item '{id}' is not in the data"), OTHER_DATA));
-            };
+        for (id, sid) in entries {
             if sid.len() != levels {
                 return Err((
                     format!("the SID of item '{id}' has {} codes for {levels} levels", sid.len()),
-                    "give every item one code per entry of codes_per_level",
+                    "give every item one code per level",
                 ));
             }
             let narrow = |(&code, &n): (&u64, &usize)| {
                 u16::try_from(code).ok().filter(|&code| usize::from(code) < n)
             };
-            let Some(sid) = sid.iter().zip(&file.codes_per_level).map(narrow).collect() else {
+            let Some(narrowed) = sid.iter().zip(&codes_per_level).map(narrow).collect() else {
                 return Err((
-                    format!(
-                        "the SID {sid:?} of item '{id}' exceeds {:?} codes",
-                        file.codes_per_level
-                    ),
-                    "codes count from 0 and are below codes_per_level",
+                    format!("the SID {sid:?} of item '{id}' exceeds {codes_per_level:?} codes"),
+                    "codes count from 0, are at most 65535 and below their level's number of codes",
                 ));
             };
-            if sids[row].replace(sid).is_some() {
+            if sids[rows[id.as_str()]].replace(narrowed).is_some() {
                 return Err((format!("item '{id}' appears twice"), "keep one SID per item"));
             }
         }
@@ -166,9 +219,13 @@ impl SidTable {
             return Err((format!("item '{}' has no SID", item_ids[row].as_ref()), OTHER_DATA));
         }
         let codes: Vec<u16> = sids.into_iter().flatten().flatten().collect();
-        check(&file.codes_per_level, &codes)?;
-        Ok(Self { codes_per_level: file.codes_per_level, codes })
+        check(&codes_per_level, &codes)?;
+        Ok(Self { codes_per_level, codes })
     }
+}
+
+fn rows_of<S: AsRef<str>>(item_ids: &[S]) -> HashMap<&str, usize> {
+    item_ids.iter().enumerate().map(|(i, id)| (id.as_ref(), i)).collect()
 }
 
 /// What is wrong, and what to do.
@@ -176,7 +233,8 @@ type Fault = (String, &'static str);
 
 type Checked<T> = std::result::Result<T, Fault>;
 
-const OTHER_DATA: &str = "the table belongs to other data; tokenize this data again";
+const OTHER_DATA: &str =
+    "the table belongs to other data; use the one of this data or tokenize it again";
 
 fn check(codes_per_level: &[usize], codes: &[u16]) -> Checked<()> {
     let levels = codes_per_level.len();
@@ -213,24 +271,48 @@ fn check(codes_per_level: &[usize], codes: &[u16]) -> Checked<()> {
 #[serde(deny_unknown_fields)]
 struct TableFile {
     codes_per_level: Vec<usize>,
-    sids: Entries,
+    sids: Entries<u64>,
+}
+
+/// A code in the table of another program.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Code {
+    Number(u64),
+    Token(String),
+}
+
+impl Code {
+    /// The code: the number itself, or the last one of a token such as `<a_3>`.
+    fn number(&self, id: &str) -> Checked<u64> {
+        let token = match self {
+            Self::Number(code) => return Ok(*code),
+            Self::Token(token) => token,
+        };
+        let digits = token.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let start = digits.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        digits[start..].parse().map_err(|_| {
+            let problem = format!("the token '{token}' of item '{id}' holds no code");
+            (problem, "write tokens as <a_3> or plain numbers")
+        })
+    }
 }
 
 /// A JSON object that keeps its order and repeated names.
-struct Entries(Vec<(String, Vec<u64>)>);
+struct Entries<C>(Vec<(String, Vec<C>)>);
 
-impl Serialize for Entries {
+impl<C: Serialize> Serialize for Entries<C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(id, sid)| (id, sid)))
     }
 }
 
-impl<'de> Deserialize<'de> for Entries {
+impl<'de, C: Deserialize<'de>> Deserialize<'de> for Entries<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct EntriesVisitor;
+        struct EntriesVisitor<C>(PhantomData<C>);
 
-        impl<'de> Visitor<'de> for EntriesVisitor {
-            type Value = Entries;
+        impl<'de, C: Deserialize<'de>> Visitor<'de> for EntriesVisitor<C> {
+            type Value = Entries<C>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object of item ids and lists of codes")
@@ -239,7 +321,7 @@ impl<'de> Deserialize<'de> for Entries {
             fn visit_map<A: MapAccess<'de>>(
                 self,
                 mut map: A,
-            ) -> std::result::Result<Entries, A::Error> {
+            ) -> std::result::Result<Entries<C>, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
@@ -248,7 +330,7 @@ impl<'de> Deserialize<'de> for Entries {
             }
         }
 
-        deserializer.deserialize_map(EntriesVisitor)
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
     }
 }
 
@@ -324,6 +406,45 @@ mod tests {
             let message = SidTable::load(&path, &["a", "b"]).unwrap_err().to_string();
             assert!(message.contains(part), "'{part}' is not in: {message}");
             assert!(message.contains("sids.json: "), "{message}");
+        }
+    }
+
+    fn imported(text: &str) -> Result<SidTable> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.json");
+        fs::write(&path, text).unwrap();
+        SidTable::import(&path, &["a", "b"])
+    }
+
+    #[test]
+    fn tokens_and_numbers_are_imported_alike_and_other_items_passed_over() {
+        let tokens = r#"{"b": ["<a_1>", "<b_0>"], "z": ["<a_9>"], "a": ["<a_3>", "<b_299>"]}"#;
+        let numbers = r#"{"a": [3, 299], "b": [1, 0]}"#;
+        let expected = SidTable::new(vec![4, 300], vec![3, 299, 1, 0]).unwrap();
+        assert_eq!(imported(tokens).unwrap(), expected);
+        assert_eq!(imported(numbers).unwrap(), expected);
+    }
+
+    #[test]
+    fn imported_items_may_share_a_sid() {
+        assert_eq!(imported(r#"{"a": [1], "b": [1]}"#).unwrap().n_distinct(), 1);
+    }
+
+    #[test]
+    fn every_bad_import_gives_its_message() {
+        for (text, part) in [
+            ("", "not a SID table: EOF"),
+            (r#"{"a": "<a_1>"}"#, "not a SID table"),
+            (r#"{"a": [1]}"#, "item 'b' has no SID"),
+            (r#"{"a": [1], "a": [2], "b": [3]}"#, "item 'a' appears twice"),
+            (r#"{"a": [1], "b": [1, 2]}"#, "'b' has 2 codes for 1 levels"),
+            (r#"{"a": [1], "b": [65536]}"#, "the SID [65536] of item 'b' exceeds"),
+            (r#"{"a": [1], "b": ["<b>"]}"#, "the token '<b>' of item 'b' holds no code"),
+            (r#"{"a": [], "b": []}"#, "SIDs of 0 levels"),
+        ] {
+            let message = imported(text).unwrap_err().to_string();
+            assert!(message.contains(part), "'{part}' is not in: {message}");
+            assert!(message.contains("index.json: "), "{message}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tables with a header line: comma-separated and tab-separated values.
+//! Tables with a header line: comma-separated and tab-separated values, RecBole's among them.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,11 +13,13 @@ use crate::error::{Error, Result};
 
 /// What parts the fields of a line.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Dialect {
+pub(in crate::data) enum Dialect {
     /// Commas; a field in double quotes may hold commas and line ends.
     Comma,
     /// Tabs; quotes mean nothing.
     Tab,
+    /// Tabs, and column names with a type as RecBole writes them: `item_id:token`.
+    TypedTab,
 }
 
 /// Reads a table; white space around fields is removed. A row after blank lines is reported at the first of them.
@@ -27,17 +29,8 @@ pub(super) fn read(
     columns: &Columns,
     min_rating: Option<f64>,
 ) -> Result<Interactions> {
-    let (delimiter, quoting) = match dialect {
-        Dialect::Comma => (b',', true),
-        Dialect::Tab => (b'\t', false),
-    };
-    let file = File::open(path).map_err(|source| Error::read(path, source))?;
-    let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter)
-        .quoting(quoting)
-        .trim(Trim::All)
-        .from_reader(WithoutCarriageReturns(file));
-    let header = reader.headers().map_err(|source| table_error(path, source))?.clone();
+    let mut table = Table::open(path, dialect)?;
+    let header = table.header.clone();
     let column = |name: &str| position(path, &header, name);
     let (user, item, timestamp) =
         (column(&columns.user)?, column(&columns.item)?, column(&columns.timestamp)?);
@@ -45,9 +38,7 @@ pub(super) fn read(
         min_rating.map(|least| column(&columns.rating).map(|index| (index, least))).transpose()?;
 
     let mut interactions = Interactions::default();
-    let mut record = StringRecord::new();
-    while reader.read_record(&mut record).map_err(|source| table_error(path, source))? {
-        let line = record.position().map_or(0, csv::Position::line);
+    while let Some((line, record)) = table.next()? {
         let place = |index: usize| Place { path, line, column: &header[index] };
         if let Some((index, least)) = rating
             && place(index).rating(&record[index])? < least
@@ -62,6 +53,46 @@ pub(super) fn read(
         );
     }
     Ok(interactions)
+}
+
+/// A table being read.
+pub(in crate::data) struct Table<'a> {
+    path: &'a Path,
+    reader: csv::Reader<WithoutCarriageReturns>,
+    /// The columns' names, without types.
+    pub(in crate::data) header: StringRecord,
+    record: StringRecord,
+}
+
+impl<'a> Table<'a> {
+    /// Opens a table and reads its header line.
+    pub(in crate::data) fn open(path: &'a Path, dialect: Dialect) -> Result<Self> {
+        let (delimiter, quoting) = match dialect {
+            Dialect::Comma => (b',', true),
+            Dialect::Tab | Dialect::TypedTab => (b'\t', false),
+        };
+        let file = File::open(path).map_err(|source| Error::read(path, source))?;
+        let mut reader = ReaderBuilder::new()
+            .delimiter(delimiter)
+            .quoting(quoting)
+            .trim(Trim::All)
+            .from_reader(WithoutCarriageReturns(file));
+        let header = reader.headers().map_err(|source| table_error(path, source))?;
+        let header = match dialect {
+            Dialect::Comma | Dialect::Tab => header.clone(),
+            Dialect::TypedTab => {
+                header.iter().map(|name| name.split_once(':').map_or(name, |it| it.0)).collect()
+            }
+        };
+        Ok(Self { path, reader, header, record: StringRecord::new() })
+    }
+
+    /// The next row and its line, from 1.
+    pub(in crate::data) fn next(&mut self) -> Result<Option<(u64, &StringRecord)>> {
+        let read = self.reader.read_record(&mut self.record);
+        let line = self.record.position().map_or(0, csv::Position::line);
+        Ok(read.map_err(|source| table_error(self.path, source))?.then_some((line, &self.record)))
+    }
 }
 
 /// A file with its carriage returns left out: between `\r` and `\n` the csv crate counts lines one too low.
@@ -140,6 +171,13 @@ mod tests {
         let interactions =
             read_text(".tsv", b"user\titem\ttimestamp\nu\t\"a\t1\nu\tb\t2\n", None).unwrap();
         assert_eq!(named(&interactions), [("u", "\"a", 1), ("u", "b", 2)]);
+    }
+
+    #[test]
+    fn the_columns_of_recbole_are_known_without_their_types() {
+        let log = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\nu\ta b\t5\t1.0\nu\tc\t3\t2\n";
+        let interactions = read_text(".inter", log, Some(4.0)).unwrap();
+        assert_eq!(named(&interactions), [("u", "a b", 1)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Readers of interaction logs: one file a format, all line by line.
 
-mod csv;
+pub(super) mod csv;
 mod field;
 mod jsonl;
 pub(super) mod lines;
@@ -21,6 +21,8 @@ pub enum Format {
     Csv,
     /// Tab-separated values with a header line, without quoting (`.tsv`).
     Tsv,
+    /// RecBole's atomic file (`.inter`): tab-separated, types in the header line.
+    RecBole,
     /// One JSON object a line (`.jsonl`).
     Jsonl,
     /// One user a line, `user item item ...` in time order, as S3-Rec writes it (`.txt`).
@@ -32,26 +34,28 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// If the extension is missing or not one of the four.
+    /// If the extension is missing or not one of the five.
     pub fn of(path: &Path) -> Result<Self> {
         let extension = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
             Some("csv") => Ok(Self::Csv),
             Some("tsv") => Ok(Self::Tsv),
+            Some("inter") => Ok(Self::RecBole),
             Some("jsonl") => Ok(Self::Jsonl),
             Some("txt") => Ok(Self::S3Rec),
             other => Err(Error::file(
                 path,
                 other.map_or("the name has no extension".to_owned(), |it| {
-                    format!("the extension '.{it}' is not one of .csv, .tsv, .jsonl, .txt")
+                    format!("the extension '.{it}' is not one of .csv, .tsv, .inter, .jsonl, .txt")
                 }),
-                "rename the file or give its format: csv, tsv, jsonl or s3rec",
+                "rename the file or give its format: csv, tsv, recbole, jsonl or s3rec",
             )),
         }
     }
 }
 
-/// The names under which a table or JSON object holds an interaction. S3-Rec text has no names and ignores them.
+/// The names under which a table or JSON object holds an interaction. S3-Rec text has no names and ignores them; in a
+/// file of RecBole the defaults stand for `user_id`, `item_id`, `timestamp` and `rating`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Columns {
@@ -72,6 +76,21 @@ impl Default for Columns {
             item: "item".into(),
             timestamp: "timestamp".into(),
             rating: "rating".into(),
+        }
+    }
+}
+
+impl Columns {
+    /// The names in a file of RecBole.
+    fn in_recbole(&self) -> Self {
+        let default = Self::default();
+        let name = |given: &str, default: &str, there: &str| {
+            if given == default { there.to_owned() } else { given.to_owned() }
+        };
+        Self {
+            user: name(&self.user, &default.user, "user_id"),
+            item: name(&self.item, &default.item, "item_id"),
+            ..self.clone()
         }
     }
 }
@@ -97,6 +116,9 @@ pub fn read_interactions(
     let interactions = match format {
         Format::Csv => csv::read(path, csv::Dialect::Comma, columns, min_rating),
         Format::Tsv => csv::read(path, csv::Dialect::Tab, columns, min_rating),
+        Format::RecBole => {
+            csv::read(path, csv::Dialect::TypedTab, &columns.in_recbole(), min_rating)
+        }
         Format::Jsonl => jsonl::read(path, columns, min_rating),
         Format::S3Rec => s3rec::read(path, min_rating),
     }?;
@@ -153,8 +175,8 @@ mod tests {
     fn an_unknown_extension_is_named() {
         assert_eq!(
             read_text(".parquet", b"", None).unwrap_err(),
-            "FILE: the extension '.parquet' is not one of .csv, .tsv, .jsonl, .txt; \
-             rename the file or give its format: csv, tsv, jsonl or s3rec"
+            "FILE: the extension '.parquet' is not one of .csv, .tsv, .inter, .jsonl, .txt; \
+             rename the file or give its format: csv, tsv, recbole, jsonl or s3rec"
         );
         let message = Format::of(Path::new("log")).unwrap_err().to_string();
         assert!(message.starts_with("log: the name has no extension; "), "{message}");
@@ -162,9 +184,13 @@ mod tests {
 
     #[test]
     fn a_file_without_rows_is_an_error_in_every_format() {
-        for (suffix, content) in
-            [(".csv", "user,item,timestamp\n"), (".tsv", ""), (".jsonl", ""), (".txt", "\n")]
-        {
+        for (suffix, content) in [
+            (".csv", "user,item,timestamp\n"),
+            (".tsv", ""),
+            (".inter", ""),
+            (".jsonl", ""),
+            (".txt", "\n"),
+        ] {
             let message = read_text(suffix, content.as_bytes(), None).unwrap_err();
             assert!(message.starts_with("FILE: "), "{suffix}: {message}");
         }
