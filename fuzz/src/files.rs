@@ -33,7 +33,8 @@ pub fn interactions(data: &[u8]) {
         assert!(read.users.get(row.user).is_some_and(|id| !id.is_empty()));
         assert!(read.items.get(row.item).is_some_and(|id| !id.is_empty()));
     }
-    let Ok((sequences, _)) = prepare(read, &PrepareOptions { min_user: 1, min_item: 1 }) else {
+    let options = PrepareOptions { min_user: 1, min_item: 1, ..PrepareOptions::default() };
+    let Ok((sequences, _)) = prepare(read, &options, 1) else {
         return;
     };
     let Ok(split) = Split::new(&sequences, SplitKind::LeaveOneOut) else { return };

@@ -23,6 +23,8 @@ pub enum Purpose {
     Prompts = 7,
     /// The validation prompts, where only some are used.
     Validation = 8,
+    /// The order of a user's interactions of one timestamp.
+    Ties = 9,
 }
 
 /// The generator of one purpose and index (an epoch, a step, a level): equal arguments, equal numbers.

@@ -178,6 +178,8 @@ fn a_bad_value_of_every_setting_is_refused_by_its_name() {
         ("device=tpu", "'tpu'"),
         ("threads=-1", "threads"),
         ("data.embedding_dim=0", "data.embedding_dim"),
+        ("data.prepare.tie_order=id", "tie_order"),
+        ("tokenizer.table=index.json", "tokenizer.table"),
         ("data.max_history=0", "data.max_history"),
         ("data.split=random", "random"),
         ("data.split={ global_time = { valid = 0.0, test = 0.1 } }", "data.split.global_time"),
@@ -229,6 +231,7 @@ fn a_bad_value_of_every_flag_is_refused() {
         &["run", "--seed", "one"],
         &["run", "--threads", "-1"],
         &["run", "--device", "tpu"],
+        &["run", "--tie-order", "id"],
         &["run", "--set", "rl.steps"],
         &["run", "--resume", "nowhere"],
         &["run", "--resume", "nowhere", "--run-dir", "elsewhere"],
@@ -269,6 +272,29 @@ fn what_init_writes_is_what_run_reads() {
     desk.done(&["init"]);
     desk.done(&["prepare", "--config", "recast.toml", "--interactions", "log.csv"]);
     assert!(desk.refused(&["init"]).contains("recast.toml: is there already"));
+}
+
+#[test]
+fn prepare_says_what_is_in_the_data() {
+    let desk = Desk::new();
+    let mut log = log("user,item,timestamp");
+    // a duplicate, and a user that the core drops
+    log.push_str("u0,i0,1000\nzoe,i1,7\n");
+    desk.write("log.csv", &log);
+    let printed = desk.done(&["prepare", "--interactions", "log.csv", "--json"]);
+    let report: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(report["prepare"]["duplicates"], 1);
+    assert_eq!(report["prepare"]["users_read"], 61);
+    assert_eq!(report["prepare"]["users"], 60);
+    assert_eq!(report["split"]["test"], 60);
+    for key in ["tied_share", "ascending_share", "tied_ascending_share"] {
+        assert!(report["prepare"][key].is_f64(), "{key}");
+    }
+    for key in ["cold_targets", "repeated_targets"] {
+        assert!(report["split"][key].is_u64(), "{key}");
+    }
+    let shuffled = ["prepare", "--interactions", "log.csv", "--tie-order", "shuffle"];
+    desk.done(&shuffled);
 }
 
 #[test]

@@ -15,6 +15,9 @@ pub(super) struct PrepareArgs {
     /// The run folder to make [default: the first free runs/NAME-NUMBER].
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
+    /// Print what cleaning found as JSON on standard output, in place of the folder.
+    #[arg(long)]
+    json: bool,
     /// No progress, only errors and the folder.
     #[arg(long, short)]
     quiet: bool,
@@ -25,6 +28,10 @@ pub(super) fn prepare(args: &PrepareArgs) -> Result<()> {
     config.check()?;
     settings::set_threads(&config)?;
     let run = Run::create(args.run_dir.as_deref(), &config, output(args.quiet), interrupts()?)?;
-    println!("{}", run.dir().display());
+    if args.json {
+        print!("{}", run.data_report()?);
+    } else {
+        println!("{}", run.dir().display());
+    }
     Ok(())
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use toml::Value;
 
 use crate::config::{Config, ModelPreset, Preset};
+use crate::data::TieOrder;
 
 /// Where settings come from: a preset, then a file, then flags.
 #[derive(Debug, Default, Args)]
@@ -38,6 +39,9 @@ pub(super) struct SettingsArgs {
     /// cpu or ndarray.
     #[arg(long)]
     device: Option<String>,
+    /// The order of a user's interactions of one timestamp.
+    #[arg(long, value_enum)]
+    tie_order: Option<TieOrder>,
     /// CPU threads; 0 means one a core.
     #[arg(long)]
     threads: Option<usize>,
@@ -62,10 +66,15 @@ impl SettingsArgs {
             base.model = model.config();
         }
         let path = |path: &PathBuf| Value::String(path.display().to_string()).to_string();
+        let tie_order = |order: TieOrder| match order {
+            TieOrder::File => "\"file\"".to_owned(),
+            TieOrder::Shuffle => "\"shuffle\"".to_owned(),
+        };
         let flags = [
             ("data.interactions", self.interactions.as_ref().map(path)),
             ("data.items", self.items.as_ref().map(path)),
             ("data.embeddings", self.embeddings.as_ref().map(path)),
+            ("data.prepare.tie_order", self.tie_order.map(tie_order)),
             ("seed", self.seed.map(|seed| seed.to_string())),
             ("device", self.device.clone().map(|name| Value::String(name).to_string())),
             ("threads", self.threads.map(|threads| threads.to_string())),

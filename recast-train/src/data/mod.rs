@@ -18,9 +18,9 @@ mod vocabulary;
 
 pub use interactions::{Interaction, Interactions};
 pub use items::{ItemText, Items, read_items};
-pub use prepare::{PrepareOptions, Report, prepare};
+pub use prepare::{PrepareOptions, Report, TieOrder, prepare};
 pub use readers::{Columns, Format, read_interactions};
 pub use sequences::{Histories, Sequences};
-pub use split::{Example, Split, SplitKind};
+pub use split::{Example, Split, SplitKind, SplitReport};
 pub use synthetic::{Synthetic, SyntheticConfig};
 pub use vocabulary::Ids;

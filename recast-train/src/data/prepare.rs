@@ -1,11 +1,25 @@
 //! Cleaning: from a log to sequences.
 
 use std::collections::HashSet;
+use std::fmt;
 
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::{Ids, Interaction, Interactions, Sequences};
 use crate::error::{Error, Result};
+use crate::random::{Purpose, stream};
+
+/// The order of a user's interactions of one timestamp.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum TieOrder {
+    /// As in the file. If that is sorted by item, the next item is partly given away.
+    #[default]
+    File,
+    /// At random, by the seed.
+    Shuffle,
+}
 
 /// What to keep of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,12 +29,14 @@ pub struct PrepareOptions {
     pub min_user: usize,
     /// The fewest interactions an item must have; 0 also keeps items that the log never mentions.
     pub min_item: usize,
+    /// The order of a user's interactions of one timestamp.
+    pub tie_order: TieOrder,
 }
 
 impl Default for PrepareOptions {
     /// The 5-core, as in most of the field's papers.
     fn default() -> Self {
-        Self { min_user: 5, min_item: 5 }
+        Self { min_user: 5, min_item: 5, tie_order: TieOrder::File }
     }
 }
 
@@ -55,14 +71,49 @@ pub struct Report {
     pub mean_length: f64,
     /// Share of a user's neighbouring interactions that have the same timestamp, 0 if there are no neighbours.
     pub tied_share: f64,
+    /// Share of a user's neighbouring interactions with different items in which the item with the later id comes
+    /// second; a half is expected. 0 if there are none.
+    pub ascending_share: f64,
+    /// The same among neighbours of one timestamp, in the order of the file.
+    pub tied_ascending_share: f64,
     /// What a person should know before trusting numbers made from this data.
     pub warnings: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<14} {:>12} {:>12} {:>12}", "", "read", "dropped", "kept")?;
+        for (name, read, kept) in [
+            ("users", self.users_read, self.users),
+            ("items", self.items_read, self.items),
+            ("interactions", self.interactions_read, self.interactions),
+        ] {
+            writeln!(f, "{name:<14} {read:>12} {:>12} {kept:>12}", read - kept)?;
+        }
+        writeln!(
+            f,
+            "dropped interactions: {} duplicates, {} by the k-core in {} passes; {} rated too low were not read",
+            self.duplicates, self.core_dropped, self.core_passes, self.below_min_rating
+        )?;
+        writeln!(
+            f,
+            "sequences of {} to {} items, {:.2} on average",
+            self.shortest, self.longest, self.mean_length
+        )?;
+        write!(
+            f,
+            "neighbours: {:.1}% of one timestamp; item ids ascend in {:.1}% of all, in {:.1}% of those of one timestamp",
+            100.0 * self.tied_share,
+            100.0 * self.ascending_share,
+            100.0 * self.tied_ascending_share
+        )
+    }
 }
 
 /// Removes duplicates, keeps the k-core, and puts each user's interactions in time order.
 ///
 /// Users and items with too few interactions are removed in turns until all have enough. Interactions of equal time
-/// keep the file's order. Users stand in order of first appearance; items in numeric order of their ids if all ids of
+/// stand as `options.tie_order` says; `seed` is for shuffling them. Users stand in order of first appearance; items in numeric order of their ids if all ids of
 /// the log are integers, else in order of first appearance. `O(n log n)` for each pass of the k-core, at most.
 ///
 /// # Errors
@@ -71,6 +122,7 @@ pub struct Report {
 pub fn prepare(
     interactions: Interactions,
     options: &PrepareOptions,
+    seed: u64,
 ) -> Result<(Sequences, Report)> {
     let Interactions { users, items, mut rows, below_min_rating } = interactions;
     let interactions_read = rows.len();
@@ -89,9 +141,13 @@ pub fn prepare(
             "lower data.prepare.min_user and data.prepare.min_item",
         ));
     }
-    let sequences = in_time_order(&rows, &users, &items, options);
+    let mut sequences = in_time_order(&rows, &users, &items, options);
+    let neighbours = Neighbours::count(&sequences);
+    match options.tie_order {
+        TieOrder::File => {}
+        TieOrder::Shuffle => shuffle_ties(&mut sequences, seed),
+    }
     let lengths = || sequences.iter().map(<[u32]>::len);
-    let tied_share = tied_share(&sequences);
     let report = Report {
         users: sequences.len(),
         items: sequences.n_items(),
@@ -106,8 +162,10 @@ pub fn prepare(
         shortest: lengths().min().unwrap_or(0),
         longest: lengths().max().unwrap_or(0),
         mean_length: rows.len() as f64 / sequences.len() as f64,
-        tied_share,
-        warnings: tie_warning(tied_share).into_iter().collect(),
+        tied_share: share(neighbours.tied, neighbours.all),
+        ascending_share: share(neighbours.ascending, neighbours.different),
+        tied_ascending_share: share(neighbours.tied_ascending, neighbours.tied_different),
+        warnings: neighbours.warning(options.tie_order).into_iter().collect(),
     };
     Ok((sequences, report))
 }
@@ -192,24 +250,76 @@ fn in_time_order(
     }
 }
 
-fn tied_share(sequences: &Sequences) -> f64 {
-    let pairs = sequences.flat.len() - sequences.len();
-    let tied: usize = sequences
-        .offsets
-        .windows(2)
-        .map(|it| sequences.timestamps[it[0]..it[1]].windows(2).filter(|it| it[0] == it[1]).count())
-        .sum();
-    if pairs == 0 { 0.0 } else { tied as f64 / pairs as f64 }
+/// Pairs of neighbouring interactions of one user.
+#[derive(Debug, Default)]
+struct Neighbours {
+    all: usize,
+    tied: usize,
+    /// Of different items.
+    different: usize,
+    tied_different: usize,
+    /// Of different items, the one with the later id second.
+    ascending: usize,
+    tied_ascending: usize,
 }
 
-fn tie_warning(tied_share: f64) -> Option<String> {
-    (tied_share > 0.0).then(|| {
-        format!(
-            "{:.1}% of neighbouring interactions have the same timestamp and keep the file's order; \
-             if the file is sorted by item, the next item is partly given away",
-            100.0 * tied_share
-        )
-    })
+impl Neighbours {
+    fn count(sequences: &Sequences) -> Self {
+        // items stand in numeric order of their ids where all are integers; else ids are compared as text
+        let by_index = sequences.items.iter().all(|id| id.parse::<i64>().is_ok());
+        let ascends = |pair: &[u32]| {
+            if by_index {
+                pair[0] < pair[1]
+            } else {
+                sequences.items.get(pair[0]) < sequences.items.get(pair[1])
+            }
+        };
+        let mut counts = Self::default();
+        for range in sequences.offsets.windows(2) {
+            let items = sequences.flat[range[0]..range[1]].windows(2);
+            let times = sequences.timestamps[range[0]..range[1]].windows(2);
+            for (items, times) in items.zip(times) {
+                let tied = times[0] == times[1];
+                let different = items[0] != items[1];
+                let ascending = different && ascends(items);
+                counts.all += 1;
+                counts.tied += usize::from(tied);
+                counts.different += usize::from(different);
+                counts.tied_different += usize::from(tied && different);
+                counts.ascending += usize::from(ascending);
+                counts.tied_ascending += usize::from(tied && ascending);
+            }
+        }
+        counts
+    }
+
+    fn warning(&self, tie_order: TieOrder) -> Option<String> {
+        (self.tied > 0 && tie_order == TieOrder::File).then(|| {
+            format!(
+                "{:.1}% of neighbouring interactions have the same timestamp and keep the file's order, in which item \
+                 ids ascend in {:.1}%; if that is far from half, the next item is partly given away: see \
+                 data.prepare.tie_order",
+                100.0 * share(self.tied, self.all),
+                100.0 * share(self.tied_ascending, self.tied_different)
+            )
+        })
+    }
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+/// Shuffles each run of interactions of one user and timestamp.
+fn shuffle_ties(sequences: &mut Sequences, seed: u64) {
+    let mut rng = stream(seed, Purpose::Ties, 0);
+    for range in sequences.offsets.windows(2) {
+        let mut start = range[0];
+        for run in sequences.timestamps[range[0]..range[1]].chunk_by(|a, b| a == b) {
+            sequences.flat[start..start + run.len()].shuffle(&mut rng);
+            start += run.len();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -224,7 +334,8 @@ mod tests {
         interactions
     }
 
-    const ALL: PrepareOptions = PrepareOptions { min_user: 1, min_item: 1 };
+    const ALL: PrepareOptions =
+        PrepareOptions { min_user: 1, min_item: 1, tie_order: TieOrder::File };
 
     fn items(sequences: &Sequences) -> Vec<&str> {
         sequences.items.iter().collect()
@@ -233,7 +344,7 @@ mod tests {
     #[test]
     fn time_orders_and_ties_keep_file_order() {
         let (sequences, report) =
-            prepare(log(&[("u", "c", 2), ("u", "b", 1), ("u", "a", 1)]), &ALL).unwrap();
+            prepare(log(&[("u", "c", 2), ("u", "b", 1), ("u", "a", 1)]), &ALL, 1).unwrap();
         assert_eq!(items(&sequences), ["c", "b", "a"]);
         assert_eq!(
             (sequences.sequence(0), &sequences.timestamps[..]),
@@ -243,22 +354,54 @@ mod tests {
         assert_eq!(
             report.warnings,
             [
-                "50.0% of neighbouring interactions have the same timestamp and keep the file's order; \
-              if the file is sorted by item, the next item is partly given away"
+                "50.0% of neighbouring interactions have the same timestamp and keep the file's order, in which item \
+                 ids ascend in 0.0%; if that is far from half, the next item is partly given away: see \
+                 data.prepare.tie_order"
             ]
         );
     }
 
     #[test]
+    fn shuffled_ties_keep_time_and_follow_the_seed() {
+        let rows: Vec<(&str, String, i64)> =
+            (0..40).map(|i| ("u", i.to_string(), i64::from(i / 20))).collect();
+        let rows: Vec<(&str, &str, i64)> = rows.iter().map(|(u, i, t)| (*u, &i[..], *t)).collect();
+        let shuffle = PrepareOptions { tie_order: TieOrder::Shuffle, ..ALL };
+        let prepared = |seed| prepare(log(&rows), &shuffle, seed).unwrap();
+        let (sequences, report) = prepared(1);
+        let (first, second) = sequences.sequence(0).split_at(20);
+        assert!(first.iter().all(|&item| item < 20) && second.iter().all(|&item| item >= 20));
+        assert_ne!(first, (0..20).collect::<Vec<u32>>());
+        assert_eq!(prepared(1).0, sequences);
+        assert_ne!(prepared(2).0, sequences);
+        // the report is about the file
+        assert!((report.tied_ascending_share - 1.0).abs() < 1e-12);
+        assert!(report.warnings.is_empty());
+    }
+
+    #[test]
+    fn ids_ascend_as_numbers_or_else_as_text() {
+        let shares = |items: [&str; 3]| {
+            let rows: Vec<(&str, &str, i64)> =
+                items.iter().zip(0..).map(|(item, time)| ("u", *item, time / 2)).collect();
+            let report = prepare(log(&rows), &ALL, 1).unwrap().1;
+            (report.ascending_share, report.tied_ascending_share)
+        };
+        assert_eq!(shares(["9", "10", "2"]), (0.5, 1.0));
+        assert_eq!(shares(["a9", "a10", "a2"]), (0.5, 0.0));
+        assert_eq!(shares(["a", "a", "b"]), (1.0, 0.0));
+    }
+
+    #[test]
     fn neighbours_of_two_users_are_no_tie() {
-        let (_, report) = prepare(log(&[("u", "a", 1), ("v", "a", 1)]), &ALL).unwrap();
+        let (_, report) = prepare(log(&[("u", "a", 1), ("v", "a", 1)]), &ALL, 1).unwrap();
         assert!(report.tied_share.abs() < 1e-12 && report.warnings.is_empty());
     }
 
     #[test]
     fn only_the_same_user_item_and_time_is_a_duplicate() {
         let (sequences, report) =
-            prepare(log(&[("u", "a", 1), ("u", "a", 2), ("u", "a", 1), ("v", "a", 1)]), &ALL)
+            prepare(log(&[("u", "a", 1), ("u", "a", 2), ("u", "a", 1), ("v", "a", 1)]), &ALL, 1)
                 .unwrap();
         assert_eq!((report.duplicates, report.interactions, report.interactions_read), (1, 3, 4));
         assert_eq!(sequences.sequence(0), [0, 0]);
@@ -276,7 +419,7 @@ mod tests {
             ("w", "b", 2),
         ];
         let (sequences, report) =
-            prepare(log(&rows), &PrepareOptions { min_user: 2, min_item: 2 }).unwrap();
+            prepare(log(&rows), &PrepareOptions { min_user: 2, min_item: 2, ..ALL }, 1).unwrap();
         assert_eq!(sequences.users.iter().collect::<Vec<_>>(), ["u", "w"]);
         assert_eq!(items(&sequences), ["a", "b"]);
         assert_eq!((sequences.offsets, sequences.flat), (vec![0, 2, 4], vec![0, 1, 0, 1]));
@@ -288,7 +431,7 @@ mod tests {
         let rows =
             [("u", "30", 1), ("u", "4", 2), ("u", "30", 3), ("u", "100", 4), ("u", "100", 5)];
         let (sequences, report) =
-            prepare(log(&rows), &PrepareOptions { min_user: 1, min_item: 2 }).unwrap();
+            prepare(log(&rows), &PrepareOptions { min_user: 1, min_item: 2, ..ALL }, 1).unwrap();
         assert_eq!(items(&sequences), ["30", "100"]);
         assert_eq!((sequences.item_rows, sequences.log_items), (vec![1, 2], 3));
         assert_eq!((report.items, report.items_read), (2, 3));
@@ -298,14 +441,14 @@ mod tests {
     fn items_never_met_stay_only_without_a_least_count() {
         let mut interactions = log(&[("u", "a", 1)]);
         interactions.items.intern("b");
-        let none = PrepareOptions { min_user: 0, min_item: 0 };
-        assert_eq!(items(&prepare(interactions.clone(), &none).unwrap().0), ["a", "b"]);
-        assert_eq!(items(&prepare(interactions, &ALL).unwrap().0), ["a"]);
+        let none = PrepareOptions { min_user: 0, min_item: 0, ..ALL };
+        assert_eq!(items(&prepare(interactions.clone(), &none, 1).unwrap().0), ["a", "b"]);
+        assert_eq!(items(&prepare(interactions, &ALL, 1).unwrap().0), ["a"]);
     }
 
     #[test]
     fn an_empty_core_is_an_error() {
-        let error = prepare(log(&[("u", "a", 1)]), &PrepareOptions::default()).unwrap_err();
+        let error = prepare(log(&[("u", "a", 1)]), &PrepareOptions::default(), 1).unwrap_err();
         assert_eq!(
             error.to_string(),
             "no interaction is left of 1: no group of users with at least 5 interactions and \

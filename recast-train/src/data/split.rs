@@ -1,5 +1,8 @@
 //! Training, validation and test.
 
+use std::collections::HashSet;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Histories, Sequences};
@@ -67,6 +70,53 @@ impl Split {
         match kind {
             SplitKind::LeaveOneOut => leave_one_out(sequences),
             SplitKind::GlobalTime { valid, test } => global_time(sequences, valid, test),
+        }
+    }
+}
+
+/// What is in a split that bears on its figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SplitReport {
+    /// Interactions to learn from.
+    pub train_interactions: usize,
+    /// Validation examples.
+    pub valid: usize,
+    /// Test examples.
+    pub test: usize,
+    /// Test targets that no training history holds: nothing can be learnt about them from interactions.
+    pub cold_targets: usize,
+    /// Test targets that stand in their own history: masking the history makes them impossible.
+    pub repeated_targets: usize,
+}
+
+impl fmt::Display for SplitReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "training: {} interactions; validation: {} examples; test: {} examples, of whose targets {} are never \
+             trained on and {} are in their own history",
+            self.train_interactions,
+            self.valid,
+            self.test,
+            self.cold_targets,
+            self.repeated_targets
+        )
+    }
+}
+
+impl Split {
+    /// Counts what bears on figures.
+    #[must_use]
+    pub fn report(&self) -> SplitReport {
+        let trained: HashSet<u32> = self.train.iter().flatten().copied().collect();
+        let targets =
+            || self.test.iter().flat_map(|it| it.targets.iter().map(move |target| (it, target)));
+        SplitReport {
+            train_interactions: self.train.iter().map(<[u32]>::len).sum(),
+            valid: self.valid.len(),
+            test: self.test.len(),
+            cold_targets: targets().filter(|(_, target)| !trained.contains(target)).count(),
+            repeated_targets: targets().filter(|(it, target)| it.history.contains(target)).count(),
         }
     }
 }
@@ -183,6 +233,21 @@ mod tests {
         assert_eq!(split.train.iter().collect::<Vec<_>>(), [&[1, 2][..], &[5]]);
         assert_eq!(split.valid, [example(0, &[1, 2], 3), example(1, &[5], 6)]);
         assert_eq!(split.test, [example(0, &[1, 2, 3], 4), example(1, &[5, 6], 7)]);
+    }
+
+    #[test]
+    fn cold_and_repeated_targets_are_counted() {
+        // 9 is never trained on; the second user's 4 was met before
+        let data = sequences(&[&[(1, 1), (4, 2), (3, 3), (9, 4)], &[(4, 1), (1, 2), (4, 3)]]);
+        let report = Split::new(&data, SplitKind::LeaveOneOut).unwrap().report();
+        let expected = SplitReport {
+            train_interactions: 3,
+            valid: 2,
+            test: 2,
+            cold_targets: 1,
+            repeated_targets: 1,
+        };
+        assert_eq!(report, expected);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The files a run starts from, read and checked before anything is written.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -9,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::file::{checksum, write_atomic, write_json};
 use crate::config::Config;
 use crate::data::{
-    Items, PrepareOptions, Report, Sequences, Split, Synthetic, prepare, read_interactions,
-    read_items,
+    Items, PrepareOptions, Report, Sequences, Split, SplitReport, Synthetic, prepare,
+    read_interactions, read_items,
 };
 use crate::error::{Error, Result};
 use crate::sid::{Embeddings, SidTable, read_embeddings};
@@ -19,13 +20,36 @@ use crate::sid::{Embeddings, SidTable, read_embeddings};
 #[derive(Debug)]
 pub(super) struct Inputs {
     pub(super) sequences: Sequences,
-    pub(super) report: Report,
+    pub(super) report: DataReport,
     items: Items,
     /// One row an item, in item order; `None` where they are made from the data.
     embeddings: Option<Embeddings>,
     /// Semantic IDs, where another program made them.
     sids: Option<SidTable>,
     sources: Vec<PathBuf>,
+}
+
+/// What is to be known of the data before any figure is believed.
+#[derive(Debug, Serialize)]
+pub(super) struct DataReport {
+    /// What cleaning found and did.
+    prepare: Report,
+    /// What is in the split.
+    split: SplitReport,
+}
+
+impl DataReport {
+    fn new(prepare: Report, sequences: &Sequences, config: &Config) -> Result<Self> {
+        let split = Split::new(sequences, config.data.split)?.report();
+        Ok(Self { prepare, split })
+    }
+}
+
+impl fmt::Display for DataReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.prepare, self.split)?;
+        self.prepare.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
+    }
 }
 
 /// A source file, to tell later whether it is still the same.
@@ -42,14 +66,16 @@ impl Inputs {
         let Some(log) = &data.interactions else {
             let synthetic = Synthetic::generate(&data.synthetic, config.seed)?;
             // the oracle knows the catalogue's own numbering: nothing may be dropped
-            let keep_all = PrepareOptions { min_user: 0, min_item: 0 };
-            let (sequences, report) = prepare(synthetic.interactions(), &keep_all)?;
+            let keep_all = PrepareOptions { min_user: 0, min_item: 0, ..data.prepare };
+            let (sequences, report) = prepare(synthetic.interactions(), &keep_all, config.seed)?;
+            let report = DataReport::new(report, &sequences, config)?;
             let items = synthetic.items(&sequences.items);
             let (embeddings, sids) = (None, None);
             return Ok(Self { sequences, report, items, embeddings, sids, sources: Vec::new() });
         };
         let interactions = read_interactions(log, data.format, &data.columns, data.min_rating)?;
-        let (sequences, report) = prepare(interactions, &data.prepare)?;
+        let (sequences, report) = prepare(interactions, &data.prepare, config.seed)?;
+        let report = DataReport::new(report, &sequences, config)?;
         let mut sources = vec![log.clone()];
         let items = match &data.items {
             Some(path) => {
@@ -86,7 +112,7 @@ impl Inputs {
             checksums.insert(path.display().to_string(), Checksum { sha256, bytes });
         }
         write_json(&run_dir.join("checksums.json"), &checksums)?;
-        write_json(&run_dir.join("data/report.json"), &self.report)?;
+        write_json(&report_path(run_dir), &self.report)?;
         write_atomic(&sequences_path(run_dir), |writer| self.sequences.write_to(writer))?;
         write_atomic(&items_path(run_dir), |writer| {
             for (index, id) in self.sequences.items.iter().enumerate() {
@@ -149,6 +175,11 @@ impl Prepared {
         let texts = texts.iter().any(Option::is_some).then_some(&texts[..]);
         Ok(Embeddings::from_data(&train, n_items, texts, config.data.embedding_dim, config.seed))
     }
+}
+
+/// Where [`Inputs::write`] puts what is to be known of the data.
+pub(super) fn report_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("data/report.json")
 }
 
 fn sequences_path(run_dir: &Path) -> PathBuf {

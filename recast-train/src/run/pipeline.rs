@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::checkpoint::Stage;
 use super::file::{write_atomic, write_json};
-use super::inputs::{Inputs, Prepared, imported_sids_path};
+use super::inputs::{Inputs, Prepared, imported_sids_path, report_path};
 use super::monitor::{Monitor, Output};
 use super::summary::{Summary, SystemResult};
 use crate::config::Config;
@@ -69,7 +69,6 @@ impl Run {
         config.check()?;
         let started = Instant::now();
         let inputs = Inputs::read(config)?;
-        crate::data::Split::new(&inputs.sequences, config.data.split)?;
         let dir = match dir {
             Some(dir) => dir.to_owned(),
             None => free_dir(config),
@@ -100,17 +99,7 @@ impl Run {
         let run = Self::open(&dir, output, interrupted)?;
         run.add_seconds("prepare", started.elapsed().as_secs_f64())?;
         run.monitor.record("prepare", &inputs.report)?;
-        let report = &inputs.report;
-        run.monitor.say(&format!(
-            "{}: {} users, {} items, {} interactions",
-            dir.display(),
-            report.users,
-            report.items,
-            report.interactions
-        ));
-        for warning in &report.warnings {
-            run.monitor.say(&format!("warning: {warning}"));
-        }
+        run.monitor.say(&format!("{}:\n{}", dir.display(), inputs.report));
         Ok(run)
     }
 
@@ -147,6 +136,15 @@ impl Run {
     #[must_use]
     pub fn prepared(&self) -> &Prepared {
         &self.prepared
+    }
+
+    /// What cleaning found and what is in the split, as JSON.
+    ///
+    /// # Errors
+    /// If the folder has lost the file.
+    pub fn data_report(&self) -> Result<String> {
+        let path = report_path(&self.dir);
+        fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))
     }
 
     /// What shows progress and listens to the user.

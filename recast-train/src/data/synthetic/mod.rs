@@ -335,13 +335,14 @@ fn popular(catalogue: &Catalogue, category: usize, rng: &mut ChaCha8Rng) -> u32 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{PrepareOptions, Split, SplitKind, prepare};
+    use crate::data::{PrepareOptions, Split, SplitKind, TieOrder, prepare};
     use crate::evaluate::baselines::ItemKnn;
 
-    const ALL: PrepareOptions = PrepareOptions { min_user: 0, min_item: 0 };
+    const ALL: PrepareOptions =
+        PrepareOptions { min_user: 0, min_item: 0, tie_order: TieOrder::File };
 
     fn split(shop: &Synthetic) -> Split {
-        let (sequences, _) = prepare(shop.interactions(), &ALL).unwrap();
+        let (sequences, _) = prepare(shop.interactions(), &ALL, 1).unwrap();
         assert_eq!(sequences.n_items(), shop.n_items());
         assert!(sequences.item_rows.iter().copied().eq(0..600), "catalogue order is kept");
         Split::new(&sequences, SplitKind::LeaveOneOut).unwrap()
@@ -365,6 +366,7 @@ mod tests {
         let (sequences, report) = prepare(
             Synthetic::generate(&SyntheticConfig::default(), 1).unwrap().interactions(),
             &ALL,
+            1,
         )
         .unwrap();
         assert_eq!((report.users, report.items), (4000, 600));
