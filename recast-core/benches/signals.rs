@@ -1,7 +1,6 @@
 //! ReCast's selection and GRPO over 4,096 groups, beside the sum of the same memory.
 //!
 //! `python3 recast-core/benches/signals.py` runs this and a numpy reference and prints both.
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::hint::black_box;
 
