@@ -27,14 +27,15 @@ pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
 
 /// Asserts that each number is as expected, relative to max(1, |expected|). NaN never is.
 pub(crate) fn assert_each_close(
-    found: &[f32],
+    found: &[impl Copy + Into<f64>],
     expected: &[f64],
     tolerance: f64,
     name: impl Fn(usize) -> String,
 ) {
     assert_eq!(found.len(), expected.len(), "numbers of {}", name(0));
     for (i, (&found, &expected)) in found.iter().zip(expected).enumerate() {
-        let error = (f64::from(found) - expected).abs() / expected.abs().max(1.0);
+        let found = found.into();
+        let error = (found - expected).abs() / expected.abs().max(1.0);
         assert!(
             error <= tolerance,
             "{}: found {found:e}, expected {expected:e}, off by {error:e}",

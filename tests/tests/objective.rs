@@ -34,30 +34,37 @@ struct ObjectiveCase {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Estimator {
+pub(crate) enum Estimator {
     K1,
     K2,
     K3,
 }
 
-impl ObjectiveCase {
-    fn estimator(&self) -> KlEstimator {
-        match self.kl_estimator {
-            Estimator::K1 => KlEstimator::K1,
-            Estimator::K2 => KlEstimator::K2,
-            Estimator::K3 => KlEstimator::K3,
+impl From<Estimator> for KlEstimator {
+    fn from(estimator: Estimator) -> Self {
+        match estimator {
+            Estimator::K1 => Self::K1,
+            Estimator::K2 => Self::K2,
+            Estimator::K3 => Self::K3,
         }
     }
+}
 
+impl ObjectiveCase {
     fn single(&self) -> Result<Objective<f32>, ObjectiveError> {
         let clip = Clip::new(self.clip_low, self.clip_high, self.dual_clip)?;
-        Objective::new(clip, self.log_ratio_limit, self.estimator(), self.kl_coef)
+        Objective::new(clip, self.log_ratio_limit, self.kl_estimator.into(), self.kl_coef)
     }
 
     fn double(&self) -> Result<Objective<f64>, ObjectiveError> {
         let dual = self.dual_clip.map(f64::from);
         let clip = Clip::new(self.clip_low.into(), self.clip_high.into(), dual)?;
-        Objective::new(clip, self.log_ratio_limit.into(), self.estimator(), self.kl_coef.into())
+        Objective::new(
+            clip,
+            self.log_ratio_limit.into(),
+            self.kl_estimator.into(),
+            self.kl_coef.into(),
+        )
     }
 }
 

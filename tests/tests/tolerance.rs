@@ -4,6 +4,14 @@
 /// 2^-24 of itself makes its exponential off by 1.2e-6 of itself; then a few roundings.
 pub(crate) const OBJECTIVE: f64 = 3e-6;
 
+/// Core against verl and TRL, both `f64`, relative to max(1, |value|): a few roundings of 1.1e-16
+/// in another order, in sums of up to 32 terms.
+pub(crate) const GOLDEN: f64 = 1e-13;
+
+/// The same for advantages over the deviation. Equal rewards of 0.1 leave the libraries one
+/// rounding of the mean, 1.4e-17, which an epsilon of 1e-6 makes 1.4e-11; core gives exactly 0.
+pub(crate) const GOLDEN_STANDARDISED: f64 = 2e-11;
+
 /// Log-probabilities in `f32` against `f64`, relative to max(1, |value|): an exponential within
 /// 2 ulp, sums of up to 300 terms in lanes, and logits of 3000 given as `f32` exactly.
 pub(crate) const LOG_PROB: f64 = 2e-6;
