@@ -259,6 +259,11 @@ impl<'a, T: Real> Group<'a, T> {
         }
     }
 
+    /// Whether all rewards are equal.
+    pub(crate) fn is_uniform(&self) -> bool {
+        self.rewards.iter().all(|&reward| reward == self.rewards[0])
+    }
+
     pub(crate) fn is_hit(&self, index: usize) -> bool {
         self.rewards[index] > T::zero()
     }

@@ -83,6 +83,7 @@
 extern crate std;
 
 pub mod advantage;
+pub mod anchor;
 pub mod boundary;
 pub mod entropy;
 pub mod group;
