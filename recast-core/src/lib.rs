@@ -84,6 +84,7 @@ extern crate std;
 
 pub mod advantage;
 pub mod anchor;
+pub mod batch;
 pub mod boundary;
 pub mod entropy;
 pub mod group;
