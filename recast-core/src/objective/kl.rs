@@ -25,7 +25,8 @@ pub enum KlEstimator {
 /// ```
 ///
 /// `d` is clamped to the same limit as the log-ratio \[ours\]. Beyond the limit the gradient is 0,
-/// at it the one of the inner side. `O(1)` time; see [`KlEstimator`] for the source.
+/// at it the one of the inner side. `O(1)` time. It cannot check that its arguments are finite. See
+/// [`KlEstimator`] for the source.
 ///
 /// # Examples
 ///

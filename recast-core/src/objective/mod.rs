@@ -7,6 +7,7 @@
 //! | objective | unit | function |
 //! |---|---|---|
 //! | clipped surrogate plus KL | token | [`token_loss`], its terms [`surrogate`] and [`kl_penalty`] |
+//! | its weighted sum | all tokens of a batch, flat | [`policy_loss`] |
 //! | the same with GSPO's sequence ratio | sequence | [`sequence_loss`] |
 //! | the anchor of a repaired group | token | [`anchor_loss`] |
 //! | DPO and S-DPO | one positive, its negatives | [`preference_loss`] |
@@ -19,6 +20,7 @@ mod anchor;
 mod clip;
 mod error;
 mod kl;
+mod policy;
 mod preference;
 mod sequence;
 mod surrogate;
@@ -29,6 +31,7 @@ pub use self::anchor::{AnchorRatio, anchor_loss};
 pub use self::clip::{Clip, RatioBound};
 pub use self::error::ObjectiveError;
 pub use self::kl::{KlEstimator, kl_penalty};
+pub use self::policy::{PolicyTokens, policy_loss};
 pub use self::preference::{Preference, preference_loss};
 pub use self::sequence::{RatioLevel, sequence_loss};
 pub use self::surrogate::{is_clipped, surrogate};
