@@ -467,6 +467,10 @@ impl<T: Real + Send + Sync> Signal<T> {
     /// The batch is halved until a part is small. No allocation of its own. Needs the feature
     /// `rayon`.
     ///
+    /// # Shapes
+    ///
+    /// `slots`: (B).
+    ///
     /// # Panics
     ///
     /// If `slots` or the anchors' log-probabilities are not one for each group.
@@ -485,9 +489,13 @@ impl<T: Real + Send + Sync> Signal<T> {
     /// The batch is halved until a part is small. No allocation of its own. Needs the feature
     /// `rayon`.
     ///
+    /// # Shapes
+    ///
+    /// `kept`, `advantages`: (N); `outcomes`: (B).
+    ///
     /// # Panics
     ///
-    /// If the slices are not of the lengths that `select_batch` wants.
+    /// If the slices are not of these lengths.
     pub fn par_select_batch(
         &self,
         batch: Batch<'_, T>,

@@ -14,7 +14,8 @@ use recast_core::batch::{Batch, BatchError, BatchEvidence, BatchOutcome};
 use recast_core::boundary::boundary_pair;
 use recast_core::entropy::entropy_guided;
 use recast_core::objective::{
-    Clip, KlEstimator, Objective, TokenTerm, is_clipped, kl_penalty, token_loss,
+    Clip, KlEstimator, Objective, Preference, TokenTerm, is_clipped, kl_penalty, preference_loss,
+    sequence_loss, token_loss,
 };
 use recast_core::repair::{AllZeroRate, Evidence, repair_slot};
 use recast_core::reward::{PrefixCredit, hit, prefix_credit, structural_score};
@@ -691,6 +692,19 @@ fn objective() -> impl Strategy<Value = Objective<f64>> {
     )
 }
 
+/// The same objective in single precision.
+fn narrow(objective: &Objective<f64>) -> Objective<f32> {
+    let clip = objective.clip();
+    let dual = clip.dual().map(|dual| dual as f32);
+    Objective::new(
+        Clip::new(clip.low() as f32, clip.high() as f32, dual).expect("still within range"),
+        objective.log_ratio_limit() as f32,
+        objective.kl_estimator(),
+        objective.kl_coef() as f32,
+    )
+    .expect("still within range")
+}
+
 /// Policy, old and reference log-probability, and an advantage.
 fn token() -> impl Strategy<Value = [f64; 4]> {
     (-4.0..0.0_f64, -4.0..0.0_f64, -4.0..0.0_f64, -3.0..3.0_f64)
@@ -728,20 +742,88 @@ proptest! {
     fn single_precision_loses_only_rounding(token in token(), objective in objective()) {
         prop_assume!(!near_a_kink(token, &objective, SINGLE));
         let [policy, old, reference, advantage] = token;
-        let clip = objective.clip();
-        let dual = clip.dual().map(|dual| dual as f32);
-        let narrow = Objective::new(
-            Clip::new(clip.low() as f32, clip.high() as f32, dual).unwrap(),
-            objective.log_ratio_limit() as f32,
-            objective.kl_estimator(),
-            objective.kl_coef() as f32,
-        )
-        .unwrap();
+        let narrow = narrow(&objective);
         let [a, b, c, d] = token.map(|x| x as f32);
         let single = token_loss(a, b, c, d, &narrow);
         let double = token_loss(policy, old, reference, advantage, &objective);
         assert_close_to_double(single.value, double.value);
         assert_close_to_double(single.gradient, double.gradient);
+    }
+
+    #[test]
+    fn single_precision_loses_only_rounding_in_sequences(
+        tokens in proptest::collection::vec(token(), 1..6),
+        objective in objective(),
+    ) {
+        let count = tokens.len() as f64;
+        let column = |index: usize| tokens.iter().map(|token| token[index]).collect::<Vec<_>>();
+        let (policy, old, reference) = (column(0), column(1), column(2));
+        let mean = |column: &[f64]| column.iter().sum::<f64>() / count;
+        let advantage = tokens[0][3];
+        prop_assume!(!near_a_kink([mean(&policy), mean(&old), 0.0, 0.0], &objective, SINGLE));
+        prop_assume!(tokens.iter().all(|token| !near_a_kink(*token, &objective, SINGLE)));
+        let single = |column: &[f64]| column.iter().map(|&x| x as f32).collect::<Vec<_>>();
+        let (mut gradients, mut narrow_gradients) =
+            (vec![f64::NAN; tokens.len()], vec![f32::NAN; tokens.len()]);
+        let double =
+            sequence_loss(&policy, &old, &reference, advantage, &objective, &mut gradients);
+        let narrow_loss = sequence_loss(
+            &single(&policy),
+            &single(&old),
+            &single(&reference),
+            advantage as f32,
+            &narrow(&objective),
+            &mut narrow_gradients,
+        );
+        assert_close_to_double(narrow_loss, double);
+        for (narrow, double) in narrow_gradients.into_iter().zip(gradients) {
+            assert_close_to_double(narrow, double);
+        }
+    }
+
+    #[test]
+    fn single_precision_loses_only_rounding_in_preferences(
+        positive in -4.0..0.0_f64,
+        negatives in proptest::collection::vec(-4.0..0.0_f64, 0..6),
+        beta in 0.01..3.0_f64,
+    ) {
+        let (mut gradients, mut narrow_gradients) =
+            (vec![f64::NAN; negatives.len()], vec![f32::NAN; negatives.len()]);
+        let zeros = vec![0.0; negatives.len()];
+        let preference = Preference::new(beta).expect("within the range above");
+        let double =
+            preference_loss(positive, 0.0, &negatives, &zeros, preference, &mut gradients);
+        let single: Vec<_> = negatives.iter().map(|&x| x as f32).collect();
+        let narrow = preference_loss(
+            positive as f32,
+            0.0,
+            &single,
+            &vec![0.0; single.len()],
+            Preference::new(beta as f32).expect("within the range above"),
+            &mut narrow_gradients,
+        );
+        assert_close_to_double(narrow.value, double.value);
+        assert_close_to_double(narrow.gradient, double.gradient);
+        for (narrow, double) in narrow_gradients.into_iter().zip(gradients) {
+            assert_close_to_double(narrow, double);
+        }
+    }
+
+    // A sequence ratio is one number for the completion: at the first step it is 1, and the same
+    // completion under +w and -w moves nothing.
+    #[test]
+    fn equal_sequences_with_opposite_advantages_cancel(
+        log_probs in proptest::collection::vec(-4.0..0.0_f64, 1..6),
+        weight in 1e-3..10.0_f64,
+    ) {
+        let objective = Objective::new(Clip::new(0.2, 0.28, None).unwrap(), 20.0, KlEstimator::K3, 0.0)
+            .expect("an objective");
+        let old = log_probs;
+        let [mut up, mut down] = [vec![0.0; old.len()], vec![0.0; old.len()]];
+        let raised = sequence_loss(&old, &old, &[], weight, &objective, &mut up);
+        let lowered = sequence_loss(&old, &old, &[], -weight, &objective, &mut down);
+        prop_assert_eq!(raised + lowered, 0.0);
+        prop_assert!(up.iter().zip(&down).all(|(up, down)| up + down == 0.0));
     }
 
     #[test]
