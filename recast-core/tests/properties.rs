@@ -446,7 +446,10 @@ proptest! {
 
     #[test]
     fn group_advantages_sum_to_zero(owned in owned()) {
-        prop_assume!(owned.rewards.len() > 1);
+        // A group of one has mean 0 by definition.
+        if owned.rewards.len() == 1 {
+            return Ok(());
+        }
         for signal in whole_group_signals() {
             // The virtual hit of NGRPO takes its share of the sum.
             if matches!(signal, Signal::Ngrpo { .. }) {
