@@ -1,7 +1,7 @@
 //! The policy objective of `recast-core`, differentiable.
 
 use burn::tensor::Tensor;
-use recast_core::objective::{KlEstimator, Objective};
+use recast_core::objective::{Clip, KlEstimator, Objective, RatioBound};
 
 /// What the objective reads, one element a kept token.
 ///
@@ -41,6 +41,8 @@ pub struct PolicyTokens {
 pub fn policy_loss(tokens: PolicyTokens, objective: &Objective<f32>) -> Tensor<1> {
     let PolicyTokens { policy_log_probs, old_log_probs, ref_log_probs, advantages, weights } =
         tokens;
+    let old_log_probs =
+        bounded_old_log_probs(&policy_log_probs, old_log_probs, &advantages, objective.clip());
     let surrogate = surrogate(policy_log_probs.clone() - old_log_probs, advantages, objective);
     let terms = if objective.kl_coef() > 0.0 {
         surrogate + kl_penalty(ref_log_probs - policy_log_probs, objective) * objective.kl_coef()
@@ -48,6 +50,31 @@ pub fn policy_loss(tokens: PolicyTokens, objective: &Objective<f32>) -> Tensor<1
         surrogate
     };
     (terms * weights).sum()
+}
+
+/// What the ratio is taken against: [`Clip::bounded_old_log_prob`] of each token, without a gradient.
+fn bounded_old_log_probs(
+    policy_log_probs: &Tensor<1>,
+    old_log_probs: Tensor<1>,
+    advantages: &Tensor<1>,
+    clip: Clip<f32>,
+) -> Tensor<1> {
+    let policy = || policy_log_probs.clone().detach();
+    match clip.ratio_bound() {
+        RatioBound::None | RatioBound::Dual(_) => old_log_probs,
+        RatioBound::Ecpo(delta) => {
+            let bounded = old_log_probs.clone().max_pair(policy() - (clip.high() + delta).ln_1p());
+            old_log_probs.mask_where(advantages.clone().lower_elem(0.0), bounded)
+        }
+        RatioBound::Gbpo => {
+            let misses = (-policy().exp() + 1.0).clamp_min(0.0).log();
+            let (positive, negative) =
+                (old_log_probs.clone().max_pair(policy()), old_log_probs.clone().max_pair(misses));
+            old_log_probs
+                .mask_where(advantages.clone().greater_elem(0.0), positive)
+                .mask_where(advantages.clone().lower_elem(0.0), negative)
+        }
+    }
 }
 
 fn surrogate(log_ratio: Tensor<1>, advantages: Tensor<1>, objective: &Objective<f32>) -> Tensor<1> {

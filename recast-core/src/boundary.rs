@@ -41,13 +41,20 @@ pub struct BoundaryPair {
 pub fn boundary_pair<T: Real>(group: Group<'_, T>) -> Option<BoundaryPair> {
     // `is_gt` leaves a tie with the earlier slot.
     Some(BoundaryPair {
-        positive: group.positives().reduce(|best, slot| {
-            if group.compare_strength(slot, best).is_gt() { slot } else { best }
-        })?,
+        positive: strongest_positive(group)?,
         negative: group.negatives().reduce(|best, slot| {
             if group.compare_hardness(slot, best).is_gt() { slot } else { best }
         })?,
     })
+}
+
+/// The strongest positive, with or without a negative beside it.
+pub(crate) fn strongest_positive<T: Real>(group: Group<'_, T>) -> Option<usize> {
+    group.positives().reduce(
+        |best, slot| {
+            if group.compare_strength(slot, best).is_gt() { slot } else { best }
+        },
+    )
 }
 
 #[cfg(test)]

@@ -172,6 +172,17 @@ impl<'a, T: Real> Group<'a, T> {
         Ok(Self { rewards, structural_scores, old_log_probs, duplicate_of: None })
     }
 
+    /// A view of columns that passed [`new`](Self::new) and
+    /// [`with_duplicates`](Self::with_duplicates) before.
+    pub(crate) fn of_checked(
+        rewards: &'a [T],
+        structural_scores: &'a [T],
+        old_log_probs: Option<&'a [T]>,
+        duplicate_of: Option<&'a [usize]>,
+    ) -> Self {
+        Self { rewards, structural_scores, old_log_probs, duplicate_of }
+    }
+
     /// Declares which completions repeat the SID of an earlier one.
     ///
     /// ```text
@@ -257,6 +268,11 @@ impl<'a, T: Real> Group<'a, T> {
             1 => Regime::SingleHit,
             _ => Regime::MultiHit,
         }
+    }
+
+    /// Whether all rewards are equal.
+    pub(crate) fn is_uniform(&self) -> bool {
+        self.rewards.iter().all(|&reward| reward == self.rewards[0])
     }
 
     pub(crate) fn is_hit(&self, index: usize) -> bool {

@@ -14,8 +14,8 @@
 //!
 //! `u_i`, the structural score, says how far completion i follows a target. It orders completions
 //! and is never added to a reward. G completions are generated (the *search width*), 2 are trained
-//! on (the *update width*). GRPO and ReRe are beside it for comparison: the same loop with another
-//! [`Signal`].
+//! on (the *update width*). The systems it is compared with are beside it: the same loop with
+//! another [`Signal`].
 //!
 //! | regime | hits K | repair | boundary pair |
 //! |---|---|---|---|
@@ -24,8 +24,34 @@
 //! | multi-hit | 1 < K < G | none | yes |
 //! | all-hit | G | none | none: skipped and counted |
 //!
+//! # Signals
+//!
+//! | signal | anchor in | kept | advantage | loss |
+//! |---|---|---|---|---|
+//! | [`Recast`](Signal::Recast) | all-zero groups | `i+`, `i-` | `+w`, `-w` | token ratio |
+//! | [`Grpo`](Signal::Grpo) | none | all G | `(r - mean) / (std + epsilon)` | token ratio |
+//! | [`DrGrpo`](Signal::DrGrpo) | none | all G | `r - mean` | token ratio |
+//! | [`Rloo`](Signal::Rloo) | none | all G | `r -` mean of the others | token ratio |
+//! | [`Dapo`](Signal::Dapo) | none | all G of mixed groups | GRPO's | token ratio |
+//! | [`Gspo`](Signal::Gspo) | none | all G | GRPO's | sequence ratio |
+//! | [`PassAtK`](Signal::PassAtK) | none | the best | `r_max - r_2nd` | token ratio |
+//! | [`Ngrpo`](Signal::Ngrpo) | none | all G | GRPO's, with a virtual hit | token ratio |
+//! | [`RlZvp`](Signal::RlZvp) | none | all G | GRPO's, or by token entropy | token ratio |
+//! | [`Gcpo`](Signal::Gcpo) | all-zero groups | all G | GRPO's | sequence ratio |
+//! | [`Rere`](Signal::Rere) | every group with `add_gt` | all G | GRPO's over hit and rank | token ratio |
+//! | [`Luffy`](Signal::Luffy) | every group | all G | GRPO's | token ratio, anchor's shaped |
+//! | [`Dpo`](Signal::Dpo) | all-zero groups | `i+`, hardest misses | the sides, `+1`, `-1` | preference |
+//!
+//! [`Recast`](signal::Recast) has the paper's method and its ablation in one configuration, and
+//! options: when to repair (always, never, gated, confident), the anchor's target and ratio, the
+//! positive alone where there is no negative, the normaliser.
+//!
+//! # From rewards to gradients
+//!
 //! Rewards ([`reward`]) make a checked [`Group`], the [`Signal`] makes a [`Selection`], the
-//! [`objective`] makes loss and gradient of each token, and [`metrics`] judge the result.
+//! [`objective`] makes loss and gradient, and [`metrics`] judge the result. A [`batch`] is many
+//! groups laid out flat, in one call. Every function is generic over [`Real`]: `f32`, `f64`, half
+//! precision, dual numbers. Nothing allocates; results go into the caller's slices.
 //!
 //! ```
 //! use recast_core::{Group, Outcome, Signal};
@@ -50,6 +76,11 @@
 //! # Ok::<(), recast_core::GroupError>(())
 //! ```
 //!
+//! # Features
+//!
+//! `rayon`: batches in parallel, with equal results. Without it the crate needs neither std nor an
+//! allocator.
+//!
 //! # Letters
 //!
 //! B prompts, G completions in a group, S tokens, L levels of a SID, C codes of a level, V
@@ -65,6 +96,7 @@
 //! | strongest positive | max r, max u, max old log-prob, lowest index |
 //! | hardest negative | max u, max old log-prob, lowest index |
 //! | repair slot | min u, min old log-prob, highest index |
+//! | closest target | max mean prefix credit, lowest index |
 //!
 //! Without old log-probs generation order stands in: beams come sorted, the most probable first.
 //!
@@ -83,7 +115,10 @@
 extern crate std;
 
 pub mod advantage;
+pub mod anchor;
+pub mod batch;
 pub mod boundary;
+pub mod entropy;
 pub mod group;
 pub mod metrics;
 pub mod objective;

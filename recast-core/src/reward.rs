@@ -281,7 +281,7 @@ pub(crate) fn write_ranking_rewards<T: Real>(is_hit: impl Fn(usize) -> bool, out
 }
 
 /// The SIDs of a flat slice of codes.
-fn sids<C>(codes: &[C], levels: usize) -> core::slice::ChunksExact<'_, C> {
+pub(crate) fn sids<C>(codes: &[C], levels: usize) -> core::slice::ChunksExact<'_, C> {
     assert!(
         levels > 0 && codes.len().is_multiple_of(levels),
         "{} codes are no whole number of SIDs of {levels} levels",

@@ -12,6 +12,12 @@ pub(crate) const ROUNDING: f64 = 1e-10;
 /// A few dozen roundings in `f32`, against the `f64` result, relative to max(1, |value|).
 pub(crate) const SINGLE: f64 = 2e-4;
 
+/// As above in `f16`: 2^-11 at each rounding, relative to max(1, |value|).
+pub(crate) const HALF: f64 = 2e-2;
+
+/// As above in `bf16`: 2^-8 at each rounding.
+pub(crate) const BRAIN: f64 = 1e-1;
+
 /// Central differences with step 1e-6: truncation 1e-12 and cancellation 2^-53 / 1e-6, both
 /// relative to the size of the loss.
 pub(crate) const FINITE_DIFFERENCE: f64 = 1e-7;

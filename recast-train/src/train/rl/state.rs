@@ -24,6 +24,9 @@ pub struct GroupCounts {
     pub skipped_no_positive: u64,
     /// Groups left out for want of a negative.
     pub skipped_no_negative: u64,
+    /// Groups left out because no completion is ahead of the others; older checkpoints have none.
+    #[serde(default)]
+    pub skipped_no_lead: u64,
     /// Completions generated: the rollout budget.
     pub generated: u64,
     /// Sequences that reached the log-prob passes and the update.
@@ -44,6 +47,7 @@ impl GroupCounts {
             Ok(kept) => self.trained += kept.leaves.len() as u64,
             Err(Skip::NoPositive) => self.skipped_no_positive += 1,
             Err(Skip::NoNegative) => self.skipped_no_negative += 1,
+            Err(Skip::NoLead) => self.skipped_no_lead += 1,
         }
     }
 

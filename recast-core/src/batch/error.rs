@@ -1,0 +1,68 @@
+use thiserror::Error;
+
+use crate::group::GroupError;
+
+/// Why a batch was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// There is no offset at all; even a batch without a group has one, 0.
+    #[error("a batch needs one offset more than it has groups, got 0 offsets")]
+    NoOffset,
+    /// The first offset is not 0.
+    #[error("the first offset is {offset}, it has to be 0")]
+    FirstOffset {
+        /// The first offset.
+        offset: usize,
+    },
+    /// An offset is below the one before it.
+    #[error("group {group} would end at {end}, before its start at {start}")]
+    Decreasing {
+        /// The group.
+        group: usize,
+        /// Its start.
+        start: usize,
+        /// Its end.
+        end: usize,
+    },
+    /// The last offset is not the number of completions.
+    #[error("the last offset is {offset} for {rewards} rewards: it has to be their number")]
+    LastOffset {
+        /// The last offset.
+        offset: usize,
+        /// The number of rewards.
+        rewards: usize,
+    },
+    /// There is not one structural score for each reward.
+    #[error("{scores} structural scores for {rewards} rewards: give one for each completion")]
+    ScoreCount {
+        /// The number of rewards.
+        rewards: usize,
+        /// The number of structural scores.
+        scores: usize,
+    },
+    /// There is not one old log-probability for each reward.
+    #[error("{old_log_probs} old log-probs for {rewards} rewards: give one for each completion")]
+    OldLogProbCount {
+        /// The number of rewards.
+        rewards: usize,
+        /// The number of old log-probabilities.
+        old_log_probs: usize,
+    },
+    /// There is not one duplicate index for each reward.
+    #[error("{duplicates} duplicate indices for {rewards} rewards: give one for each completion")]
+    DuplicateCount {
+        /// The number of rewards.
+        rewards: usize,
+        /// The number of duplicate indices.
+        duplicates: usize,
+    },
+    /// A group was refused; its indices count from the start of the group.
+    #[error("group {group}: {error}")]
+    Group {
+        /// The group.
+        group: usize,
+        /// Why.
+        error: GroupError,
+    },
+}

@@ -1,0 +1,319 @@
+//! Many groups laid out flat: the same signals in one call, into the caller's slices.
+//!
+//! Completions of all groups stand one after the other. Offsets say where each group starts, as in
+//! a compressed sparse row matrix, so groups may differ in size. No call allocates. With the
+//! feature `rayon` there is a parallel form of each, with equal results: groups do not see each
+//! other.
+
+mod error;
+mod signals;
+
+use crate::group::Group;
+use crate::real::Real;
+use crate::signal::{Outcome, Selection};
+
+pub use self::error::BatchError;
+pub use self::signals::{BatchEvidence, BatchOutcome};
+
+/// A checked view of B groups with N completions in all.
+///
+/// Group b is the completions `offsets[b] .. offsets[b + 1]`. Every group has passed the checks of
+/// [`Group::new`], so none is empty; a batch may have no group.
+///
+/// # Shapes
+///
+/// `offsets`: (B + 1); `rewards`, `structural_scores`, `old_log_probs`: (N).
+///
+/// # Examples
+///
+/// ```
+/// use recast_core::batch::{Batch, BatchOutcome};
+/// use recast_core::{Outcome, Signal, Skip};
+///
+/// // Two groups, of three and of two completions.
+/// let (rewards, scores) = ([0.0, 1.0, 0.0, 0.0, 0.0], [0.1, 1.0, 0.0, 0.0, 0.1]);
+/// let batch = Batch::new(&[0, 3, 5], &rewards, &scores, None)?;
+///
+/// let (mut kept, mut advantages) = ([0; 5], [0.0; 5]);
+/// let mut outcomes = [BatchOutcome::default(); 2];
+/// Signal::recast().select_batch(batch, &mut kept, &mut advantages, &mut outcomes);
+/// let mut outcomes = batch.outcomes(&kept, &advantages, &outcomes);
+/// let Some(Outcome::Trained(selection)) = outcomes.next() else { unreachable!("it is mixed") };
+/// assert_eq!((selection.kept, selection.advantages), (&[0, 1][..], &[-1.0, 1.0][..]));
+/// assert_eq!(outcomes.next(), Some(Outcome::Skipped(Skip::NoPositive)));
+/// # Ok::<(), recast_core::batch::BatchError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Batch<'a, T> {
+    offsets: &'a [usize],
+    rewards: &'a [T],
+    structural_scores: &'a [T],
+    old_log_probs: Option<&'a [T]>,
+    duplicate_of: Option<&'a [usize]>,
+}
+
+impl<'a, T: Real> Batch<'a, T> {
+    /// Checks offsets, lengths and every group. `O(N)` time, no allocation.
+    ///
+    /// # Errors
+    ///
+    /// If the offsets do not start at 0, rise, and end at N; if the lengths differ; or if a group
+    /// is refused, as an empty one is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::GroupError;
+    /// use recast_core::batch::{Batch, BatchError};
+    ///
+    /// let empty = Batch::new(&[0, 0, 2], &[0.0, 1.0], &[0.0, 1.0], None);
+    /// assert_eq!(empty, Err(BatchError::Group { group: 0, error: GroupError::Empty }));
+    /// ```
+    pub fn new(
+        offsets: &'a [usize],
+        rewards: &'a [T],
+        structural_scores: &'a [T],
+        old_log_probs: Option<&'a [T]>,
+    ) -> Result<Self, BatchError> {
+        let (Some(&first), Some(&last)) = (offsets.first(), offsets.last()) else {
+            return Err(BatchError::NoOffset);
+        };
+        if first != 0 {
+            return Err(BatchError::FirstOffset { offset: first });
+        }
+        for (group, bounds) in offsets.windows(2).enumerate() {
+            if bounds[1] < bounds[0] {
+                let (start, end) = (bounds[0], bounds[1]);
+                return Err(BatchError::Decreasing { group, start, end });
+            }
+        }
+        if last != rewards.len() {
+            return Err(BatchError::LastOffset { offset: last, rewards: rewards.len() });
+        }
+        if structural_scores.len() != rewards.len() {
+            let (rewards, scores) = (rewards.len(), structural_scores.len());
+            return Err(BatchError::ScoreCount { rewards, scores });
+        }
+        if let Some(old) = old_log_probs
+            && old.len() != rewards.len()
+        {
+            let (rewards, old_log_probs) = (rewards.len(), old.len());
+            return Err(BatchError::OldLogProbCount { rewards, old_log_probs });
+        }
+        let batch = Self { offsets, rewards, structural_scores, old_log_probs, duplicate_of: None };
+        for group in 0..batch.len() {
+            let range = batch.range(group);
+            Group::new(
+                &rewards[range.clone()],
+                &structural_scores[range.clone()],
+                old_log_probs.map(|old| &old[range.clone()]),
+            )
+            .map_err(|error| BatchError::Group { group, error })?;
+        }
+        Ok(batch)
+    }
+
+    /// Declares which completions repeat an earlier one of their group.
+    ///
+    /// As [`Group::with_duplicates`]: the indices count from the start of the group. `O(N)` time,
+    /// no allocation.
+    ///
+    /// # Errors
+    ///
+    /// If the length is not N, or if the indices of a group are refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::batch::Batch;
+    ///
+    /// let batch = Batch::new(&[0, 1, 3], &[1.0, 0.0, 0.0], &[1.0, 0.1, 0.1], None)?;
+    /// let batch = batch.with_duplicates(&[0, 0, 0])?;
+    /// assert_eq!(batch.len(), 2);
+    /// # Ok::<(), recast_core::batch::BatchError>(())
+    /// ```
+    pub fn with_duplicates(self, duplicate_of: &'a [usize]) -> Result<Self, BatchError> {
+        if duplicate_of.len() != self.completions() {
+            let (rewards, duplicates) = (self.completions(), duplicate_of.len());
+            return Err(BatchError::DuplicateCount { rewards, duplicates });
+        }
+        let plain = Self { duplicate_of: None, ..self };
+        for group in 0..self.len() {
+            plain
+                .group(group)
+                .with_duplicates(&duplicate_of[self.range(group)])
+                .map_err(|error| BatchError::Group { group, error })?;
+        }
+        Ok(Self { duplicate_of: Some(duplicate_of), ..self })
+    }
+
+    /// The number of groups, B.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there is no group.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of completions of all groups, N.
+    #[must_use]
+    pub fn completions(&self) -> usize {
+        self.rewards.len()
+    }
+
+    /// Where the completions of a group stand.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such group.
+    #[must_use]
+    pub fn range(&self, group: usize) -> core::ops::Range<usize> {
+        self.offsets[group]..self.offsets[group + 1]
+    }
+
+    /// One group, without checking it again. `O(1)` time.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such group.
+    #[must_use]
+    pub fn group(&self, group: usize) -> Group<'a, T> {
+        let range = self.range(group);
+        Group::of_checked(
+            &self.rewards[range.clone()],
+            &self.structural_scores[range.clone()],
+            self.old_log_probs.map(|old| &old[range.clone()]),
+            self.duplicate_of.map(|of| &of[range.clone()]),
+        )
+    }
+
+    /// All groups, in their order.
+    #[must_use]
+    pub fn groups(self) -> impl ExactSizeIterator<Item = Group<'a, T>> {
+        (0..self.len()).map(move |group| self.group(group))
+    }
+
+    /// What [`Signal::select_batch`](crate::Signal::select_batch) wrote, group by group: slots count
+    /// from the start of the group.
+    ///
+    /// # Shapes
+    ///
+    /// `kept`, `advantages`: (N); `outcomes`: (B).
+    ///
+    /// # Panics
+    ///
+    /// If the slices are not of these lengths.
+    pub fn outcomes<'o>(
+        self,
+        kept: &'o [usize],
+        advantages: &'o [T],
+        outcomes: &'o [BatchOutcome],
+    ) -> impl Iterator<Item = Outcome<'o, T>>
+    where
+        'a: 'o,
+    {
+        self.assert_slices(kept.len(), advantages.len(), outcomes.len());
+        outcomes.iter().enumerate().map(move |(group, &outcome)| match outcome {
+            BatchOutcome::Trained { kept: count, divisor } => {
+                let start = self.offsets[group];
+                let range = start..start + count;
+                let (kept, advantages) = (&kept[range.clone()], &advantages[range]);
+                Outcome::Trained(Selection { kept, advantages, divisor })
+            }
+            BatchOutcome::Skipped(skip) => Outcome::Skipped(skip),
+        })
+    }
+
+    fn assert_slices(&self, kept: usize, advantages: usize, outcomes: usize) {
+        assert!(
+            kept == self.completions()
+                && advantages == self.completions()
+                && outcomes == self.len(),
+            "a batch of {} groups and {} completions needs as many outcomes and slots, got \
+             {outcomes} outcomes, {kept} slots for indices and {advantages} for advantages",
+            self.len(),
+            self.completions()
+        );
+    }
+
+    /// The number of completions of the groups `first .. end`.
+    #[cfg(feature = "rayon")]
+    fn between(&self, first: usize, end: usize) -> usize {
+        self.offsets[end] - self.offsets[first]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::GroupError;
+    use crate::signal::Signal;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    const OFFSETS: [usize; 5] = [0, 4, 5, 7, 10];
+    const REWARDS: [f64; 10] = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0];
+    const SCORES: [f64; 10] = [0.0, 0.1, 0.01, 0.0, 1.0, 1.0, 0.1, 0.1, 1.0, 0.1];
+    const OLD: [f64; 10] = [-1.0, -2.0, -3.0, -4.0, -1.0, -1.0, -2.0, -3.0, -2.0, -1.0];
+
+    fn batch() -> Batch<'static, f64> {
+        Batch::new(&OFFSETS, &REWARDS, &SCORES, Some(&OLD)).unwrap()
+    }
+
+    #[test]
+    fn groups_are_the_slices_between_offsets() {
+        let sizes: Vec<usize> = batch().groups().map(|group| group.len()).collect();
+        assert_eq!(sizes, [4, 1, 2, 3]);
+        let third = Group::new(&REWARDS[5..7], &SCORES[5..7], Some(&OLD[5..7])).unwrap();
+        assert_eq!(batch().group(2), third);
+        assert_eq!((batch().len(), batch().completions()), (4, 10));
+    }
+
+    #[test]
+    fn a_batch_without_a_group_is_a_batch() {
+        let batch = Batch::<f32>::new(&[0], &[], &[], None).unwrap();
+        assert!(batch.is_empty());
+        Signal::recast().select_batch(batch, &mut [], &mut [], &mut []);
+        Signal::recast().repair_batch(batch, BatchEvidence::default(), &mut []);
+    }
+
+    #[test]
+    fn offsets_that_are_no_layout_are_refused() {
+        let new = |offsets: &'static [usize]| {
+            Batch::new(offsets, &REWARDS[..2], &SCORES[..2], None).map(|_| ())
+        };
+        assert_eq!(new(&[]), Err(BatchError::NoOffset));
+        assert_eq!(new(&[1, 2]), Err(BatchError::FirstOffset { offset: 1 }));
+        let error = BatchError::Decreasing { group: 1, start: 2, end: 1 };
+        assert_eq!(new(&[0, 2, 1]), Err(error));
+        assert_eq!(new(&[0, 9]), Err(BatchError::LastOffset { offset: 9, rewards: 2 }));
+        assert_eq!(new(&[0]), Err(BatchError::LastOffset { offset: 0, rewards: 2 }));
+        let error = GroupError::Empty;
+        assert_eq!(new(&[0, 2, 2]), Err(BatchError::Group { group: 1, error }));
+    }
+
+    #[test]
+    fn columns_of_other_lengths_are_refused() {
+        assert_eq!(
+            Batch::new(&[0, 2], &[0.0; 2], &[0.0], None),
+            Err(BatchError::ScoreCount { rewards: 2, scores: 1 })
+        );
+        assert_eq!(
+            Batch::new(&[0, 2], &[0.0; 2], &[0.0; 2], Some(&[0.0; 3])),
+            Err(BatchError::OldLogProbCount { rewards: 2, old_log_probs: 3 })
+        );
+    }
+
+    #[test]
+    fn a_refused_group_is_named() {
+        let refused = Batch::new(&[0, 1, 3], &[0.0, 0.0, f64::NAN], &[0.0; 3], None);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "group 1: reward NaN of completion 1 is not finite"
+        );
+    }
+}

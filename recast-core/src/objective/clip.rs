@@ -1,0 +1,300 @@
+use super::ObjectiveError;
+use crate::real::Real;
+
+/// What bounds the ratio beside PPO's clip.
+///
+/// ECPO and GBPO put another, larger number in the place of the old probability. That number is a
+/// constant to the gradient, also where it is made of the policy's own probability: so the ratio
+/// is held and the token still teaches, where a clip would silence it.
+///
+/// ```text
+/// Dual   loss of a negative is at most -c A
+/// Ecpo   old' = max(old, policy / (1 + high + delta))      where A < 0
+/// Gbpo   old' = max(old, policy)                           where A > 0
+///        old' = max(old, 1 - policy)                       where A < 0
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RatioBound<T> {
+    /// Nothing: the ratio of a negative is unbounded above.
+    None,
+    /// The dual clip c. A negative whose ratio is above c is left alone.
+    ///
+    /// See "Mastering Complex Control in MOBA Games with Deep Reinforcement Learning", Ye et al.,
+    /// <https://arxiv.org/abs/1912.09729>.
+    Dual(T),
+    /// ECPO with its delta: the ratio of a negative is at most `1 + high + delta`, its gradient
+    /// stays. The formula has no condition on A; a positive is clipped at `1 + high` before it
+    /// meets the bound, so negatives only is the same. See "OneRec Technical Report", Zhou et al.,
+    /// <https://arxiv.org/abs/2506.13695>.
+    Ecpo(T),
+    /// GBPO: a positive's ratio is at most 1, a negative's gradient at most that of binary
+    /// cross-entropy. It has no clip. See "OneRec-V2 Technical Report", section 3.1.2,
+    /// <https://arxiv.org/abs/2508.20900>.
+    Gbpo,
+}
+
+/// The bounds of the ratio beyond which a token stops to teach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clip<T> {
+    low: T,
+    high: T,
+    ratio_bound: RatioBound<T>,
+}
+
+impl<T: Real> Clip<T> {
+    /// Clips the ratio to `1 - low .. 1 + high`, and to at most `dual` where the advantage is
+    /// negative.
+    ///
+    /// # Errors
+    ///
+    /// If `low` is outside [0, 1), `high` is negative or not finite, or `dual` is not finite and
+    /// above 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::objective::Clip;
+    ///
+    /// let clip = Clip::new(0.2, 0.28, Some(3.0))?;
+    /// assert_eq!(clip, Clip::default());
+    /// assert!(Clip::new(0.2, f64::NAN, None).is_err());
+    /// # Ok::<(), recast_core::objective::ObjectiveError>(())
+    /// ```
+    pub fn new(low: T, high: T, dual: Option<T>) -> Result<Self, ObjectiveError> {
+        if !(low >= T::zero() && low < T::one()) {
+            return Err(ObjectiveError::ClipLow { value: low.widen() });
+        }
+        if !(high >= T::zero() && high.is_finite()) {
+            return Err(ObjectiveError::ClipHigh { value: high.widen() });
+        }
+        let ratio_bound = match dual {
+            None => RatioBound::None,
+            Some(bound) if bound > T::one() && bound.is_finite() => RatioBound::Dual(bound),
+            Some(bound) => return Err(ObjectiveError::DualClip { value: bound.widen() }),
+        };
+        Ok(Self { low, high, ratio_bound })
+    }
+
+    /// ECPO: clips the ratio to `1 - low .. 1 + high` and bounds that of a negative by
+    /// `1 + high + delta`, where the token still teaches. OneRec's delta is 0.1.
+    ///
+    /// # Errors
+    ///
+    /// If `low` or `high` is out of range as in [`new`](Self::new), or `delta` is not finite and
+    /// above 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::objective::{Clip, KlEstimator, Objective, surrogate};
+    ///
+    /// let clip = Clip::ecpo(0.2, 0.28, 0.1)?;
+    /// let objective = Objective::new(clip, 20.0, KlEstimator::K3, 0.0)?;
+    /// // A negative that has become 100 times as probable counts 1.38 times, and is pushed down.
+    /// let term = surrogate(-1.0, -1.0 - 100.0_f64.ln(), -1.0, &objective);
+    /// assert!((term.value - 1.38).abs() < 1e-12 && (term.gradient - 1.38).abs() < 1e-12);
+    /// # Ok::<(), recast_core::objective::ObjectiveError>(())
+    /// ```
+    pub fn ecpo(low: T, high: T, delta: T) -> Result<Self, ObjectiveError> {
+        let clip = Self::new(low, high, None)?;
+        if !(delta > T::zero() && delta.is_finite()) {
+            return Err(ObjectiveError::EarlyClip { value: delta.widen() });
+        }
+        Ok(Self { ratio_bound: RatioBound::Ecpo(delta), ..clip })
+    }
+
+    /// GBPO: no clip, but an old probability that bounds the gradient.
+    ///
+    /// [`low`](Self::low) is 1 and [`high`](Self::high) infinite: no ratio is outside.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::objective::{Clip, KlEstimator, Objective, surrogate};
+    ///
+    /// let objective = Objective::new(Clip::gbpo(), 20.0, KlEstimator::K3, 0.0)?;
+    /// // A negative that is improbable already is hardly pushed: p / (1 - p), not 1.
+    /// let term = surrogate(0.01_f64.ln(), 0.01_f64.ln(), -1.0, &objective);
+    /// assert!((term.gradient - 0.01 / 0.99).abs() < 1e-12);
+    /// # Ok::<(), recast_core::objective::ObjectiveError>(())
+    /// ```
+    #[must_use]
+    pub fn gbpo() -> Self {
+        Self { low: T::one(), high: T::infinity(), ratio_bound: RatioBound::Gbpo }
+    }
+
+    /// The lower epsilon, `clip_low`.
+    #[must_use]
+    pub fn low(&self) -> T {
+        self.low
+    }
+
+    /// The upper epsilon, `clip_high`.
+    #[must_use]
+    pub fn high(&self) -> T {
+        self.high
+    }
+
+    /// The dual clip c, if any.
+    #[must_use]
+    pub fn dual(&self) -> Option<T> {
+        match self.ratio_bound {
+            RatioBound::Dual(bound) => Some(bound),
+            RatioBound::None | RatioBound::Ecpo(_) | RatioBound::Gbpo => None,
+        }
+    }
+
+    /// What bounds the ratio beside the clip.
+    #[must_use]
+    pub fn ratio_bound(&self) -> RatioBound<T> {
+        self.ratio_bound
+    }
+
+    /// The old log-probability that the ratio is taken against: larger than the real one where
+    /// ECPO or GBPO bounds the ratio, and a constant to the gradient.
+    ///
+    /// The dual clip does not change it, and neither does an advantage of 0. `O(1)` time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::objective::Clip;
+    ///
+    /// let (policy, old) = (-1.0, -2.0);
+    /// assert_eq!(Clip::default().bounded_old_log_prob(policy, old, 1.0), old);
+    /// assert_eq!(Clip::gbpo().bounded_old_log_prob(policy, old, 1.0), policy);
+    /// ```
+    #[must_use]
+    pub fn bounded_old_log_prob(&self, policy_log_prob: T, old_log_prob: T, advantage: T) -> T {
+        match self.ratio_bound {
+            RatioBound::Ecpo(delta) if advantage < T::zero() => {
+                old_log_prob.max(policy_log_prob - (self.high + delta).ln_1p())
+            }
+            RatioBound::Gbpo if advantage > T::zero() => old_log_prob.max(policy_log_prob),
+            // 1 - p from log p without cancellation; rounding may put p above 1.
+            RatioBound::Gbpo if advantage < T::zero() => {
+                old_log_prob.max((-policy_log_prob.exp_m1()).max(T::zero()).ln())
+            }
+            RatioBound::None | RatioBound::Dual(_) | RatioBound::Ecpo(_) | RatioBound::Gbpo => {
+                old_log_prob
+            }
+        }
+    }
+
+    /// The constant that stands for the ratio, or `None` where the ratio itself is in force.
+    pub(super) fn bound(&self, ratio: T, advantage: T) -> Option<T> {
+        let (lowest, highest) = (T::one() - self.low, T::one() + self.high);
+        if advantage > T::zero() {
+            (ratio > highest).then_some(highest)
+        } else if advantage < T::zero() {
+            if ratio < lowest { Some(lowest) } else { self.dual().filter(|&dual| ratio > dual) }
+        } else {
+            None
+        }
+    }
+}
+
+impl<T: Real> Default for Clip<T> {
+    /// OpenOneRec's: low 0.2, high 0.28, dual 3.
+    fn default() -> Self {
+        Self { low: T::of(0.2), high: T::of(0.28), ratio_bound: RatioBound::Dual(T::of(3.0)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objective::{KlEstimator, Objective, TokenTerm, is_clipped, surrogate};
+    use crate::tolerance::ROUNDING;
+    use approx::assert_abs_diff_eq;
+
+    fn term(clip: Clip<f64>, policy: f64, old: f64, advantage: f64) -> TokenTerm<f64> {
+        let objective = Objective::new(clip, 20.0, KlEstimator::K3, 0.0).unwrap();
+        surrogate(policy.ln(), old.ln(), advantage, &objective)
+    }
+
+    fn assert_term(term: TokenTerm<f64>, value: f64, gradient: f64) {
+        assert_abs_diff_eq!(term.value, value, epsilon = ROUNDING);
+        assert_abs_diff_eq!(term.gradient, gradient, epsilon = ROUNDING);
+    }
+
+    fn ecpo() -> Clip<f64> {
+        Clip::ecpo(0.2, 0.28, 0.1).unwrap()
+    }
+
+    #[test]
+    fn ecpo_bounds_the_ratio_of_a_negative_and_keeps_its_gradient() {
+        assert_term(term(ecpo(), 0.5, 0.01, -2.0), 2.0 * 1.38, 2.0 * 1.38);
+        assert_term(term(ecpo(), 0.13, 0.1, -1.0), 1.3, 1.3);
+    }
+
+    #[test]
+    fn ecpo_clips_as_ppo_elsewhere() {
+        assert_term(term(ecpo(), 0.05, 0.1, -1.0), 0.8, 0.0);
+        assert_term(term(ecpo(), 0.2, 0.1, 1.0), -1.28, 0.0);
+        assert_term(term(ecpo(), 0.12, 0.1, 1.0), -1.2, -1.2);
+    }
+
+    #[test]
+    fn gbpo_holds_the_ratio_of_a_positive_at_one_and_keeps_its_gradient() {
+        assert_term(term(Clip::gbpo(), 0.5, 0.1, 2.0), -2.0, -2.0);
+        assert_term(term(Clip::gbpo(), 0.1, 0.5, 2.0), -0.4, -0.4);
+    }
+
+    #[test]
+    fn gbpo_bounds_a_negative_by_binary_cross_entropy() {
+        // The gradient by the probability is that by its logarithm over p: at most 1 / (1 - p).
+        for (policy, old) in [(0.01, 0.01), (0.3, 0.001), (0.6, 0.2), (0.99, 0.5)] {
+            let expected = policy / f64::max(old, 1.0 - policy);
+            assert_term(term(Clip::gbpo(), policy, old, -1.0), expected, expected);
+            assert!(expected / policy <= 1.0 / (1.0 - policy) + ROUNDING);
+        }
+    }
+
+    #[test]
+    fn a_certain_negative_is_bounded_by_its_old_probability() {
+        for log_prob in [0.0, 1e-9] {
+            let bounded = Clip::<f64>::gbpo().bounded_old_log_prob(log_prob, -0.5, -1.0);
+            assert_abs_diff_eq!(bounded, -0.5);
+        }
+    }
+
+    #[test]
+    fn an_advantage_of_zero_is_neither_bounded_nor_clipped() {
+        for clip in [Clip::default(), ecpo(), Clip::gbpo()] {
+            assert_abs_diff_eq!(clip.bounded_old_log_prob(-0.1, -5.0, 0.0), -5.0);
+            assert_term(term(clip, 0.9, 0.1, 0.0), 0.0, 0.0);
+        }
+    }
+
+    #[test]
+    fn no_token_of_gbpo_is_clipped() {
+        let objective = Objective::new(Clip::gbpo(), 20.0, KlEstimator::K3, 0.0).unwrap();
+        for (policy, old) in [(-9.0, -0.1), (-0.1, -9.0)] {
+            for advantage in [1.0, -1.0] {
+                assert!(!is_clipped(policy, old, advantage, &objective));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for value in [-0.1, 1.0, f64::INFINITY] {
+            assert_eq!(Clip::new(value, 0.2, None), Err(ObjectiveError::ClipLow { value }));
+            assert_eq!(Clip::ecpo(value, 0.2, 0.1), Err(ObjectiveError::ClipLow { value }));
+        }
+        for value in [-0.1, f64::INFINITY] {
+            assert_eq!(Clip::new(0.2, value, None), Err(ObjectiveError::ClipHigh { value }));
+        }
+        for value in [1.0, -3.0, f64::INFINITY] {
+            assert_eq!(Clip::new(0.2, 0.2, Some(value)), Err(ObjectiveError::DualClip { value }));
+        }
+        for value in [0.0, -0.1, f64::INFINITY] {
+            assert_eq!(Clip::ecpo(0.2, 0.2, value), Err(ObjectiveError::EarlyClip { value }));
+        }
+        assert!(Clip::new(f64::NAN, 0.2, None).is_err());
+        assert!(Clip::new(0.2, f64::NAN, None).is_err());
+        assert!(Clip::new(0.2, 0.2, Some(f64::NAN)).is_err());
+        assert!(Clip::ecpo(0.2, 0.2, f64::NAN).is_err());
+    }
+}

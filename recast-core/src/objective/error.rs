@@ -1,0 +1,49 @@
+use thiserror::Error;
+
+/// Why the numbers of an objective were refused.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ObjectiveError {
+    /// `clip_low` is outside [0, 1).
+    #[error("clip_low {value} is not at least 0 and below 1")]
+    ClipLow {
+        /// The lower epsilon.
+        value: f64,
+    },
+    /// `clip_high` is negative, infinite or NaN.
+    #[error("clip_high {value} is not finite and at least 0")]
+    ClipHigh {
+        /// The upper epsilon.
+        value: f64,
+    },
+    /// The dual clip is not above 1, or not finite.
+    #[error("dual clip {value} is not finite and above 1: leave it out to have none")]
+    DualClip {
+        /// The bound c on the ratio of a negative.
+        value: f64,
+    },
+    /// ECPO's delta is not positive, or not finite.
+    #[error("ECPO's delta {value} is not finite and above 0: 0.1 is usual")]
+    EarlyClip {
+        /// The delta.
+        value: f64,
+    },
+    /// The limit of the log-ratio is not positive, or its exponential overflows.
+    #[error("log-ratio limit {value} is not above 0 with a finite exponential: 20 is usual")]
+    LogRatioLimit {
+        /// The limit.
+        value: f64,
+    },
+    /// The coefficient of the KL penalty is negative, infinite or NaN.
+    #[error("kl_coef {value} is not finite and at least 0")]
+    KlCoef {
+        /// The coefficient.
+        value: f64,
+    },
+    /// The beta of a preference loss is not positive, or not finite.
+    #[error("beta {value} of the preference loss is not finite and above 0")]
+    Beta {
+        /// The beta.
+        value: f64,
+    },
+}

@@ -1,0 +1,112 @@
+use super::SignalError;
+use crate::anchor::AnchorTarget;
+use crate::objective::AnchorRatio;
+use crate::real::Real;
+use crate::repair::RepairPolicy;
+
+/// What the sum over the kept sequences is divided by. Learning rates do not transfer between the
+/// two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Normaliser {
+    /// The number of kept sequences \[ours\].
+    #[default]
+    Kept,
+    /// The group size G, as if the removed sequences were there with advantage 0.
+    Group,
+}
+
+/// The settings of ReCast. Switching repair and boundary gives the four cells of its ablation.
+///
+/// | repair | boundary | update |
+/// |---|---|---|
+/// | always | yes | ReCast: a pair in every group that is not all-hit |
+/// | never | yes | a pair in naturally mixed groups, the others are skipped |
+/// | always | no | GRPO over the repaired group |
+/// | never | no | GRPO |
+///
+/// # Examples
+///
+/// ```
+/// use recast_core::Signal;
+/// use recast_core::objective::AnchorRatio;
+/// use recast_core::signal::{Recast, RepairPolicy};
+///
+/// let careful = Recast {
+///     repair: RepairPolicy::Gated { threshold: 0.5 },
+///     anchor_ratio: AnchorRatio::Shaped { gamma: 0.1 },
+///     positive_only: true,
+///     ..Recast::default()
+/// };
+/// assert!(Signal::<f64>::Recast(careful).check().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recast<T> {
+    /// When an all-zero group is repaired.
+    pub repair: RepairPolicy<T>,
+    /// Whether only the boundary pair is kept.
+    pub boundary: bool,
+    /// The advantage w of the pair, `+w` and `-w`; 1 by default \[note\].
+    pub weight: T,
+    /// The epsilon of GRPO, without a boundary pair.
+    pub epsilon: T,
+    /// What the sum over the kept sequences is divided by.
+    pub normaliser: Normaliser,
+    /// Whether a group without a negative keeps its strongest positive alone, with `+w`, instead
+    /// of being skipped \[ours\]. Without a boundary pair it is not read.
+    pub positive_only: bool,
+    /// Which target the anchor is written from: for
+    /// [`anchor_target`](crate::anchor::anchor_target).
+    pub anchor_target: AnchorTarget,
+    /// How the anchor's ratio is taken: for [`anchor_loss`](crate::objective::anchor_loss).
+    pub anchor_ratio: AnchorRatio<T>,
+}
+
+impl<T: Real> Default for Recast<T> {
+    /// Repair always, from the first target, with a recomputed ratio; boundary pair, weight 1,
+    /// epsilon 1e-6, mean over the kept sequences; groups without a negative are skipped.
+    fn default() -> Self {
+        Self {
+            repair: RepairPolicy::Always,
+            boundary: true,
+            weight: T::one(),
+            epsilon: T::of(1e-6),
+            normaliser: Normaliser::Kept,
+            positive_only: false,
+            anchor_target: AnchorTarget::First,
+            anchor_ratio: AnchorRatio::Recompute,
+        }
+    }
+}
+
+impl<T: Real> Recast<T> {
+    pub(super) fn check(self) -> Result<(), SignalError> {
+        if !(self.weight > T::zero() && self.weight.is_finite()) {
+            return Err(SignalError::Weight { value: self.weight.widen() });
+        }
+        check_anchor_ratio(self.anchor_ratio)?;
+        self.repair.check()?;
+        check_epsilon(self.epsilon)
+    }
+}
+
+pub(super) fn check_epsilon<T: Real>(epsilon: T) -> Result<(), SignalError> {
+    if !(epsilon >= T::zero() && epsilon.is_finite()) {
+        return Err(SignalError::Epsilon { value: epsilon.widen() });
+    }
+    Ok(())
+}
+
+pub(super) fn check_anchor_ratio<T: Real>(ratio: AnchorRatio<T>) -> Result<(), SignalError> {
+    match ratio {
+        AnchorRatio::Shaped { gamma } if !(gamma > T::zero() && gamma.is_finite()) => {
+            Err(SignalError::Gamma { value: gamma.widen() })
+        }
+        AnchorRatio::Weighted { weight } if !(weight >= T::zero() && weight.is_finite()) => {
+            Err(SignalError::AnchorWeight { value: weight.widen() })
+        }
+        AnchorRatio::Recompute
+        | AnchorRatio::Detached
+        | AnchorRatio::Shaped { .. }
+        | AnchorRatio::Weighted { .. } => Ok(()),
+    }
+}
