@@ -5,7 +5,9 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use recast_core::{Group, Outcome, Signal};
+use recast_core::Signal;
+use recast_core::advantage::grpo;
+use recast_core::batch::{Batch, BatchEvidence, BatchOutcome};
 
 const GROUPS: usize = 4096;
 const SIZES: [usize; 4] = [8, 32, 128, 1024];
@@ -36,19 +38,16 @@ impl Completions {
         }
         Self { rewards, scores, old_log_probs }
     }
-
-    fn groups(&self, size: usize) -> impl Iterator<Item = Group<'_, f32>> {
-        let rows = self.rewards.chunks(size).zip(self.scores.chunks(size));
-        rows.zip(self.old_log_probs.chunks(size)).map(|((rewards, scores), old)| {
-            Group::new(rewards, scores, Some(old)).expect("finite numbers")
-        })
-    }
 }
 
 fn signals(criterion: &mut Criterion) {
     for size in SIZES {
         let data = Completions::generate(size);
-        let (mut kept, mut advantages) = (vec![0; size], vec![0.0; size]);
+        let offsets: Vec<usize> = (0..=GROUPS).map(|group| group * size).collect();
+        let n = GROUPS * size;
+        let (mut kept, mut advantages) = (vec![0; n], vec![0.0; n]);
+        let mut outcomes = vec![BatchOutcome::default(); GROUPS];
+        let mut slots = vec![None; GROUPS];
         let mut bench = criterion.benchmark_group("signals");
         bench.throughput(Throughput::Elements((GROUPS * size) as u64));
 
@@ -63,22 +62,27 @@ fn signals(criterion: &mut Criterion) {
         bench.bench_function(BenchmarkId::new("sum_rewards", size), |b| {
             b.iter(|| black_box(&data.rewards).iter().sum::<f32>());
         });
-        for (name, signal) in [("recast", Signal::recast()), ("grpo", Signal::grpo())] {
-            bench.bench_function(BenchmarkId::new(name, size), |b| {
-                b.iter(|| {
-                    let mut slots = 0;
-                    for group in black_box(&data).groups(size) {
-                        slots += signal.repair(group).unwrap_or_default();
-                        if let Outcome::Trained(selection) =
-                            signal.select(group, &mut kept, &mut advantages)
-                        {
-                            slots += black_box(selection).kept.len();
-                        }
-                    }
-                    slots
-                });
+        // checked, repaired where nothing hit, and selected
+        bench.bench_function(BenchmarkId::new("recast", size), |b| {
+            b.iter(|| {
+                let Completions { rewards, scores, old_log_probs } = black_box(&data);
+                let batch = Batch::new(&offsets, rewards, scores, Some(old_log_probs))
+                    .expect("finite numbers");
+                let signal = Signal::recast();
+                signal.repair_batch(batch, BatchEvidence::default(), &mut slots);
+                signal.select_batch(batch, &mut kept, &mut advantages, &mut outcomes);
+                black_box((&slots, &outcomes));
             });
-        }
+        });
+        bench.bench_function(BenchmarkId::new("grpo", size), |b| {
+            b.iter(|| {
+                let rewards = black_box(&data.rewards).chunks(size);
+                for (rewards, advantages) in rewards.zip(advantages.chunks_mut(size)) {
+                    grpo(rewards, 1e-6, advantages);
+                }
+                black_box(&advantages);
+            });
+        });
         bench.finish();
     }
 }

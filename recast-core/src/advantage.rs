@@ -2,7 +2,7 @@
 //!
 //! Rewards are plain numbers: hits are 1 and misses 0, but any finite reward is allowed.
 
-use crate::real::{Real, compare, sum};
+use crate::real::{Real, compare, extremes, sum, sum_of};
 
 /// The group-relative advantages of GRPO.
 ///
@@ -207,21 +207,28 @@ pub(crate) fn calibrate<T: Real>(values: &mut [T], epsilon: T) {
 
 /// Standardises by mean and sample deviation of the values and of a virtual one.
 fn standardise_among<T: Real>(values: &mut [T], virtual_value: Option<T>, epsilon: T) {
-    // In units of the largest reward nothing overflows, and equal rewards have a deviation of
-    // exactly 0.
-    let scale = largest(values).max(virtual_value.map_or(T::zero(), T::abs));
-    if scale.is_zero() {
+    let Some((low, high)) = extremes(values) else { return };
+    let (low, high) = (
+        virtual_value.map_or(low, |it| it.min(low)),
+        virtual_value.map_or(high, |it| it.max(high)),
+    );
+    if low == high {
+        values.fill(T::zero());
         return;
     }
-    let scaled = || values.iter().copied().chain(virtual_value).map(|value| value / scale);
+    // In units of the largest reward nothing overflows. A subnormal one has no finite inverse.
+    let unit = T::one() / high.abs().max(low.abs()).max(T::min_positive_value());
     let count = T::of_count(values.len() + usize::from(virtual_value.is_some()));
-    let mean = sum(scaled()) / count;
-    let squares = sum(scaled().map(|value| (value - mean).powi(2)));
+    let scaled = |value: T| value * unit;
+    let total = sum_of(values, scaled) + virtual_value.map_or(T::zero(), scaled);
+    let mean = total / count;
+    let square = |value: T| (value * unit - mean) * (value * unit - mean);
+    let squares = sum_of(values, square) + virtual_value.map_or(T::zero(), square);
     let deviation = (squares / (count - T::one())).sqrt();
+    let factor =
+        if deviation.is_zero() { T::zero() } else { T::one() / (deviation + epsilon * unit) };
     for value in values.iter_mut() {
-        let centred = *value / scale - mean;
-        *value =
-            if deviation.is_zero() { T::zero() } else { centred / (deviation + epsilon / scale) };
+        *value = (*value * unit - mean) * factor;
     }
 }
 

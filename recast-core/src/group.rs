@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 
 use thiserror::Error;
 
-use crate::real::{Real, compare};
+use crate::real::{Real, all_finite, compare};
 
 /// Why a group was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -306,6 +306,9 @@ impl<'a, T: Real> Group<'a, T> {
 }
 
 fn first_not_finite<T: Real>(values: &[T]) -> Option<(usize, f64)> {
+    if all_finite(values) {
+        return None;
+    }
     let index = values.iter().position(|value| !value.is_finite())?;
     Some((index, values[index].widen()))
 }

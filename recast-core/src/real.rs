@@ -57,6 +57,46 @@ pub(crate) fn sum<T: Real>(values: impl Iterator<Item = T>) -> T {
     values.fold(T::zero(), |total, value| total + value)
 }
 
+/// Sums and extremes of a slice run over this many lanes, so that they vectorise.
+const LANES: usize = 8;
+
+/// The sum of `term` over the values: lane by lane, the lanes from first to last.
+pub(crate) fn sum_of<T: Real>(values: &[T], term: impl Fn(T) -> T) -> T {
+    let (rows, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [T::zero(); LANES];
+    for row in rows {
+        for (lane, &value) in lanes.iter_mut().zip(row) {
+            *lane = *lane + term(value);
+        }
+    }
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane = *lane + term(value);
+    }
+    sum(lanes.into_iter())
+}
+
+/// The smallest and the largest of values that are not NaN; `None` of none.
+pub(crate) fn extremes<T: Real>(values: &[T]) -> Option<(T, T)> {
+    let first = *values.first()?;
+    let (rows, rest) = values.as_chunks::<LANES>();
+    let (mut low, mut high) = ([first; LANES], [first; LANES]);
+    let mut widen = |row: &[T]| {
+        for ((low, high), &value) in low.iter_mut().zip(&mut high).zip(row) {
+            *low = if value < *low { value } else { *low };
+            *high = if value > *high { value } else { *high };
+        }
+    };
+    rows.iter().for_each(|row| widen(row));
+    widen(rest);
+    Some((low.into_iter().fold(first, T::min), high.into_iter().fold(first, T::max)))
+}
+
+/// Whether no value is NaN or infinite.
+pub(crate) fn all_finite<T: Real>(values: &[T]) -> bool {
+    // 0 times anything else is NaN
+    sum_of(values, |value| value * T::zero()).is_zero()
+}
+
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "a cast gives these bits or it is wrong")]
 mod tests {
@@ -76,6 +116,32 @@ mod tests {
         assert_eq!(f64::of_count(3), 3.0);
         assert_eq!(bf16::of_count(256), bf16::from_f32(256.0));
         assert!(f16::of_count(usize::MAX).is_infinite());
+    }
+
+    #[test]
+    fn sums_and_extremes_see_every_value() {
+        for length in 0..40 {
+            let values: std::vec::Vec<f64> = (0..length).map(f64::from).collect();
+            assert_eq!(sum_of(&values, |value| 2.0 * value), f64::from(length * (length - 1)));
+            let reversed: std::vec::Vec<f64> = values.iter().rev().copied().collect();
+            let expected = (length > 0).then(|| (0.0, f64::from(length - 1)));
+            assert_eq!((extremes(&values), extremes(&reversed)), (expected, expected));
+        }
+    }
+
+    #[test]
+    fn one_value_that_is_not_finite_is_found_anywhere() {
+        for length in 1..20 {
+            let mut values = std::vec![-1.5_f32; length];
+            assert!(all_finite(&values));
+            for at in 0..length {
+                for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    values[at] = bad;
+                    assert!(!all_finite(&values), "{bad} at {at} of {length}");
+                }
+                values[at] = f32::MAX;
+            }
+        }
     }
 
     #[test]
