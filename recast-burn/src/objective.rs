@@ -52,7 +52,8 @@ pub fn policy_loss(tokens: PolicyTokens, objective: &Objective<f32>) -> Tensor<1
     (terms * weights).sum()
 }
 
-/// What the ratio is taken against: [`Clip::bounded_old_log_prob`] of each token, without a gradient.
+/// What the ratio is taken against: [`Clip::bounded_old_log_prob`] of each token, without a
+/// gradient.
 fn bounded_old_log_probs(
     policy_log_probs: &Tensor<1>,
     old_log_probs: Tensor<1>,

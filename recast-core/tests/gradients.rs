@@ -168,7 +168,8 @@ proptest! {
         };
         let mut closed = vec![f64::NAN; tokens.len()];
         let value = loss(&policy, &mut closed);
-        let constants = |column: &[f64]| column.iter().copied().map(Dual::constant).collect::<Vec<_>>();
+        let constants =
+            |column: &[f64]| column.iter().copied().map(Dual::constant).collect::<Vec<_>>();
         let (old_dual, reference_dual) = (constants(&old), constants(&reference));
         for (token, &gradient) in closed.iter().enumerate() {
             let moved = |step: f64| {
@@ -272,7 +273,9 @@ proptest! {
         advantage in advantage(),
         delta in 0.01..1.0_f64,
     ) {
-        let ratio = |clip: Clip<f64>| (policy - clip.bounded_old_log_prob(policy, old, advantage)).exp();
+        let ratio = |clip: Clip<f64>| {
+            (policy - clip.bounded_old_log_prob(policy, old, advantage)).exp()
+        };
         let ecpo = ratio(Clip::ecpo(0.2, 0.28, delta).expect("within the range above"));
         let gbpo = ratio(Clip::gbpo());
         if advantage < 0.0 {

@@ -819,8 +819,8 @@ proptest! {
         log_probs in proptest::collection::vec(-4.0..0.0_f64, 1..6),
         weight in 1e-3..10.0_f64,
     ) {
-        let objective = Objective::new(Clip::new(0.2, 0.28, None).unwrap(), 20.0, KlEstimator::K3, 0.0)
-            .expect("an objective");
+        let clip = Clip::new(3e-4, 4e-4, None).expect("GSPO's own clip");
+        let objective = Objective::new(clip, 20.0, KlEstimator::K3, 0.0).expect("an objective");
         let old = log_probs;
         let [mut up, mut down] = [vec![0.0; old.len()], vec![0.0; old.len()]];
         let raised = sequence_loss(&old, &old, &[], weight, &objective, &mut up);

@@ -197,8 +197,8 @@ impl<'a, T: Real> Batch<'a, T> {
         (0..self.len()).map(move |group| self.group(group))
     }
 
-    /// What [`Signal::select_batch`](crate::Signal::select_batch) wrote, group by group: slots count
-    /// from the start of the group.
+    /// What [`Signal::select_batch`](crate::Signal::select_batch) wrote, group by group: slots
+    /// count from the start of the group.
     ///
     /// # Shapes
     ///

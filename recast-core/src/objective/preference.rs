@@ -49,9 +49,9 @@ impl<T: Real> Preference<T> {
 /// The value and the derivative by the positive are returned, the derivatives by the negatives are
 /// written. All log-probabilities are sums over a completion's tokens; each token of a completion
 /// has its completion's derivative. It is a loss of one group: advantages are not read. Nothing is
-/// clamped and nothing overflows: the largest exponent is taken out first. No negatives give 0. With
-/// N negatives `O(N)` time, no allocation. It cannot check that its arguments are finite, nor that
-/// the positive is one.
+/// clamped and nothing overflows: the largest exponent is taken out first. No negatives give 0.
+/// With N negatives `O(N)` time, no allocation. It cannot check that its arguments are finite, nor
+/// that the positive is one.
 ///
 /// See "Direct Preference Optimization: Your Language Model is Secretly a Reward Model", Rafailov
 /// et al., <https://arxiv.org/abs/2305.18290>, and "On Softmax Direct Preference Optimization for

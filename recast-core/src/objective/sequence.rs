@@ -19,11 +19,11 @@ pub enum RatioLevel {
 /// loss  = surrogate(ratio, A) + kl_coef mean over tokens of k(ref_t - policy_t)
 /// ```
 ///
-/// `gradients[t]` is the derivative by `policy_t`: `1 / S` of the surrogate's derivative by the mean
-/// log-ratio, plus that of the token's own penalty. One clip is in force for the whole completion;
-/// kinks are as in [`surrogate`](super::surrogate). With `kl_coef` 0 the references are not read. No
-/// tokens give 0. `O(S)` time, no allocation. Over a group GSPO takes the mean of this loss. It
-/// cannot check that its arguments are finite, nor that the tokens are a whole completion.
+/// `gradients[t]` is the derivative by `policy_t`: `1 / S` of the surrogate's derivative by the
+/// mean log-ratio, plus that of the token's own penalty. One clip is in force for the whole
+/// completion; kinks are as in [`surrogate`](super::surrogate). With `kl_coef` 0 the references are
+/// not read. No tokens give 0. `O(S)` time, no allocation. Over a group GSPO takes the mean of this
+/// loss. It cannot check that its arguments are finite, nor that the tokens are a whole completion.
 ///
 /// The bounds of ECPO and GBPO are taken at the geometric mean of the token probabilities
 /// \[ours\]: neither paper has a sequence ratio.

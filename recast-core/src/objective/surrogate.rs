@@ -9,12 +9,12 @@ use crate::real::Real;
 /// loss  = -max(s, c A) if A < 0 and there is a dual clip c, else -s
 /// ```
 ///
-/// `old'` is the old log-probability, or the larger constant that ECPO and GBPO put in its place: see
-/// [`RatioBound`](super::RatioBound). The gradient is `-ratio A` where the ratio itself is in force and 0 where a clip or the clamp
-/// stands for it. At a kink (a ratio equal to a bound, a log-ratio equal to the limit) it is the
-/// one of the inner side, `-ratio A`. An advantage of 0 gives 0 and 0. `O(1)` time. It cannot check
-/// that its arguments are finite, nor that both log-probabilities are of the same token under the
-/// same set of allowed codes.
+/// `old'` is the old log-probability, or the larger constant that ECPO and GBPO put in its place:
+/// see [`RatioBound`](super::RatioBound). The gradient is `-ratio A` where the ratio itself is in
+/// force and 0 where a clip or the clamp stands for it. At a kink (a ratio equal to a bound, a
+/// log-ratio equal to the limit) it is the one of the inner side, `-ratio A`. An advantage of 0
+/// gives 0 and 0. `O(1)` time. It cannot check that its arguments are finite, nor that both
+/// log-probabilities are of the same token under the same set of allowed codes.
 ///
 /// See "Proximal Policy Optimization Algorithms", Schulman et al., section 3,
 /// <https://arxiv.org/abs/1707.06347>, and for the dual clip "Mastering Complex Control in MOBA

@@ -64,10 +64,10 @@ pub enum Signal<T> {
     /// Each reward less the mean of the others, all G completions: see
     /// [`advantage::rloo`](crate::advantage::rloo).
     Rloo,
-    /// GRPO on mixed groups only: "DAPO: An Open-Source LLM Reinforcement Learning System at Scale",
-    /// Yu et al., <https://arxiv.org/abs/2503.14476>. All-zero and all-hit groups are skipped; that
-    /// the caller samples others in their place (dynamic sampling), the clip 0.28 above, the token
-    /// mean and `kl_coef` 0 are not the signal's.
+    /// GRPO on mixed groups only: "DAPO: An Open-Source LLM Reinforcement Learning System at
+    /// Scale", Yu et al., <https://arxiv.org/abs/2503.14476>. All-zero and all-hit groups are
+    /// skipped; that the caller samples others in their place (dynamic sampling), the clip 0.28
+    /// above, the token mean and `kl_coef` 0 are not the signal's.
     Dapo {
         /// Added to the standard deviation.
         epsilon: T,
@@ -112,9 +112,10 @@ pub enum Signal<T> {
         /// Whether the last completion of every group, with a hit or without, becomes the anchor.
         add_gt: bool,
     },
-    /// An anchor in every group, GRPO over all G completions, the anchor's ratio shaped: "Learning to
-    /// Reason under Off-Policy Guidance" (LUFFY), Yan et al., <https://arxiv.org/abs/2504.14945>. The
-    /// last completion becomes the anchor; G does not change.
+    /// An anchor in every group, GRPO over all G completions, the anchor's ratio shaped: "Learning
+    /// to Reason under Off-Policy Guidance" (LUFFY), Yan et al.,
+    /// <https://arxiv.org/abs/2504.14945>. The last completion becomes the anchor; G does not
+    /// change.
     Luffy {
         /// Added to the standard deviation.
         epsilon: T,
@@ -476,8 +477,8 @@ impl<T: Real> Signal<T> {
     ///
     /// # Panics
     ///
-    /// If `slot` is not in the group, or if the signal is RL-ZVP, the rewards are equal and there is
-    /// not one entropy for each token.
+    /// If `slot` is not in the group, or if the signal is RL-ZVP, the rewards are equal and there
+    /// is not one entropy for each token.
     ///
     /// # Examples
     ///
