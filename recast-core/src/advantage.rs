@@ -2,7 +2,7 @@
 //!
 //! Rewards are plain numbers: hits are 1 and misses 0, but any finite reward is allowed.
 
-use crate::real::{Real, compare, extremes, sum, sum_of};
+use crate::real::{Real, compare, sum, sum_of};
 
 /// The group-relative advantages of GRPO.
 ///
@@ -38,8 +38,11 @@ use crate::real::{Real, compare, extremes, sum, sum_of};
 /// assert_eq!(advantages, [1.5, -0.5, -0.5, -0.5]);
 /// ```
 pub fn grpo<T: Real>(rewards: &[T], epsilon: T, out: &mut [T]) {
-    copy(rewards, out);
-    standardise(out, epsilon);
+    assert_length(rewards, out);
+    let standard = Standard::of(rewards, None, epsilon);
+    for (advantage, &reward) in out.iter_mut().zip(rewards) {
+        *advantage = standard.apply(reward);
+    }
 }
 
 /// The advantages of Dr.GRPO: rewards less their mean.
@@ -181,54 +184,83 @@ pub fn ngrpo<T: Real>(rewards: &[T], epsilon: T, out: &mut [T]) {
     calibrate(out, epsilon);
 }
 
-fn copy<T: Real>(rewards: &[T], out: &mut [T]) {
+fn assert_length<T: Real>(rewards: &[T], out: &[T]) {
     assert!(
         out.len() == rewards.len(),
         "{} rewards need as many advantages, got {}",
         rewards.len(),
         out.len()
     );
+}
+
+fn copy<T: Real>(rewards: &[T], out: &mut [T]) {
+    assert_length(rewards, out);
     out.copy_from_slice(rewards);
 }
 
 /// GRPO in place: rewards in, advantages out.
 pub(crate) fn standardise<T: Real>(values: &mut [T], epsilon: T) {
-    if let [only] = values {
-        *only = *only / (T::one() + epsilon);
-        return;
-    }
-    standardise_among(values, None, epsilon);
+    let standard = Standard::of(values, None, epsilon);
+    values.iter_mut().for_each(|value| *value = standard.apply(*value));
 }
 
 /// NGRPO in place: rewards in, advantages out.
 pub(crate) fn calibrate<T: Real>(values: &mut [T], epsilon: T) {
-    standardise_among(values, Some(T::one()), epsilon);
+    let standard = Standard::of(values, Some(T::one()), epsilon);
+    values.iter_mut().for_each(|value| *value = standard.apply(*value));
 }
 
-/// Standardises by mean and sample deviation of the values and of a virtual one.
-fn standardise_among<T: Real>(values: &mut [T], virtual_value: Option<T>, epsilon: T) {
-    let Some((low, high)) = extremes(values) else { return };
-    let (low, high) = (
-        virtual_value.map_or(low, |it| it.min(low)),
-        virtual_value.map_or(high, |it| it.max(high)),
-    );
-    if low == high {
-        values.fill(T::zero());
-        return;
+/// `value -> (value * unit - mean) * factor`: standardisation by mean and sample deviation.
+#[derive(Clone, Copy)]
+struct Standard<T> {
+    unit: T,
+    mean: T,
+    factor: T,
+}
+
+impl<T: Real> Standard<T> {
+    /// Of the values and of a virtual one. Equal values become exactly 0, a single one is divided
+    /// by `1 + epsilon`.
+    // inlined, so that GRPO does not carry the virtual value along
+    #[inline(always)]
+    fn of(values: &[T], virtual_value: Option<T>, epsilon: T) -> Self {
+        let (zero, one) = (T::zero(), T::one());
+        let nothing = Self { unit: zero, mean: zero, factor: zero };
+        let Some(first) = virtual_value.or(values.first().copied()) else { return nothing };
+        let len = values.len() + usize::from(virtual_value.is_some());
+        if len == 1 {
+            return Self { unit: one, mean: zero, factor: one / (one + epsilon) };
+        }
+        let differs = |value: T| if value == first { zero } else { one };
+        if sum_of(values, differs).is_zero() {
+            return nothing;
+        }
+        let count = T::of_count(len);
+        // the inverses depend on no reward: they do not wait for the sums
+        let (per_value, per_degree) = (one / count, one / (count - one));
+        let moments = |unit: T| {
+            let scaled = |value: T| value * unit;
+            let total = sum_of(values, scaled) + virtual_value.map_or(zero, scaled);
+            let mean = total * per_value;
+            let square = |value: T| (value * unit - mean) * (value * unit - mean);
+            (mean, sum_of(values, square) + virtual_value.map_or(zero, square))
+        };
+        let mut unit = one;
+        let (mut mean, mut squares) = moments(unit);
+        if !(squares >= T::of(1e-3) && squares.is_finite()) {
+            // Not the size of rewards: squares may overflow or vanish, so the largest becomes the
+            // unit. A subnormal one has no finite inverse.
+            let largest = largest(values).max(virtual_value.map_or(zero, T::abs));
+            unit = one / largest.max(T::min_positive_value());
+            (mean, squares) = moments(unit);
+        }
+        let deviation = (squares * per_degree).sqrt();
+        let divisor = deviation + epsilon * unit;
+        Self { unit, mean, factor: if deviation.is_zero() { zero } else { one / divisor } }
     }
-    // In units of the largest reward nothing overflows. A subnormal one has no finite inverse.
-    let unit = T::one() / high.abs().max(low.abs()).max(T::min_positive_value());
-    let count = T::of_count(values.len() + usize::from(virtual_value.is_some()));
-    let scaled = |value: T| value * unit;
-    let total = sum_of(values, scaled) + virtual_value.map_or(T::zero(), scaled);
-    let mean = total / count;
-    let square = |value: T| (value * unit - mean) * (value * unit - mean);
-    let squares = sum_of(values, square) + virtual_value.map_or(T::zero(), square);
-    let deviation = (squares / (count - T::one())).sqrt();
-    let factor =
-        if deviation.is_zero() { T::zero() } else { T::one() / (deviation + epsilon * unit) };
-    for value in values.iter_mut() {
-        *value = (*value * unit - mean) * factor;
+
+    fn apply(self, value: T) -> T {
+        (value * self.unit - self.mean) * self.factor
     }
 }
 
