@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use recast_core::advantage;
 use recast_core::objective::{
-    Clip, KlEstimator, Objective, ObjectiveError, TokenTerm, is_clipped, kl_penalty, surrogate,
-    token_loss,
+    Clip, KlEstimator, Objective, ObjectiveError, TokenTerm, is_clipped, kl_penalty, sequence_loss,
+    surrogate, token_loss,
 };
 use serde::Deserialize;
 
@@ -204,6 +204,36 @@ fn grpo_gives_the_advantages_of_verl_and_trl() {
     assert_advantages(&Golden::read().grpo, GOLDEN_STANDARDISED, |case, out| {
         advantage::grpo(&case.rewards, case.epsilon.expect("an epsilon"), out);
     });
+}
+
+#[test]
+fn dr_grpo_and_rloo_give_the_advantages_of_verl_and_trl() {
+    let golden = Golden::read();
+    assert_advantages(&golden.dr_grpo, GOLDEN, |case, out| advantage::dr_grpo(&case.rewards, out));
+    assert_advantages(&golden.rloo, GOLDEN, |case, out| advantage::rloo(&case.rewards, out));
+}
+
+/// verl divides by the deviation too, if asked: those cases have an epsilon, and core does not.
+#[test]
+fn pass_at_k_gives_the_advantages_of_verl_without_its_division() {
+    let mut cases = Golden::read().pass_at_k;
+    cases.retain(|case| case.epsilon.is_none());
+    assert!(!cases.is_empty());
+    assert_advantages(&cases, GOLDEN, |case, out| advantage::pass_at_k(&case.rewards, out));
+}
+
+#[test]
+fn a_sequence_has_the_loss_and_gradients_of_verl_and_trl() {
+    for case in &Golden::read().gspo {
+        let objective = case.clip.objective(KlEstimator::K3, 0.0).expect("an objective");
+        let (policy, old) = (&case.policy_log_probs, &case.old_log_probs);
+        let mut gradients = vec![f64::NAN; policy.len()];
+        let value = sequence_loss(policy, old, &[], case.advantage, &objective, &mut gradients);
+        let name = |i: usize| format!("{}, {}, gradient of token {i}", case.library, case.name);
+        assert_each_close(&gradients, &case.gradients, GOLDEN, name);
+        let name = |_| format!("{}, {}, value", case.library, case.name);
+        assert_each_close(&[value], &[case.value], GOLDEN, name);
+    }
 }
 
 #[test]
