@@ -24,9 +24,16 @@ struct Cases {
 #[serde(deny_unknown_fields)]
 struct ObjectiveCase {
     name: String,
+    #[serde(default)]
     clip_low: f32,
+    #[serde(default)]
     clip_high: f32,
     dual_clip: Option<f32>,
+    /// In place of a dual clip.
+    ecpo_delta: Option<f32>,
+    /// In place of any clip.
+    #[serde(default)]
+    gbpo: bool,
     log_ratio_limit: f32,
     kl_estimator: Estimator,
     kl_coef: f32,
@@ -52,13 +59,21 @@ impl From<Estimator> for KlEstimator {
 
 impl ObjectiveCase {
     fn single(&self) -> Result<Objective<f32>, ObjectiveError> {
-        let clip = Clip::new(self.clip_low, self.clip_high, self.dual_clip)?;
+        let clip = match (self.gbpo, self.ecpo_delta) {
+            (true, _) => Clip::gbpo(),
+            (false, Some(delta)) => Clip::ecpo(self.clip_low, self.clip_high, delta)?,
+            (false, None) => Clip::new(self.clip_low, self.clip_high, self.dual_clip)?,
+        };
         Objective::new(clip, self.log_ratio_limit, self.kl_estimator.into(), self.kl_coef)
     }
 
     fn double(&self) -> Result<Objective<f64>, ObjectiveError> {
-        let dual = self.dual_clip.map(f64::from);
-        let clip = Clip::new(self.clip_low.into(), self.clip_high.into(), dual)?;
+        let (low, high) = (self.clip_low.into(), self.clip_high.into());
+        let clip = match (self.gbpo, self.ecpo_delta) {
+            (true, _) => Clip::gbpo(),
+            (false, Some(delta)) => Clip::ecpo(low, high, delta.into())?,
+            (false, None) => Clip::new(low, high, self.dual_clip.map(f64::from))?,
+        };
         Objective::new(
             clip,
             self.log_ratio_limit.into(),
@@ -93,14 +108,15 @@ impl Cases {
     }
 
     fn tokens(&self) -> Vec<Token> {
-        // far enough below 0 for all log-probabilities to be negative
-        let policy = -25.0;
+        // far enough below 0 for all log-probabilities to be negative; and a probable one
         let mut tokens = Vec::new();
-        for log_ratio in &self.log_ratios {
-            for &advantage in &self.advantages {
-                for difference in &self.kl_differences {
-                    let (old, reference) = (policy - log_ratio, policy + difference);
-                    tokens.push(Token { policy, old, reference, advantage });
+        for policy in [-25.0, -0.3] {
+            for log_ratio in &self.log_ratios {
+                for &advantage in &self.advantages {
+                    for difference in &self.kl_differences {
+                        let (old, reference) = (policy - log_ratio, policy + difference);
+                        tokens.push(Token { policy, old, reference, advantage });
+                    }
                 }
             }
         }
