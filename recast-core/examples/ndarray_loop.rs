@@ -37,7 +37,7 @@ impl Uniform {
     }
 }
 
-fn log_softmax(scores: ArrayView1<'_, f64>) -> Array1<f64> {
+fn log_softmax(scores: &ArrayView1<'_, f64>) -> Array1<f64> {
     let largest = scores.fold(f64::NEG_INFINITY, |a, &b| a.max(b));
     let total = scores.mapv(|score| (score - largest).exp()).sum();
     scores.mapv(|score| score - largest - total.ln())
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut gradient = Array2::<f64>::zeros((PROMPTS, ITEMS));
         let (mut all_zero, mut trained) = (0, 0);
         for (prompt, &target) in targets.iter().enumerate() {
-            let policy = log_softmax(scores.row(prompt));
+            let policy = log_softmax(&scores.row(prompt));
             let noisy: Vec<f64> = policy.iter().map(|p| p + uniform.gumbel()).collect();
             let mut items: Vec<usize> = (0..ITEMS).collect();
             items.sort_by(|&a, &b| noisy[b].total_cmp(&noisy[a]));
@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             else {
                 continue;
             };
-            let reference = log_softmax(reference.row(prompt));
+            let reference = log_softmax(&reference.row(prompt));
             let mut row = gradient.row_mut(prompt);
             for (&slot, &advantage) in selection.kept.iter().zip(selection.advantages) {
                 let item = items[slot];
