@@ -354,6 +354,15 @@ mod tests {
     }
 
     #[test]
+    fn rewards_and_epsilon_in_another_unit_give_the_same() {
+        for unit in [1e-200, 1e-3, 1e3, 1e200] {
+            let out = advantages([unit, 0.0, 0.0, 0.0], 0.5 * unit);
+            assert_abs_diff_eq!(out[0], 0.75, epsilon = ROUNDING);
+            assert_abs_diff_eq!(out[3], -0.25, epsilon = ROUNDING);
+        }
+    }
+
+    #[test]
     fn rewards_of_any_finite_size_give_finite_advantages() {
         for rewards in
             [[f64::MAX, f64::MIN, 0.0], [f64::MIN_POSITIVE, 0.0, 0.0], [5e-324, 0.0, 0.0]]
