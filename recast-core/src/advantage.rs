@@ -242,7 +242,10 @@ impl<T: Real> Standard<T> {
             let scaled = |value: T| value * unit;
             let total = sum_of(values, scaled) + virtual_value.map_or(zero, scaled);
             let mean = total * per_value;
-            let square = |value: T| (value * unit - mean) * (value * unit - mean);
+            let square = |value: T| {
+                let centred = value * unit - mean;
+                centred * centred
+            };
             (mean, sum_of(values, square) + virtual_value.map_or(zero, square))
         };
         let mut unit = one;
