@@ -216,6 +216,10 @@ fn a_bad_value_of_every_setting_is_refused_by_its_name() {
         ("evaluate.beam_width=0", "evaluate.beam_width"),
         ("evaluate.batch_prompts=0", "evaluate.batch_prompts"),
         ("evaluate.mask_history=2", "evaluate.mask_history"),
+        ("evaluate.search=fast", "search"),
+        ("model.tie_word_embeddings=2", "tie_word_embeddings"),
+        ("sasrec.model.hidden_size=0", "sasrec.model.hidden_size"),
+        ("sasrec.sft.epochs=0", "sasrec.sft.epochs"),
     ] {
         let message = desk.refused(&["run", "--set", setting]);
         assert!(message.contains(named), "{setting}: {message}");
@@ -335,6 +339,41 @@ fn phases_follow_one_another_and_missing_ones_are_named() {
     assert!(desk.refused(&unknown).contains("name sft, grpo, rere or recast"));
     let untrained = ["recommend", "--run-dir", "run", "--user", "u3", "--system", "grpo"];
     assert!(desk.refused(&untrained).contains("recast rl --signal grpo"));
+}
+
+#[test]
+fn a_baseline_needs_nothing_but_data_and_stands_in_every_later_table() {
+    let desk = Desk::new();
+    let folder = ["--run-dir", "run", "--quiet"];
+    let json = |command: &[&str]| -> Value {
+        serde_json::from_str(&desk.done(&[command, &folder, &["--json"]].concat())).unwrap()
+    };
+    let short = ["--set", "sasrec.sft.epochs=2", "--set", "sft.epochs=1"];
+    desk.done(&[&["prepare", "--run-dir", "run"][..], &short, &SMALL].concat());
+    let baselines = json(&["baseline"]);
+    let names: Vec<&Value> =
+        baselines.as_array().unwrap().iter().map(|system| &system["name"]).collect();
+    assert_eq!(names, ["popularity", "item_knn", "sasrec"]);
+
+    desk.done(&[&["tokenize"][..], &folder[..2]].concat());
+    desk.done(&[&["sft"][..], &folder].concat());
+    for search in ["beam", "exact"] {
+        let summary = json(&["eval", "--search", search]);
+        assert_eq!(summary["evaluate"]["search"], search);
+        assert_eq!(summary["systems"][2], baselines[2]);
+        assert_eq!(summary["systems"][3]["name"], "sft");
+    }
+    let check = json(&["eval", "--check-search", "40", "--system", "sft"]);
+    assert_eq!(check["prompts"], 40);
+    assert!(check["mean_overlap"].as_f64().unwrap() > 0.5, "{check}");
+    for arguments in [
+        &["--search", "fast"][..],
+        &["--check-search", "0"],
+        &["--system", "sft"],
+        &["--check-search", "9", "--system", "popularity"],
+    ] {
+        desk.refused(&[&["eval", "--run-dir", "run"], arguments].concat());
+    }
 }
 
 fn titles() -> String {
