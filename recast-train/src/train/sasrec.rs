@@ -27,12 +27,12 @@ impl Default for SasrecConfig {
     fn default() -> Self {
         Self {
             model: ModelConfig {
-                num_hidden_layers: 2,
+                num_key_value_heads: 2,
                 tie_word_embeddings: true,
-                dropout: 0.4,
-                ..ModelConfig::small()
+                dropout: 0.3,
+                ..ModelConfig::tiny()
             },
-            sft: SftConfig { epochs: 40, learning_rate: 1e-3, ..SftConfig::default() },
+            sft: SftConfig { epochs: 20, batch_tokens: 1024, ..SftConfig::default() },
         }
     }
 }
