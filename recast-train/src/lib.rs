@@ -8,6 +8,7 @@
 //! Selection --gather, pack--> Batch --policy, reference--> log-probs --objective--> loss -> step
 //! ```
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -206,6 +206,7 @@ fn a_bad_value_of_every_setting_is_refused_by_its_name() {
         ("rl.signals=[\"grpo\", \"grpo\"]", "rl.signals"),
         ("rl.steps=0", "rl.steps"),
         ("rl.group_size=1", "rl.group_size"),
+        ("rl.layout=padded", "layout"),
         ("rl.learning_rate=0.0", "rl.learning_rate"),
         ("rl.clip_low=-0.1", "clip"),
         ("rl.clip_high=nan", "clip"),
@@ -373,6 +374,42 @@ fn a_baseline_needs_nothing_but_data_and_stands_in_every_later_table() {
         &["--check-search", "9", "--system", "popularity"],
     ] {
         desk.refused(&[&["eval", "--run-dir", "run"], arguments].concat());
+    }
+}
+
+#[test]
+fn bench_measures_every_part_and_sets_updates_side_by_side() {
+    let desk = Desk::new();
+    let small = [
+        &["bench", "--model", "tiny", "--items", "60", "--levels", "2", "--codes", "8"][..],
+        &["--history", "2", "--groups", "3", "--batch-tokens", "16", "--repeats", "1"],
+    ]
+    .concat();
+    let json = desk.done(&[&small[..], &["--group-size", "2,4", "--quiet", "--json"]].concat());
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let parts = report["measurements"].as_array().unwrap();
+    let names: Vec<&str> = parts.iter().map(|part| part["name"].as_str().unwrap()).collect();
+    assert_eq!(names[..3], ["trie build", "trie look-up", "tokenizer"]);
+    assert_eq!(names.len(), 4 + 2 * 6);
+    assert!(parts.iter().all(|part| part["seconds"].as_f64().unwrap() > 0.0));
+    let ratios = report["ratios"].as_array().unwrap();
+    assert_eq!(ratios.len(), 2 * 3);
+    let flops = |name: &str| {
+        let part = parts.iter().find(|part| part["name"] == name).unwrap();
+        part["flops"].as_f64().unwrap()
+    };
+    assert!(flops("update GRPO row-wise, G = 4") > flops("update GRPO packed, G = 4"));
+    assert!(flops("update GRPO packed, G = 4") > flops("update ReCast packed, G = 4"));
+
+    for arguments in [
+        &["--group-size", "1"][..],
+        &["--group-size", "61"],
+        &["--repeats", "0"],
+        &["--only", "nothing"],
+        &["--device", "tpu"],
+        &["--model", "giant"],
+    ] {
+        desk.refused(&[&small[..8], arguments].concat());
     }
 }
 

@@ -7,7 +7,7 @@ use recast_burn::packing::{Packed, Tree};
 use recast_core::objective::{Clip, KlEstimator, Objective};
 use recast_train::model::Decoder;
 use recast_train::sid::{SidTable, Trie};
-use recast_train::train::{KeptGroup, completion_log_probs, group_loss};
+use recast_train::train::{KeptGroup, Layout, completion_log_probs, group_loss};
 
 use crate::decoder::{catalogue, completion, decoder, prompt, weight_gradients};
 use crate::device::devices;
@@ -84,7 +84,8 @@ fn the_logits_get_a_net_gradient_from_the_first_level_that_differs() {
             let group = pair(&model, &table, &trie, shared);
             let logits = level_logits(&model, &trie, &group);
             let policy = log_probs(&trie, &group, &logits);
-            let of_model = completion_log_probs(&model, &trie, std::slice::from_ref(&group));
+            let of_model =
+                completion_log_probs(&model, &trie, std::slice::from_ref(&group), Layout::Packed);
             assert_eq!(bits(&values(&policy)), bits(&values(&of_model)), "{device_name}");
 
             let grads = loss(policy, &group).backward();
@@ -111,7 +112,8 @@ fn the_heads_columns_of_shared_levels_get_no_gradient() {
         let model = decoder(&table, &device);
         for shared in 0..NEGATIVES.len() {
             let group = pair(&model, &table, &trie, shared);
-            let policy = completion_log_probs(&model, &trie, std::slice::from_ref(&group));
+            let policy =
+                completion_log_probs(&model, &trie, std::slice::from_ref(&group), Layout::Packed);
             let gradients = weight_gradients(&model, &loss(policy, &group));
             let (_, head) =
                 gradients.iter().find(|(name, _)| name == "lm_head").expect("the head's gradient");

@@ -5,7 +5,9 @@ use burn::tensor::{Device, Tensor};
 use recast_core::Signal;
 use recast_core::objective::Objective;
 use recast_train::decode::beam_search;
-use recast_train::train::{KeptGroup, Optimiser, completion_log_probs, group_loss, select_group};
+use recast_train::train::{
+    KeptGroup, Layout, Optimiser, completion_log_probs, group_loss, select_group,
+};
 
 use crate::decoder::{catalogue, decoder, prompt, weights};
 use crate::device::devices;
@@ -36,11 +38,14 @@ fn train(device: &Device) -> Vec<(String, Vec<u32>)> {
             .collect();
         assert_eq!(groups.len(), examples.len(), "every group has its pair");
         let constant = |model| {
-            Tensor::<1>::from_data(completion_log_probs(model, &trie, &groups).into_data(), device)
+            Tensor::<1>::from_data(
+                completion_log_probs(model, &trie, &groups, Layout::Packed).into_data(),
+                device,
+            )
         };
         let (old, reference) = (constant(&frozen), constant(&reference));
         for _ in 0..2 {
-            let log_probs = completion_log_probs(&policy, &trie, &groups);
+            let log_probs = completion_log_probs(&policy, &trie, &groups, Layout::Packed);
             let (old, reference) = (old.clone(), reference.clone());
             let levels = table.levels();
             let loss =

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use recast_burn::packing::{Packed, Tree};
 use recast_train::model::Decoder;
 use recast_train::sid::{SidTable, Trie};
-use recast_train::train::{KeptGroup, completion_log_probs};
+use recast_train::train::{KeptGroup, Layout, completion_log_probs};
 use serde::Deserialize;
 
 use crate::decoder::{
@@ -98,12 +98,15 @@ fn packed_trees_give_the_log_probs_and_gradients_of_separate_rows() {
                 let loss = (log_probs.clone() * Tensor::from_data(weights, &device)).sum();
                 (values(&log_probs), weight_gradients(&model, &loss))
             };
-            let (packed, packed_gradients) = run(completion_log_probs(&model, &trie, &groups));
             let (separate, separate_gradients) = run(separately(&model, &trie, &groups));
-            assert_all_close(&packed, &separate, DECODER, &name);
-            for ((weight, found), (_, expected)) in packed_gradients.iter().zip(&separate_gradients)
-            {
-                assert_all_close(found, expected, DECODER, &format!("{name}, {weight}"));
+            for layout in [Layout::Packed, Layout::RowWise] {
+                let name = format!("{name}, {layout:?}");
+                let log_probs = completion_log_probs(&model, &trie, &groups, layout);
+                let (found, gradients) = run(log_probs);
+                assert_all_close(&found, &separate, DECODER, &name);
+                for ((weight, found), (_, expected)) in gradients.iter().zip(&separate_gradients) {
+                    assert_all_close(found, expected, DECODER, &format!("{name}, {weight}"));
+                }
             }
         }
     }
@@ -118,7 +121,7 @@ fn the_order_of_groups_only_orders_the_log_probs() {
             let mut groups = case.groups(&model, &table, &trie);
             let by_level = |groups: &[KeptGroup]| {
                 let counts = groups.iter().map(|group| group.leaves.len()).collect::<Vec<_>>();
-                let found = values(&completion_log_probs(&model, &trie, groups));
+                let found = values(&completion_log_probs(&model, &trie, groups, Layout::Packed));
                 let completions = counts.iter().sum::<usize>();
                 let mut of_groups = vec![Vec::new(); groups.len()];
                 for level in found.chunks(completions) {

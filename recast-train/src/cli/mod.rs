@@ -1,6 +1,7 @@
 //! The program `recast`: one file a subcommand, no logic.
 
 mod baseline;
+mod bench;
 mod compare;
 mod eval;
 mod init;
@@ -54,6 +55,8 @@ enum Command {
     Recommend(recommend::RecommendArgs),
     /// Set the results of runs side by side.
     Compare(compare::CompareArgs),
+    /// Measure what each part of training costs on this machine.
+    Bench(bench::BenchArgs),
     /// Write a config file with every key explained.
     Init(init::InitArgs),
 }
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::eval(&args),
         Command::Recommend(args) => recommend::recommend(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Bench(args) => bench::measure(&args),
         Command::Init(args) => init::init(&args),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };

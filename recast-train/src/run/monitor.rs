@@ -63,12 +63,13 @@ impl Monitor {
     /// A monitor that shows and records nothing, for work outside a run folder.
     #[must_use]
     pub fn silent() -> Self {
-        Self {
-            output: Output::Quiet,
-            run_dir: PathBuf::new(),
-            events: None,
-            interrupted: Arc::default(),
-        }
+        Self::outside(Output::Quiet)
+    }
+
+    /// A monitor that shows progress and records nothing, for work outside a run folder.
+    #[must_use]
+    pub fn outside(output: Output) -> Self {
+        Self { output, run_dir: PathBuf::new(), events: None, interrupted: Arc::default() }
     }
 
     /// A line for people.

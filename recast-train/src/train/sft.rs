@@ -320,7 +320,7 @@ pub(super) fn validation_sample(examples: &[Example], prompts: usize, seed: u64)
 
 /// The mean negative log-likelihood of every code but those of each sequence's first item, which
 /// nothing predicts (its first code; the others are predicted and counted).
-fn next_code_loss(
+pub(crate) fn next_code_loss(
     model: &Decoder,
     sequences: &[&[u32]],
     dropout: Option<&mut Dropout>,

@@ -5,20 +5,45 @@ use recast_burn::log_prob::allowed_log_probs;
 use recast_burn::objective::{PolicyTokens, policy_loss};
 use recast_burn::packing::{Packed, Tree};
 use recast_core::objective::Objective;
+use serde::{Deserialize, Serialize};
 
 use super::rollout::KeptGroup;
 use super::sft::indices;
 use crate::model::Decoder;
 use crate::sid::{Node, Trie};
 
+/// How kept completions are laid out for the decoder; the log-probabilities are the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// A prompt and its kept completions are one packed tree: each prompt is computed once.
+    #[default]
+    Packed,
+    /// Each kept completion comes with a prompt of its own: what other trainers compute.
+    RowWise,
+}
+
+impl Layout {
+    /// The completions of a group, those together that share a prompt.
+    pub(crate) fn chunks<T>(self, completions: &[T]) -> std::slice::Chunks<'_, T> {
+        completions.chunks(match self {
+            Self::Packed => completions.len().max(1),
+            Self::RowWise => 1,
+        })
+    }
+}
+
 /// The log-probability of each code of each kept completion, renormalised over the trie's codes.
-///
-/// Each prompt is computed once: it and its completions are one packed tree.
 ///
 /// # Shapes
 /// `(L N)` for `N` completions of all groups in order: level 0 of every completion, then level 1.
 #[must_use]
-pub fn completion_log_probs(model: &Decoder, trie: &Trie, groups: &[KeptGroup]) -> Tensor<1> {
+pub fn completion_log_probs(
+    model: &Decoder,
+    trie: &Trie,
+    groups: &[KeptGroup],
+    layout: Layout,
+) -> Tensor<1> {
     let device = model.device();
     let paths: Vec<Vec<Node>> =
         groups.iter().flat_map(|g| &g.leaves).map(|&leaf| trie.path(leaf)).collect();
@@ -33,10 +58,12 @@ pub fn completion_log_probs(model: &Decoder, trie: &Trie, groups: &[KeptGroup]) 
     let mut rest = &tokens[..];
     let trees: Vec<Tree<'_>> = groups
         .iter()
-        .map(|group| {
+        .flat_map(|group| {
             let (completions, later) = rest.split_at(group.leaves.len());
             rest = later;
-            Tree { prompt: &group.prompt, completions }
+            layout
+                .chunks(completions)
+                .map(|completions| Tree { prompt: &group.prompt, completions })
         })
         .collect();
     let packed = Packed::new(&trees, 0);

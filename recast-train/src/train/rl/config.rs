@@ -6,6 +6,7 @@ use recast_core::signal::{Recast, RepairPolicy};
 use serde::{Deserialize, Serialize};
 
 use super::super::sft::check_rates;
+use super::super::update::Layout;
 use crate::error::{Error, Result};
 
 /// The signals that can be compared: the only difference between two systems.
@@ -74,6 +75,8 @@ pub struct RlConfig {
     pub group_size: usize,
     /// Whole groups of an optimiser step.
     pub groups_per_minibatch: usize,
+    /// How kept completions are laid out for the decoder.
+    pub layout: Layout,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Share of the steps in which the rate rises.
@@ -106,6 +109,7 @@ impl Default for RlConfig {
             prompts_per_step: 64,
             group_size: 32,
             groups_per_minibatch: 32,
+            layout: Layout::Packed,
             learning_rate: 3e-5,
             warmup: 0.05,
             weight_decay: 0.0,

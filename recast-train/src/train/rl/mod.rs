@@ -291,7 +291,7 @@ impl Training<'_> {
         let trie = self.inputs.catalogue.trie;
         let log_probs = minibatches
             .iter()
-            .map(|groups| numbers(completion_log_probs(model, trie, groups)))
+            .map(|groups| numbers(completion_log_probs(model, trie, groups, self.config.layout)))
             .collect();
         *timer(&mut self.state.seconds) += started.elapsed().as_secs_f64();
         log_probs
@@ -308,7 +308,7 @@ impl Training<'_> {
         let started = Instant::now();
         let (config, trie) = (self.config, self.inputs.catalogue.trie);
         let device = self.policy.device();
-        let policy = completion_log_probs(&self.policy, trie, groups);
+        let policy = completion_log_probs(&self.policy, trie, groups, self.config.layout);
         let constant = |values: &[f32]| {
             Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device)
         };

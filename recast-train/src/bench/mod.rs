@@ -1,0 +1,355 @@
+//! What each part of training costs on this machine, side by side in one run.
+//!
+//! Everything is made from the seed: a catalogue of random semantic IDs, histories of random items, a decoder with its
+//! first weights. Costs do not depend on what the numbers are; every group holds one hit, so that all of GRPO's groups
+//! are trained on and ReCast keeps a pair of each.
+
+mod flops;
+mod report;
+
+use report::update_name;
+pub use report::{BenchReport, Measurement, UpdateRatio};
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
+use rand::RngExt;
+use recast_burn::DeviceKind;
+use recast_core::Signal;
+use recast_core::objective::Objective;
+
+use crate::data::Histories;
+use crate::decode::{Completion, beam_search};
+use crate::error::{Error, Result};
+use crate::evaluate::Catalogue;
+use crate::model::{Decoder, ModelConfig};
+use crate::random::{Purpose, stream};
+use crate::run::{Monitor, peak_memory_bytes, reset_peak_memory};
+use crate::sid::{Embeddings, SidTable, TokenizerOptions, Trie, tokenize};
+use crate::train::{
+    KeptGroup, Layout, Optimiser, completion_log_probs, group_loss, next_code_loss, select_group,
+};
+
+/// What is measured, and how large it is.
+#[derive(Debug, Clone)]
+pub struct BenchConfig {
+    /// Where tensors live.
+    pub device: DeviceKind,
+    /// The decoder's shape.
+    pub model: ModelConfig,
+    /// Items of the catalogue.
+    pub items: usize,
+    /// Levels of a semantic ID.
+    pub levels: usize,
+    /// Codes of each level.
+    pub codes: usize,
+    /// Items of every history.
+    pub history: usize,
+    /// Prompts of a rollout, and groups of an update.
+    pub groups: usize,
+    /// Completions of a group; the update is measured for each.
+    pub group_sizes: Vec<usize>,
+    /// Tokens of a supervised step.
+    pub batch_tokens: usize,
+    /// Measured repetitions, after one that is not.
+    pub repeats: usize,
+    /// Only parts whose names hold this.
+    pub only: Option<String>,
+    /// All randomness follows from it.
+    pub seed: u64,
+}
+
+impl BenchConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// If a count is 0, a group has fewer than 2 completions, or the catalogue is smaller than a group.
+    pub fn check(&self) -> Result<()> {
+        self.model.check("model")?;
+        for (flag, value) in [
+            ("--items", self.items),
+            ("--levels", self.levels),
+            ("--codes", self.codes),
+            ("--history", self.history),
+            ("--groups", self.groups),
+            ("--batch-tokens", self.batch_tokens),
+            ("--repeats", self.repeats),
+        ] {
+            if value == 0 {
+                return Err(Error::data(format!("{flag} is 0"), "give at least 1"));
+            }
+        }
+        for &size in &self.group_sizes {
+            if size < 2 {
+                let problem = format!("--group-size {size} is no group");
+                return Err(Error::data(problem, "give at least 2"));
+            }
+            if size > self.items {
+                let problem = format!("--group-size {size} of a catalogue of {} items", self.items);
+                return Err(Error::data(problem, "raise --items or lower --group-size"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Measures every part.
+///
+/// # Errors
+/// If the settings do not pass [`BenchConfig::check`], or no part is chosen.
+pub fn bench(config: &BenchConfig, monitor: &Monitor) -> Result<BenchReport> {
+    config.check()?;
+    let inputs = Inputs::new(config)?;
+    let mut bench = Bench { config, monitor, found: Vec::new() };
+    let reference = bench.matrix_product();
+    bench.trie(&inputs);
+    bench.tokenizer()?;
+    for &group_size in &config.group_sizes {
+        bench.group(&inputs, group_size)?;
+    }
+    bench.supervised(&inputs);
+    if bench.found.is_empty() {
+        let problem = format!("no part's name holds '{}'", config.only.as_deref().unwrap_or(""));
+        return Err(Error::data(problem, "run recast bench without --only to see the names"));
+    }
+    Ok(BenchReport::new(config, reference, bench.found))
+}
+
+/// What is measured upon.
+struct Inputs {
+    table: SidTable,
+    trie: Trie,
+    histories: Histories,
+    decoder: Decoder,
+}
+
+impl Inputs {
+    fn new(config: &BenchConfig) -> Result<Self> {
+        let mut rng = stream(config.seed, Purpose::Catalogue, 0);
+        let codes = (0..config.items * config.levels)
+            .map(|_| rng.random_range(0..config.codes) as u16)
+            .collect();
+        let table = SidTable::new(vec![config.codes; config.levels], codes)?;
+        let mut histories = Histories::default();
+        for _ in 0..config.groups.max(config.batch_tokens / (config.history * config.levels) + 1) {
+            let items: Vec<u32> =
+                (0..config.history).map(|_| rng.random_range(0..config.items as u32)).collect();
+            histories.push(&items);
+        }
+        let device = config.device.device().autodiff();
+        let decoder = Decoder::new(&config.model, table.codes_per_level(), config.seed, &device);
+        Ok(Self { trie: Trie::new(&table), table, histories, decoder })
+    }
+
+    /// The tokens of the first `count` histories.
+    fn prompts(&self, count: usize) -> Vec<Vec<u32>> {
+        let catalogue = Catalogue { sids: &self.table, trie: &self.trie, max_history: usize::MAX };
+        let histories = self.histories.iter().take(count);
+        histories.map(|history| catalogue.prompt(&self.decoder, history)).collect()
+    }
+}
+
+struct Bench<'a> {
+    config: &'a BenchConfig,
+    monitor: &'a Monitor,
+    found: Vec<Measurement>,
+}
+
+impl Bench<'_> {
+    fn wanted(&self, name: &str) -> bool {
+        self.config.only.as_deref().is_none_or(|only| name.contains(only))
+    }
+
+    /// Times `work` once to warm up and then `repeats` times. `units` counts what one call does.
+    fn measure(
+        &mut self,
+        name: String,
+        unit: &'static str,
+        units: usize,
+        flops: Option<f64>,
+        mut work: impl FnMut(),
+    ) {
+        if !self.wanted(&name) {
+            return;
+        }
+        let told = reset_peak_memory();
+        work();
+        let mut seconds: Vec<f64> = Vec::with_capacity(self.config.repeats);
+        for _ in 0..self.config.repeats {
+            let started = Instant::now();
+            work();
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+        let peak = told.then(peak_memory_bytes).flatten();
+        let found = Measurement::new(name, unit, units, flops, seconds, peak);
+        self.monitor.say(&found.to_string());
+        self.found.push(found);
+    }
+
+    /// The rate of a large matrix product, in floating-point operations a second: what utilisation
+    /// is measured against.
+    fn matrix_product(&self) -> f64 {
+        const SIZE: usize = 1024;
+        let device = self.config.device.device();
+        let values: Vec<f32> = (0..SIZE * SIZE).map(|i| (i % 17) as f32 / 17.0).collect();
+        let a = Tensor::<2>::from_data(TensorData::new(values, [SIZE, SIZE]), &device);
+        let mut best = f64::INFINITY;
+        for _ in 0..=self.config.repeats {
+            let started = Instant::now();
+            black_box(a.clone().matmul(a.clone()).into_data());
+            best = best.min(started.elapsed().as_secs_f64());
+        }
+        2.0 * (SIZE as f64).powi(3) / best
+    }
+
+    fn trie(&mut self, inputs: &Inputs) {
+        let items = inputs.table.n_items();
+        self.measure("trie build".to_owned(), "items", items, None, || {
+            black_box(Trie::new(&inputs.table));
+        });
+        self.measure("trie look-up".to_owned(), "items", items, None, || {
+            for sid in inputs.table.sids() {
+                black_box(inputs.trie.walk(sid));
+            }
+        });
+    }
+
+    /// Residual k-means of random embeddings of the width that sentence encoders give.
+    fn tokenizer(&mut self) -> Result<()> {
+        const WIDTH: usize = 384;
+        let config = self.config;
+        if !self.wanted("tokenizer") {
+            return Ok(());
+        }
+        let mut rng = stream(config.seed, Purpose::Embedding, 0);
+        let values = (0..config.items * WIDTH).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let embeddings = Embeddings::new(WIDTH, values)?;
+        let options = TokenizerOptions {
+            levels: config.levels,
+            codes: config.codes,
+            ..TokenizerOptions::default()
+        };
+        self.measure("tokenizer".to_owned(), "items", config.items, None, || {
+            black_box(tokenize(&embeddings, &options, config.seed).is_ok());
+        });
+        Ok(())
+    }
+
+    /// Rollout, selection and the four updates of groups of one size.
+    fn group(&mut self, inputs: &Inputs, group_size: usize) -> Result<()> {
+        let config = self.config;
+        let prompts = inputs.prompts(config.groups);
+        let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let frozen = inputs.decoder.valid();
+        let flops = flops::beam_search(&config.model, &inputs.table, &slices, group_size);
+        self.measure(
+            format!("rollout, G = {group_size}"),
+            "prompts",
+            prompts.len(),
+            Some(flops),
+            || {
+                black_box(beam_search(&frozen, &inputs.trie, &slices, group_size));
+            },
+        );
+        let rollouts = beam_search(&frozen, &inputs.trie, &slices, group_size);
+        self.measure(format!("selection, G = {group_size}"), "groups", prompts.len(), None, || {
+            black_box(kept(inputs, &Signal::recast(), &prompts, &rollouts).is_ok());
+        });
+        for (title, signal) in [("ReCast", Signal::recast()), ("GRPO", Signal::grpo())] {
+            let groups = kept(inputs, &signal, &prompts, &rollouts)?;
+            for layout in [Layout::Packed, Layout::RowWise] {
+                let flops = flops::update(&config.model, &inputs.table, &groups, layout);
+                let mut update = Update::new(inputs, &groups, layout);
+                self.measure(
+                    format!("{}, G = {group_size}", update_name(title, layout)),
+                    "groups",
+                    groups.len(),
+                    Some(flops),
+                    || update.step(),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn supervised(&mut self, inputs: &Inputs) {
+        let config = self.config;
+        let per_sequence = config.history * config.levels;
+        let sequences = inputs.prompts(config.batch_tokens.div_ceil(per_sequence));
+        let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+        let flops = flops::supervised(&config.model, &inputs.table, &sequences);
+        let tokens = sequences.len() * per_sequence;
+        let mut model = inputs.decoder.clone();
+        let mut optimiser = Optimiser::new(0.1, 1.0);
+        self.measure("supervised step".to_owned(), "tokens", tokens, Some(flops), || {
+            let loss = next_code_loss(&model, &sequences, None);
+            let (grads, _) = optimiser.gradients(&model, &loss);
+            model = optimiser.step(1e-4, model.clone(), grads);
+        });
+    }
+}
+
+/// The groups that a signal keeps; the target is the completion in the middle of each group.
+fn kept(
+    inputs: &Inputs,
+    signal: &Signal<f32>,
+    prompts: &[Vec<u32>],
+    rollouts: &[Vec<Completion>],
+) -> Result<Vec<KeptGroup>> {
+    let mut groups = Vec::with_capacity(prompts.len());
+    for (prompt, completions) in prompts.iter().zip(rollouts) {
+        let target = inputs.trie.items(completions[completions.len() / 2].leaf)[0];
+        let (sids, trie) = (&inputs.table, &inputs.trie);
+        let outcome = select_group(signal, prompt.clone(), completions, target, sids, trie)?;
+        groups.extend(outcome.kept);
+    }
+    Ok(groups)
+}
+
+/// The update of a policy on the same groups, again and again.
+struct Update<'a> {
+    trie: &'a Trie,
+    groups: &'a [KeptGroup],
+    layout: Layout,
+    model: Decoder,
+    optimiser: Optimiser,
+    log_probs: Vec<f32>,
+}
+
+impl<'a> Update<'a> {
+    fn new(inputs: &'a Inputs, groups: &'a [KeptGroup], layout: Layout) -> Self {
+        let completions: usize = groups.iter().map(|group| group.leaves.len()).sum();
+        // any old log-probs do: those of the ratio 1 come out of the first step's rounding
+        let log_probs = vec![-(inputs.table.codes_per_level()[0] as f32).ln(); completions];
+        Self {
+            trie: &inputs.trie,
+            groups,
+            layout,
+            model: inputs.decoder.clone(),
+            optimiser: Optimiser::new(0.0, 1.0),
+            log_probs: log_probs.repeat(inputs.table.levels()),
+        }
+    }
+
+    fn step(&mut self) {
+        let device = self.model.device();
+        let constant = || {
+            let values = self.log_probs.clone();
+            let length = values.len();
+            Tensor::<1>::from_data(TensorData::new(values, [length]), &device)
+        };
+        let policy = completion_log_probs(&self.model, self.trie, self.groups, self.layout);
+        let loss = group_loss(
+            policy,
+            constant(),
+            constant(),
+            self.groups,
+            self.model.levels(),
+            &Objective::default(),
+        );
+        let (grads, _) = self.optimiser.gradients(&self.model, &loss);
+        self.model = self.optimiser.step(1e-6, self.model.clone(), grads);
+    }
+}

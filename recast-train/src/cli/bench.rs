@@ -1,0 +1,84 @@
+//! `recast bench`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::output;
+use crate::bench::{BenchConfig, bench};
+use crate::config::{Config, ModelPreset};
+use crate::run::Monitor;
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// The decoder's size.
+    #[arg(long, value_enum, default_value_t = ModelPreset::Small)]
+    model: ModelPreset,
+    /// Items of the catalogue.
+    #[arg(long, default_value_t = 12_101)]
+    items: usize,
+    /// Levels of a semantic ID.
+    #[arg(long, default_value_t = 3)]
+    levels: usize,
+    /// Codes of each level.
+    #[arg(long, default_value_t = 256)]
+    codes: usize,
+    /// Items of every history.
+    #[arg(long, default_value_t = 20)]
+    history: usize,
+    /// Prompts of a rollout, and groups of an update.
+    #[arg(long, default_value_t = 32)]
+    groups: usize,
+    /// Completions of a group; several sizes with commas.
+    #[arg(long, value_delimiter = ',', default_values_t = [32])]
+    group_size: Vec<usize>,
+    /// Tokens of a supervised step.
+    #[arg(long, default_value_t = 4096)]
+    batch_tokens: usize,
+    /// Measured repetitions, after one that is not.
+    #[arg(long, default_value_t = 5)]
+    repeats: usize,
+    /// Only parts whose names hold this.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// All randomness follows from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// cpu or ndarray.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// CPU threads; 0 means one a core.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print the report as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+    /// No progress, only errors and the result.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(super) fn measure(args: &BenchArgs) -> Result<()> {
+    let settings =
+        Config { device: args.device.clone(), threads: args.threads, ..Config::default() };
+    super::settings::set_threads(&settings)?;
+    let config = BenchConfig {
+        device: settings.device_kind()?,
+        model: args.model.config(),
+        items: args.items,
+        levels: args.levels,
+        codes: args.codes,
+        history: args.history,
+        groups: args.groups,
+        group_sizes: args.group_size.clone(),
+        batch_tokens: args.batch_tokens,
+        repeats: args.repeats,
+        only: args.only.clone(),
+        seed: args.seed,
+    };
+    let report = bench(&config, &Monitor::outside(output(args.quiet)))?;
+    eprint!("{report}");
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    }
+    Ok(())
+}
