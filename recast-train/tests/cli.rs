@@ -364,12 +364,17 @@ fn a_baseline_needs_nothing_but_data_and_stands_in_every_later_table() {
         assert_eq!(summary["systems"][2], baselines[2]);
         assert_eq!(summary["systems"][3]["name"], "sft");
     }
-    let check = json(&["eval", "--check-search", "40", "--system", "sft"]);
-    assert_eq!(check["prompts"], 40);
-    assert!(check["mean_overlap"].as_f64().unwrap() > 0.5, "{check}");
+    let wide = ["eval", "--check-search", "40", "--system", "sft", "--beam-widths", "4,500"];
+    let checks = json(&wide);
+    assert_eq!((&checks[0]["prompts"], &checks[0]["beam_width"]), (&40.into(), &4.into()));
+    assert!(checks[0]["mean_overlap"].as_f64().unwrap() < 0.5, "{checks}");
+    // wider than the catalogue
+    assert_eq!(checks[1]["top_10_found"], 1.0, "{checks}");
     for arguments in [
         &["--search", "fast"][..],
         &["--check-search", "0"],
+        &["--check-search", "9", "--beam-widths", "0"],
+        &["--beam-widths", "9"],
         &["--system", "sft"],
         &["--check-search", "9", "--system", "popularity"],
     ] {

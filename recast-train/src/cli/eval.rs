@@ -18,6 +18,10 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "PROMPTS", conflicts_with = "search",
         value_parser = clap::value_parser!(u32).range(1..))]
     check_search: Option<u32>,
+    /// For --check-search: beam widths to compare [default: as the run's settings say].
+    #[arg(long, value_name = "N,N,..", requires = "check_search", value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..))]
+    beam_widths: Vec<u16>,
     /// For --check-search: sft, grpo, rere or recast [default: recast if it is trained, else sft].
     #[arg(long, requires = "check_search")]
     system: Option<String>,
@@ -30,8 +34,12 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
     let mut run = args.folder.open()?;
     let tokenized = run.tokenized()?;
     if let Some(prompts) = args.check_search {
-        let found = run.check_search(&tokenized, args.system.as_deref(), prompts as usize)?;
-        eprintln!("{found}");
+        let widths: Vec<usize> = args.beam_widths.iter().map(|&width| width.into()).collect();
+        let system = args.system.as_deref();
+        let found = run.check_search(&tokenized, system, prompts as usize, &widths)?;
+        for check in &found {
+            eprintln!("{check}");
+        }
         if args.json {
             println!("{}", serde_json::to_string_pretty(&found)?);
         }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-use super::{Catalogue, EvaluateConfig};
+use super::Catalogue;
 use crate::decode::{Completion, beam_search, exact_search};
 use crate::error::Result;
 use crate::model::Decoder;
@@ -57,7 +57,7 @@ fn top(completions: &[Completion]) -> &[Completion] {
     &completions[..completions.len().min(TOP)]
 }
 
-/// Searches each history both ways.
+/// Searches each history exactly and with each beam width; one result for each width.
 ///
 /// # Errors
 /// If the user interrupts.
@@ -65,29 +65,34 @@ pub fn check_search(
     model: &Decoder,
     catalogue: Catalogue<'_>,
     histories: &[&[u32]],
-    config: &EvaluateConfig,
+    beam_widths: &[usize],
+    batch_prompts: usize,
     monitor: &Monitor,
-) -> Result<SearchCheck> {
+) -> Result<Vec<SearchCheck>> {
     let progress = monitor.progress("exact search", histories.len() as u64);
-    let mut pairs = Vec::with_capacity(histories.len());
-    for batch in histories.chunks(config.batch_prompts) {
+    let mut pairs = vec![Vec::with_capacity(histories.len()); beam_widths.len()];
+    for batch in histories.chunks(batch_prompts) {
         monitor.check_interrupt()?;
         let prompts: Vec<Vec<u32>> =
             batch.iter().map(|history| catalogue.prompt(model, history)).collect();
         let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let beam = beam_search(model, catalogue.trie, &prompts, config.beam_width);
-        pairs.extend(beam.into_iter().zip(exact_search(model, catalogue.trie, &prompts, TOP)));
+        let exact = exact_search(model, catalogue.trie, &prompts, TOP);
+        for (pairs, &width) in pairs.iter_mut().zip(beam_widths) {
+            let beam = beam_search(model, catalogue.trie, &prompts, width);
+            pairs.extend(beam.into_iter().zip(exact.iter().cloned()));
+        }
         progress.advance(batch.len() as u64);
     }
     progress.finish();
-    Ok(SearchCheck::new(config.beam_width, &pairs))
+    let checks = beam_widths.iter().zip(&pairs);
+    Ok(checks.map(|(&width, pairs)| SearchCheck::new(width, pairs)).collect())
 }
 
 impl Display for SearchCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "beam width {} beside exact search, {} prompts: the ten best found for {:.2}%, the best for {:.2}%, \
+            "beam width {:>4} beside exact search, {} prompts: the ten best found for {:.2}%, the best for {:.2}%, \
              {:.2}% of the ten on average; probability lost {:.2e}",
             self.beam_width,
             self.prompts,

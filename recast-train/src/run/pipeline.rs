@@ -281,8 +281,8 @@ impl Run {
         Ok(summary)
     }
 
-    /// Beam search beside exact search on the first test prompts, with the decoder that
-    /// [`Run::decoder`] gives.
+    /// Beam search of each width beside exact search on the first test prompts, with the decoder
+    /// that [`Run::decoder`] gives; without widths, that of the settings.
     ///
     /// # Errors
     /// If the decoder is not trained, or the user interrupts.
@@ -291,8 +291,10 @@ impl Run {
         tokenized: &Tokenized,
         system: Option<&str>,
         prompts: usize,
-    ) -> Result<SearchCheck> {
+        beam_widths: &[usize],
+    ) -> Result<Vec<SearchCheck>> {
         let decoder = self.decoder(tokenized, system)?;
+        let settings = [self.config.evaluate.beam_width];
         let test = &self.prepared.split.test;
         let histories: Vec<&[u32]> =
             test.iter().take(prompts).map(|example| &example.history[..]).collect();
@@ -300,10 +302,13 @@ impl Run {
             &decoder,
             self.catalogue(tokenized),
             &histories,
-            &self.config.evaluate,
+            if beam_widths.is_empty() { &settings } else { beam_widths },
+            self.config.evaluate.batch_prompts,
             &self.monitor,
         )?;
-        self.monitor.record("search_check", &found)?;
+        for check in &found {
+            self.monitor.record("search_check", check)?;
+        }
         Ok(found)
     }
 
