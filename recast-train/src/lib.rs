@@ -14,6 +14,7 @@ pub mod data;
 pub mod decode;
 pub mod error;
 pub mod evaluate;
+mod json;
 pub mod model;
 pub mod random;
 pub mod run;

@@ -73,6 +73,9 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// The run folder.
     pub run_dir: PathBuf,
+    /// What a person should know of the data before trusting these numbers.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Prompts that the systems were judged on.
     pub test_prompts: usize,
     /// The best expected Pass@1 any system can reach on them, where the data's source is known.
@@ -87,6 +90,7 @@ impl Summary {
         systems: Vec<SystemResult>,
         groups: &[(SignalName, RlState)],
         phases: BTreeMap<String, f64>,
+        warnings: Vec<String>,
         test_prompts: usize,
         bayes_pass_at_1: Option<f64>,
         collision_rate: f64,
@@ -112,6 +116,7 @@ impl Summary {
             phases,
             peak_memory_bytes: peak_memory_bytes(),
             run_dir: run_dir.to_owned(),
+            warnings,
             test_prompts,
             bayes_pass_at_1,
             collision_rate,
@@ -140,6 +145,7 @@ impl Display for Summary {
             self.test_prompts,
             100.0 * self.collision_rate
         )?;
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         writeln!(f, "{:<12} {:>7} {:>7} {:>7} {:>7}", "system", "Pass@1", "R@5", "R@10", "N@10")?;
         for SystemResult { title, item, .. } in &self.systems {
             writeln!(
