@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::EvaluateConfig;
 use crate::model::ModelConfig;
 use crate::sid::TokenizerOptions;
-use crate::train::{RlConfig, SftConfig};
+use crate::train::{RlConfig, SasrecConfig, SftConfig};
 
 /// Every key with its meaning, as `recast init` writes it.
 pub const TEMPLATE: &str = include_str!("config.toml");
@@ -89,6 +89,8 @@ pub struct Config {
     pub rl: RlConfig,
     /// Recommendation and its judgement.
     pub evaluate: EvaluateConfig,
+    /// The trained baseline.
+    pub sasrec: SasrecConfig,
 }
 
 /// Settings to start from.
@@ -143,6 +145,7 @@ impl Default for Config {
             sft: SftConfig::default(),
             rl: RlConfig::default(),
             evaluate: EvaluateConfig::default(),
+            sasrec: SasrecConfig::default(),
         }
     }
 }
@@ -271,12 +274,7 @@ impl Config {
         if self.data.embedding_dim == 0 {
             return Err(Error::setting("data.embedding_dim", "is 0", "64 is usual"));
         }
-        if self.evaluate.beam_width == 0 {
-            return Err(Error::setting("evaluate.beam_width", "is 0", "give 10 or more"));
-        }
-        if self.evaluate.batch_prompts == 0 {
-            return Err(Error::setting("evaluate.batch_prompts", "is 0", "64 is usual"));
-        }
+        self.evaluate.check()?;
         if self.data.interactions.is_none() {
             self.data.synthetic.check()?;
             for (key, given) in [
@@ -291,8 +289,9 @@ impl Config {
             }
         }
         self.tokenizer.check()?;
-        self.model.check()?;
-        self.sft.check()?;
+        self.model.check("model")?;
+        self.sft.check("sft")?;
+        self.sasrec.check()?;
         self.rl.check()
     }
 

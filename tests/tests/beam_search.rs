@@ -1,13 +1,15 @@
-//! Beam search with its cache ranks and scores like whole rows without one.
+//! Beam search and exact search with their caches rank and score like whole rows without one.
 
 use std::collections::HashMap;
 
 use burn::module::Module;
-use recast_train::decode::{Completion, beam_search};
+use recast_train::decode::{Completion, beam_search, exact_search, leaf_log_probs};
 use recast_train::model::Decoder;
 use recast_train::sid::{Node, SidTable, Trie};
 
-use crate::decoder::{catalogue, decoder, deep_catalogue, leaves, prompt, separate_log_probs};
+use crate::decoder::{
+    catalogue, decoder, deep_catalogue, leaves, prompt, separate_log_probs, wide_catalogue,
+};
 use crate::device::devices;
 use crate::numbers::{assert_all_close, values};
 use crate::tolerance::DECODER;
@@ -164,6 +166,38 @@ fn a_prompt_is_answered_alike_alone_and_in_any_batch() {
                     assert_all_close(&log_probs(batched), &log_probs(alone), DECODER, &name);
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn exact_scores_are_those_of_rows_of_their_own() {
+    for Setting { device_name, table, trie, model } in settings() {
+        let prompts = prompts(&model, &table);
+        let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let found = leaf_log_probs(&model, &trie, &slices);
+        for (i, (found, prompt)) in found.iter().zip(&prompts).enumerate() {
+            let all = exhaustive(&model, &trie, prompt);
+            let expected: Vec<f32> = leaves(&trie).iter().map(|leaf| all[leaf]).collect();
+            let name = format!("{device_name}, {} levels, prompt {i}", trie.levels());
+            assert_all_close(found, &expected, DECODER, &name);
+        }
+    }
+}
+
+#[test]
+fn exact_search_of_many_prefixes_is_the_beam_as_wide_as_the_catalogue() {
+    let (table, trie) = wide_catalogue();
+    assert!(trie.nodes_at(1).len() > 128 && trie.nodes_at(2).len() > 3 * 128);
+    let n_leaves = leaves(&trie).len();
+    for (device_name, device) in devices() {
+        let model = decoder(&table, &device).valid();
+        let prompts = prompts(&model, &table);
+        let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let beam = beam_search(&model, &trie, &slices, n_leaves);
+        for (exact, beam) in exact_search(&model, &trie, &slices, 10).iter().zip(&beam) {
+            assert_eq!(found_leaves(exact), found_leaves(&beam[..10]), "{device_name}");
+            assert_all_close(&log_probs(exact), &log_probs(&beam[..10]), DECODER, device_name);
         }
     }
 }

@@ -32,6 +32,12 @@ pub(crate) fn deep_catalogue() -> Catalogue {
     of_sids(&[3, 4, 3, 4], (0..40).flat_map(sid))
 }
 
+/// 900 items of three levels, with more nodes at each of these than exact search reads at once.
+pub(crate) fn wide_catalogue() -> Catalogue {
+    let sid = |i: usize| [i % 140, (i / 140 * 5 + i) % 9, (i * 3) % 7];
+    of_sids(&[140, 9, 7], (0..900).flat_map(sid))
+}
+
 fn of_sids(codes_per_level: &[usize], codes: impl Iterator<Item = usize>) -> Catalogue {
     let codes = codes.map(|code| code as u16).collect();
     let table = SidTable::new(codes_per_level.to_vec(), codes).expect("a table");

@@ -4,20 +4,43 @@ use anyhow::Result;
 use clap::Args;
 
 use super::FolderArgs;
+use crate::decode::Search;
 use crate::run::Summary;
 
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {
     #[command(flatten)]
     folder: FolderArgs,
-    /// Print the summary as JSON on standard output.
+    /// How semantic IDs are looked for [default: as the run's settings say].
+    #[arg(long, value_enum)]
+    search: Option<Search>,
+    /// Only compare beam search with exact search, on this many test prompts.
+    #[arg(long, value_name = "PROMPTS", conflicts_with = "search",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    check_search: Option<u32>,
+    /// For --check-search: sft, grpo, rere or recast [default: recast if it is trained, else sft].
+    #[arg(long, requires = "check_search")]
+    system: Option<String>,
+    /// Print the result as JSON on standard output.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn eval(args: &EvalArgs) -> Result<()> {
-    let run = args.folder.open()?;
-    print(&run.evaluate(&run.tokenized()?)?, args.json)
+    let mut run = args.folder.open()?;
+    let tokenized = run.tokenized()?;
+    if let Some(prompts) = args.check_search {
+        let found = run.check_search(&tokenized, args.system.as_deref(), prompts as usize)?;
+        eprintln!("{found}");
+        if args.json {
+            println!("{}", serde_json::to_string_pretty(&found)?);
+        }
+        return Ok(());
+    }
+    if let Some(search) = args.search {
+        run = run.searched_by(search);
+    }
+    print(&run.evaluate(&tokenized)?, args.json)
 }
 
 /// People read standard error, machines standard output.

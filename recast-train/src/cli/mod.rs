@@ -1,5 +1,6 @@
 //! The program `recast`: one file a subcommand, no logic.
 
+mod baseline;
 mod compare;
 mod eval;
 mod init;
@@ -43,6 +44,8 @@ enum Command {
     Tokenize(FolderArgs),
     /// Train a run's decoder on the logs.
     Sft(FolderArgs),
+    /// Train and judge SASRec with cross-entropy over all items, beside popularity and item-kNN.
+    Baseline(baseline::BaselineArgs),
     /// Improve a run's decoder by reinforcement learning.
     Rl(rl::RlArgs),
     /// Judge everything a run has trained, and the baselines.
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Prepare(args) => prepare::prepare(&args),
         Command::Tokenize(args) => tokenize::tokenize(&args),
         Command::Sft(args) => sft::sft(&args),
+        Command::Baseline(args) => baseline::baseline(&args),
         Command::Rl(args) => rl::rl(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Recommend(args) => recommend::recommend(&args),

@@ -1,14 +1,17 @@
 //! Ranking metrics, at the level of items and of semantic IDs, and the baselines beside them.
 
 pub mod baselines;
+mod search_check;
+
+pub use search_check::{SearchCheck, check_search};
 
 use rayon::prelude::*;
 use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Example;
-use crate::decode::{Completion, beam_search};
-use crate::error::Result;
+use crate::decode::{Completion, Search};
+use crate::error::{Error, Result};
 use crate::model::Decoder;
 use crate::run::Monitor;
 use crate::sid::{SidTable, Trie};
@@ -17,6 +20,8 @@ use crate::sid::{SidTable, Trie};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluateConfig {
+    /// How semantic IDs are looked for.
+    pub search: Search,
     /// Beams of the search; also how many semantic IDs are ranked.
     pub beam_width: usize,
     /// Whether items of the history are left out of the recommendations.
@@ -29,7 +34,31 @@ pub struct EvaluateConfig {
 
 impl Default for EvaluateConfig {
     fn default() -> Self {
-        Self { beam_width: 32, mask_history: false, batch_prompts: 64, test_prompts: 0 }
+        Self {
+            search: Search::Beam,
+            beam_width: 32,
+            mask_history: false,
+            batch_prompts: 64,
+            test_prompts: 0,
+        }
+    }
+}
+
+impl EvaluateConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// If a count is 0 that must not be.
+    pub fn check(&self) -> Result<()> {
+        for (key, value, usual) in [
+            ("evaluate.beam_width", self.beam_width, "give 10 or more"),
+            ("evaluate.batch_prompts", self.batch_prompts, "64 is usual"),
+        ] {
+            if value == 0 {
+                return Err(Error::setting(key, "is 0", usual));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -140,7 +169,7 @@ impl Catalogue<'_> {
     }
 }
 
-/// Ranks items for each history by beam search.
+/// Ranks items for each history by the search of `config`.
 ///
 /// # Errors
 /// If the user interrupts.
@@ -161,7 +190,7 @@ pub fn rank(
         let prompts: Vec<Vec<u32>> =
             batch.iter().map(|&i| catalogue.prompt(model, histories[i])).collect();
         let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let found = beam_search(model, catalogue.trie, &prompts, config.beam_width);
+        let found = config.search.run(model, catalogue.trie, &prompts, config.beam_width);
         for (&i, completions) in batch.iter().zip(found) {
             let mut items = catalogue.items(&completions);
             if config.mask_history {

@@ -24,6 +24,8 @@ pub struct ModelConfig {
     pub rms_norm_eps: f64,
     /// Base of the rotary embedding's frequencies.
     pub rope_theta: f64,
+    /// Whether the head's weights are the embeddings.
+    pub tie_word_embeddings: bool,
     /// Share of the residual branches' and embeddings' elements dropped in supervised training.
     pub dropout: f64,
 }
@@ -63,32 +65,34 @@ impl ModelConfig {
             intermediate_size: hidden_size * 3,
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
+            tie_word_embeddings: false,
             dropout: 0.1,
         }
     }
 
-    /// Checks what the decoder relies on.
+    /// Checks what the decoder relies on; `section` is where the settings stand, for messages.
     ///
     /// # Errors
     /// If a size is zero, the heads do not share evenly, a head is of odd width, or the dropout is
     /// not in `[0, 1)`.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, section: &str) -> Result<()> {
+        let key = |name: &str| format!("{section}.{name}");
         let sizes = [
-            ("model.hidden_size", self.hidden_size),
-            ("model.num_hidden_layers", self.num_hidden_layers),
-            ("model.num_attention_heads", self.num_attention_heads),
-            ("model.num_key_value_heads", self.num_key_value_heads),
-            ("model.head_dim", self.head_dim),
-            ("model.intermediate_size", self.intermediate_size),
+            ("hidden_size", self.hidden_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.num_key_value_heads),
+            ("head_dim", self.head_dim),
+            ("intermediate_size", self.intermediate_size),
         ];
-        for (key, size) in sizes {
+        for (name, size) in sizes {
             if size == 0 {
-                return Err(Error::setting(key, "is 0", "give at least 1"));
+                return Err(Error::setting(key(name), "is 0", "give at least 1"));
             }
         }
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             return Err(Error::setting(
-                "model.num_key_value_heads",
+                key("num_key_value_heads"),
                 format!(
                     "{} does not divide {} query heads",
                     self.num_key_value_heads, self.num_attention_heads
@@ -98,18 +102,18 @@ impl ModelConfig {
         }
         if !self.head_dim.is_multiple_of(2) {
             let problem = format!("{} is odd", self.head_dim);
-            return Err(Error::setting("model.head_dim", problem, "give an even width"));
+            return Err(Error::setting(key("head_dim"), problem, "give an even width"));
         }
         if !(self.dropout >= 0.0 && self.dropout < 1.0) {
             let problem = format!("{} is not in [0, 1)", self.dropout);
-            return Err(Error::setting("model.dropout", problem, "0.1 is usual"));
+            return Err(Error::setting(key("dropout"), problem, "0.1 is usual"));
         }
-        for (key, value, usual) in [
-            ("model.rms_norm_eps", self.rms_norm_eps, "1e-6 is usual"),
-            ("model.rope_theta", self.rope_theta, "10000 is usual"),
+        for (name, value, usual) in [
+            ("rms_norm_eps", self.rms_norm_eps, "1e-6 is usual"),
+            ("rope_theta", self.rope_theta, "10000 is usual"),
         ] {
             if !(value > 0.0 && value.is_finite()) {
-                return Err(Error::setting(key, format!("{value} is not above 0"), usual));
+                return Err(Error::setting(key(name), format!("{value} is not above 0"), usual));
             }
         }
         Ok(())
@@ -123,19 +127,19 @@ mod tests {
     #[test]
     fn every_preset_passes_its_own_check() {
         for config in [ModelConfig::tiny(), ModelConfig::small(), ModelConfig::base()] {
-            config.check().unwrap();
+            config.check("model").unwrap();
         }
     }
 
     #[test]
     fn heads_that_do_not_share_evenly_are_refused() {
         let config = ModelConfig { num_key_value_heads: 3, ..ModelConfig::small() };
-        assert!(config.check().unwrap_err().to_string().contains("does not divide 4"));
+        assert!(config.check("model").unwrap_err().to_string().contains("does not divide 4"));
     }
 
     #[test]
     fn a_dropout_of_nan_is_refused() {
         let config = ModelConfig { dropout: f64::NAN, ..ModelConfig::small() };
-        assert!(config.check().is_err());
+        assert!(config.check("model").is_err());
     }
 }

@@ -68,8 +68,8 @@ pub struct Decoder {
     embed_tokens: Param<Tensor<2>>,
     layers: Vec<Layer>,
     norm: Param<Tensor<1>>,
-    /// `(D, V)`.
-    lm_head: Param<Tensor<2>>,
+    /// `(D, V)`; without it the embeddings serve.
+    lm_head: Option<Param<Tensor<2>>>,
     #[module(skip)]
     config: ModelConfig,
     #[module(skip)]
@@ -113,7 +113,7 @@ impl Decoder {
             embed_tokens: weights.normal([vocabulary, width]),
             layers: (0..config.num_hidden_layers).map(|_| layer(&mut weights)).collect(),
             norm: weights.ones(width),
-            lm_head: weights.normal([width, vocabulary]),
+            lm_head: (!config.tie_word_embeddings).then(|| weights.normal([width, vocabulary])),
             config: config.clone(),
             level_starts,
         }
@@ -203,7 +203,10 @@ impl Decoder {
     #[must_use]
     pub fn logits(&self, hidden: Tensor<2>, level: usize) -> Tensor<2> {
         let codes = self.level_starts[level]..self.level_starts[level + 1];
-        hidden.matmul(self.lm_head.val().slice([0..self.config.hidden_size, codes]))
+        hidden.matmul(match &self.lm_head {
+            Some(head) => head.val().slice([0..self.config.hidden_size, codes]),
+            None => self.embed_tokens.val().slice([codes]).transpose(),
+        })
     }
 }
 
@@ -227,5 +230,27 @@ impl WeightSource<'_> {
 
     fn ones(&self, width: usize) -> Param<Tensor<1>> {
         Param::from_data(TensorData::new(vec![1f32; width], [width]), self.device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recast_burn::DeviceKind;
+
+    #[test]
+    fn a_tied_head_is_the_embeddings_of_the_level() {
+        let config = ModelConfig { tie_word_embeddings: true, ..ModelConfig::tiny() };
+        let model = Decoder::new(&config, &[3, 2], 1, &DeviceKind::Cpu.device());
+        let width = config.hidden_size;
+        let hidden: Vec<f32> = (0..width).map(|i| (i as f32).sin()).collect();
+        let embeddings = model.embed_tokens.val().into_data().try_into_vec::<f32>().unwrap();
+        let row = Tensor::from_data(TensorData::new(hidden.clone(), [1, width]), &model.device());
+        let logits = model.logits(row, 1).into_data().try_into_vec::<f32>().unwrap();
+        let expected = embeddings[3 * width..]
+            .chunks_exact(width)
+            .map(|embedding| embedding.iter().zip(&hidden).map(|(e, h)| e * h).sum::<f32>());
+        assert_eq!(logits.len(), 2);
+        assert!(logits.iter().zip(expected).all(|(found, e)| (found - e).abs() < 1e-5));
     }
 }

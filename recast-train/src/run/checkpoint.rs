@@ -22,6 +22,7 @@ use crate::train::Optimiser;
 /// The folder of one training stage.
 #[derive(Debug, Clone)]
 pub struct Stage {
+    name: String,
     folder: PathBuf,
 }
 
@@ -36,7 +37,13 @@ impl Stage {
     /// The stage `name` of a run; nothing is written yet.
     #[must_use]
     pub fn new(run_dir: &Path, name: &str) -> Self {
-        Self { folder: run_dir.join(name) }
+        Self { name: name.to_owned(), folder: run_dir.join(name) }
+    }
+
+    /// The stage's name, of its folder and in messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Writes a checkpoint, then names it in `state.json`, then removes the one before.

@@ -3,10 +3,11 @@
 //! ```text
 //! config.toml      the settings as resolved       checksums.json   the source files
 //! data/            sequences, items, embeddings    sid/             table and report
-//! sft/ rl-*/       checkpoints, the best decoder   events.jsonl     every epoch, step, validation
+//! sft/ rl-*/ sasrec/  checkpoints, the best decoder   events.jsonl  every epoch, step, validation
 //! phases.json      seconds of each phase           summary.json     what the tables show
 //! ```
 
+mod baseline;
 mod checkpoint;
 mod comparison;
 mod file;
@@ -23,4 +24,5 @@ pub use inputs::{DataReport, Prepared};
 pub use memory::peak_memory_bytes;
 pub use monitor::{Monitor, Output, Progress};
 pub use pipeline::{PreparedSummary, Run, Tokenized};
+pub(crate) use summary::SystemTable;
 pub use summary::{GroupSummary, Summary, SystemResult};

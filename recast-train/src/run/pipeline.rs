@@ -10,23 +10,21 @@ use std::time::Instant;
 use burn::module::Module;
 use serde::Serialize;
 
+use super::baseline::RANKED;
 use super::checkpoint::Stage;
 use super::file::{write_atomic, write_json};
 use super::inputs::{DataReport, Inputs, Prepared, imported_sids_path};
 use super::memory::peak_memory_bytes;
 use super::monitor::{Monitor, Output};
-use super::summary::{Summary, SystemResult};
+use super::summary::{GroupSummary, Summary, SystemResult};
 use crate::config::Config;
 use crate::data::Synthetic;
+use crate::decode::Search;
 use crate::error::{Error, Result};
-use crate::evaluate::baselines::{ItemKnn, Popularity};
-use crate::evaluate::{Catalogue, Evaluation, evaluate, judge};
-use crate::model::Decoder;
+use crate::evaluate::{Catalogue, Evaluation, SearchCheck, check_search, evaluate, judge};
+use crate::model::{Decoder, ModelConfig};
 use crate::sid::{SidTable, TokenizerReport, Trie, tokenize};
 use crate::train::{RlState, SftState, SignalName, TrainInputs, rl, sft};
-
-/// Items ranked by systems that are not decoders.
-const RANKED: usize = 10;
 
 /// A run folder at work.
 #[derive(Debug)]
@@ -172,6 +170,13 @@ impl Run {
         })
     }
 
+    /// The same run, its decoders searched in another way.
+    #[must_use]
+    pub fn searched_by(mut self, search: Search) -> Self {
+        self.config.evaluate.search = search;
+        self
+    }
+
     /// What shows progress and listens to the user.
     #[must_use]
     pub fn monitor(&self) -> &Monitor {
@@ -215,7 +220,7 @@ impl Run {
         Ok(Tokenized { sids, trie })
     }
 
-    fn train_inputs<'a>(&'a self, tokenized: &'a Tokenized) -> TrainInputs<'a> {
+    pub(super) fn train_inputs<'a>(&'a self, tokenized: &'a Tokenized) -> TrainInputs<'a> {
         TrainInputs {
             train: &self.prepared.split.train,
             valid: &self.prepared.split.valid,
@@ -240,11 +245,18 @@ impl Run {
                 &self.monitor,
             )
         })?;
-        self.monitor.say(&format!(
-            "sft: best validation NDCG@10 {:.4} after epoch {} of {}",
-            state.best_ndcg_at_10, state.best_epoch, state.epoch
-        ));
+        self.say_best(&self.sft_stage(), state);
         Ok(decoder)
+    }
+
+    pub(super) fn say_best(&self, stage: &Stage, state: SftState) {
+        self.monitor.say(&format!(
+            "{}: best validation NDCG@10 {:.4} after epoch {} of {}",
+            stage.name(),
+            state.best_ndcg_at_10,
+            state.best_epoch,
+            state.epoch
+        ));
     }
 
     /// Improves the supervised decoder with one signal, or goes on with that.
@@ -293,23 +305,34 @@ impl Run {
         Ok(summary)
     }
 
+    /// Beam search beside exact search on the first test prompts, with the decoder that
+    /// [`Run::decoder`] gives.
+    ///
+    /// # Errors
+    /// If the decoder is not trained, or the user interrupts.
+    pub fn check_search(
+        &self,
+        tokenized: &Tokenized,
+        system: Option<&str>,
+        prompts: usize,
+    ) -> Result<SearchCheck> {
+        let decoder = self.decoder(tokenized, system)?;
+        let test = &self.prepared.split.test;
+        let histories: Vec<&[u32]> =
+            test.iter().take(prompts).map(|example| &example.history[..]).collect();
+        let found = check_search(
+            &decoder,
+            self.catalogue(tokenized),
+            &histories,
+            &self.config.evaluate,
+            &self.monitor,
+        )?;
+        self.monitor.record("search_check", &found)?;
+        Ok(found)
+    }
+
     fn judge_systems(&self, tokenized: &Tokenized) -> Result<Vec<SystemResult>> {
-        let Prepared { sequences, split, .. } = &self.prepared;
-        let (n_items, mask) = (sequences.n_items(), self.config.evaluate.mask_history);
-        let ranked = |rank: &dyn Fn(&[u32]) -> Vec<u32>| {
-            let rankings: Vec<_> = split.test.iter().map(|e| rank(&e.history)).collect();
-            judge(&split.test, &rankings, &tokenized.sids)
-        };
-        let popularity = Popularity::fit(&split.train, n_items);
-        let knn = ItemKnn::fit(&split.train, n_items);
-        let mut systems = vec![
-            SystemResult::new(
-                "popularity",
-                "popularity",
-                ranked(&|h| popularity.rank(h, RANKED, mask)),
-            ),
-            SystemResult::new("item_knn", "item-kNN", ranked(&|h| knn.rank(h, RANKED, mask))),
-        ];
+        let mut systems = self.judge_baselines(&tokenized.sids)?;
         let sft = self.judge_decoder(tokenized, &self.sft_stage(), "SFT")?;
         systems.push(SystemResult::new("sft", "SFT", sft));
         for &signal in &self.config.rl.signals {
@@ -320,7 +343,10 @@ impl Run {
             }
         }
         if let Some(synthetic) = self.synthetic()? {
-            let oracle = ranked(&|history| synthetic.oracle_ranking(history, RANKED));
+            let test = &self.prepared.split.test;
+            let rankings: Vec<_> =
+                test.iter().map(|e| synthetic.oracle_ranking(&e.history, RANKED)).collect();
+            let oracle = judge(test, &rankings, &tokenized.sids);
             systems.push(SystemResult::new("oracle", "oracle", oracle));
         }
         Ok(systems)
@@ -341,25 +367,30 @@ impl Run {
 
     fn summary(&self, tokenized: &Tokenized, systems: Vec<SystemResult>) -> Result<Summary> {
         let test = &self.prepared.split.test;
-        let mut groups = Vec::new();
+        let mut groups = BTreeMap::new();
         for &signal in &self.config.rl.signals {
             if let Some(state) = self.rl_state(signal)? {
-                groups.push((signal, state));
+                groups.insert(signal.key().to_owned(), GroupSummary::new(&state));
             }
         }
-        let bayes = self.synthetic()?.and_then(|synthetic| synthetic.bayes_pass_at_1(test));
+        let phases = self.seconds()?;
         let sids = &tokenized.sids;
-        let collision_rate = 1.0 - sids.n_distinct() as f64 / sids.n_items() as f64;
-        Ok(Summary::new(
-            &self.dir,
+        Ok(Summary {
             systems,
-            &groups,
-            self.seconds()?,
-            self.prepared.report.prepare.warnings.clone(),
-            test.len(),
-            bayes,
-            collision_rate,
-        ))
+            groups,
+            seconds: phases.values().sum(),
+            phases,
+            peak_memory_bytes: peak_memory_bytes(),
+            run_dir: self.dir.clone(),
+            warnings: self.prepared.report.prepare.warnings.clone(),
+            test_prompts: test.len(),
+            evaluate: self.config.evaluate.clone(),
+            seed: self.config.seed,
+            bayes_pass_at_1: self
+                .synthetic()?
+                .and_then(|synthetic| synthetic.bayes_pass_at_1(test)),
+            collision_rate: 1.0 - sids.n_distinct() as f64 / sids.n_items() as f64,
+        })
     }
 
     /// The trained decoder of `system`: `sft` or a signal's key; without one, ReCast's if it is
@@ -412,9 +443,13 @@ impl Run {
     }
 
     fn fresh_decoder(&self, tokenized: &Tokenized) -> Result<Decoder> {
+        self.decoder_of(&self.config.model, tokenized)
+    }
+
+    pub(super) fn decoder_of(&self, shape: &ModelConfig, tokenized: &Tokenized) -> Result<Decoder> {
         let device = self.config.device_kind()?.device().autodiff();
         let codes = tokenized.sids.codes_per_level();
-        Ok(Decoder::new(&self.config.model, codes, self.config.seed, &device))
+        Ok(Decoder::new(shape, codes, self.config.seed, &device))
     }
 
     fn synthetic(&self) -> Result<Option<Synthetic>> {
@@ -463,7 +498,7 @@ impl Run {
     }
 
     /// Runs a phase and adds its seconds, also if it is interrupted.
-    fn timed<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(super) fn timed<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let started = Instant::now();
         let done = work();
         self.add_seconds(phase, started.elapsed().as_secs_f64())?;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use recast_core::Regime;
 use serde::{Deserialize, Serialize};
 
-use super::memory::peak_memory_bytes;
+use crate::decode::Search;
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, Metrics};
-use crate::train::{GroupCounts, PhaseSeconds, RlState, SignalName};
+use crate::evaluate::{EvaluateConfig, Evaluation, Metrics};
+use crate::train::{GroupCounts, PhaseSeconds, RlState};
 
 /// One system's metrics on the test prompts: at item level, and at the level of semantic IDs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,51 +78,33 @@ pub struct Summary {
     pub warnings: Vec<String>,
     /// Prompts that the systems were judged on.
     pub test_prompts: usize,
+    /// How decoders were searched, and whether items of the history were left out.
+    pub evaluate: EvaluateConfig,
+    /// The run's seed.
+    pub seed: u64,
     /// The best expected Pass@1 any system can reach on them, where the data's source is known.
     pub bayes_pass_at_1: Option<f64>,
     /// Share of items that have no semantic ID of their own.
     pub collision_rate: f64,
 }
 
-impl Summary {
-    pub(super) fn new(
-        run_dir: &Path,
-        systems: Vec<SystemResult>,
-        groups: &[(SignalName, RlState)],
-        phases: BTreeMap<String, f64>,
-        warnings: Vec<String>,
-        test_prompts: usize,
-        bayes_pass_at_1: Option<f64>,
-        collision_rate: f64,
-    ) -> Self {
-        let group = |(signal, state): &(SignalName, RlState)| {
-            let counts = state.groups;
-            let summary = GroupSummary {
-                all_zero: counts.share(Regime::AllZero),
-                single_hit: counts.share(Regime::SingleHit),
-                multi_hit: counts.share(Regime::MultiHit),
-                all_hit: counts.share(Regime::AllHit),
-                counts,
-                optimiser_steps: state.optimiser_steps,
-                best_step: state.best_step,
-                seconds: state.seconds,
-            };
-            (signal.key().to_owned(), summary)
-        };
+impl GroupSummary {
+    pub(super) fn new(state: &RlState) -> Self {
+        let counts = state.groups;
         Self {
-            systems,
-            groups: groups.iter().map(group).collect(),
-            seconds: phases.values().sum(),
-            phases,
-            peak_memory_bytes: peak_memory_bytes(),
-            run_dir: run_dir.to_owned(),
-            warnings,
-            test_prompts,
-            bayes_pass_at_1,
-            collision_rate,
+            all_zero: counts.share(Regime::AllZero),
+            single_hit: counts.share(Regime::SingleHit),
+            multi_hit: counts.share(Regime::MultiHit),
+            all_hit: counts.share(Regime::AllHit),
+            counts,
+            optimiser_steps: state.optimiser_steps,
+            best_step: state.best_step,
+            seconds: state.seconds,
         }
     }
+}
 
+impl Summary {
     /// The summary that a run folder holds.
     ///
     /// # Errors
@@ -137,23 +119,51 @@ impl Summary {
     }
 }
 
-impl Display for Summary {
+/// Systems as a table, at item level, and where items share semantic IDs at that level too.
+pub(crate) struct SystemTable<'a> {
+    pub(crate) systems: &'a [SystemResult],
+    pub(crate) shared_ids: bool,
+}
+
+impl Display for SystemTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "test, {} prompts, item level, collision rate {:.1}%",
-            self.test_prompts,
-            100.0 * self.collision_rate
-        )?;
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
-        writeln!(f, "{:<12} {:>7} {:>7} {:>7} {:>7}", "system", "Pass@1", "R@5", "R@10", "N@10")?;
-        for SystemResult { title, item, .. } in &self.systems {
-            writeln!(
+        write!(f, "{:<12} {:>7} {:>7} {:>7} {:>7}", "system", "Pass@1", "R@5", "R@10", "N@10")?;
+        if self.shared_ids {
+            write!(f, " {:>8} {:>8}", "SID R@10", "SID N@10")?;
+        }
+        writeln!(f)?;
+        for SystemResult { title, item, sid_level, .. } in self.systems {
+            write!(
                 f,
                 "{title:<12} {:>7.4} {:>7.4} {:>7.4} {:>7.4}",
                 item.pass_at_1, item.recall_at_5, item.recall_at_10, item.ndcg_at_10
             )?;
+            if self.shared_ids {
+                write!(f, " {:>8.4} {:>8.4}", sid_level.recall_at_10, sid_level.ndcg_at_10)?;
+            }
+            writeln!(f)?;
         }
+        Ok(())
+    }
+}
+
+impl Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "test, {} prompts, item level, collision rate {:.1}%, history {}, {}, seed {}",
+            self.test_prompts,
+            100.0 * self.collision_rate,
+            if self.evaluate.mask_history { "masked" } else { "not masked" },
+            match self.evaluate.search {
+                Search::Beam => format!("beam width {}", self.evaluate.beam_width),
+                Search::Exact => "exact search".to_owned(),
+            },
+            self.seed
+        )?;
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
+        let shared_ids = self.collision_rate > 0.0;
+        write!(f, "{}", SystemTable { systems: &self.systems, shared_ids })?;
         if let Some(bayes) = self.bayes_pass_at_1 {
             writeln!(f, "Bayes-optimal Pass@1 in expectation: {bayes:.4}")?;
         }

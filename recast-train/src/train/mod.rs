@@ -3,12 +3,14 @@
 mod optimiser;
 mod rl;
 mod rollout;
+mod sasrec;
 mod sft;
 mod update;
 
 pub use optimiser::{Optimiser, learning_rate};
 pub use rl::{GroupCounts, PhaseSeconds, RecastConfig, RlConfig, RlState, SignalName, rl};
 pub use rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
+pub use sasrec::{SasrecConfig, item_tokens};
 pub use sft::{SftConfig, SftState, sft};
 pub use update::{completion_log_probs, group_loss};
 

@@ -56,22 +56,23 @@ impl Default for SftConfig {
 }
 
 impl SftConfig {
-    /// Checks the ranges.
+    /// Checks the ranges; `section` is where the settings stand, for messages.
     ///
     /// # Errors
     /// If a count is 0 or a rate is out of its range.
-    pub fn check(&self) -> Result<()> {
-        for (key, value) in [
-            ("sft.epochs", self.epochs),
-            ("sft.batch_tokens", self.batch_tokens),
-            ("sft.evaluate_every", self.evaluate_every),
-            ("sft.patience", self.patience),
+    pub fn check(&self, section: &str) -> Result<()> {
+        for (name, value) in [
+            ("epochs", self.epochs),
+            ("batch_tokens", self.batch_tokens),
+            ("evaluate_every", self.evaluate_every),
+            ("patience", self.patience),
         ] {
             if value == 0 {
+                let key = format!("{section}.{name}");
                 return Err(Error::setting(key, "is 0", "give at least 1"));
             }
         }
-        check_rates("sft", self.learning_rate, self.warmup, self.weight_decay, self.max_norm)
+        check_rates(section, self.learning_rate, self.warmup, self.weight_decay, self.max_norm)
     }
 }
 
@@ -133,8 +134,8 @@ struct EpochEvent {
 }
 
 #[derive(Serialize)]
-struct ValidationEvent {
-    phase: &'static str,
+struct ValidationEvent<'a> {
+    phase: &'a str,
     epoch: usize,
     pass_at_1: f64,
     recall_at_10: f64,
@@ -187,7 +188,7 @@ pub fn sft(
             Some(checkpoint) => checkpoint,
             None => (model, optimiser, fresh),
         };
-    let progress = monitor.progress("sft", config.epochs as u64 * tokens as u64);
+    let progress = monitor.progress(stage.name(), config.epochs as u64 * tokens as u64);
     progress.resume_at(state.epoch as u64 * tokens as u64);
     while !state.finished {
         let started = std::time::Instant::now();
@@ -205,7 +206,7 @@ pub fn sft(
             let value = f64::from(loss.clone().into_scalar::<f32>());
             let (grads, norm) = optimiser.gradients(&model, &loss);
             state.step += 1;
-            check_finite("sft", state.step, value, norm)?;
+            check_finite(stage.name(), state.step, value, norm)?;
             model = optimiser.step(rate, model, grads);
             loss_sum += value;
             norm_sum += f64::from(norm);
@@ -225,7 +226,7 @@ pub fn sft(
             learning_rate: rate,
             seconds,
         };
-        monitor.record("sft_epoch", &event)?;
+        monitor.record(&format!("{}_epoch", stage.name()), &event)?;
 
         let last = state.epoch == config.epochs;
         if last || state.epoch.is_multiple_of(config.evaluate_every) {
@@ -235,13 +236,13 @@ pub fn sft(
                 &validation,
                 inputs.evaluation,
                 monitor,
-                "sft validation",
+                &format!("{} validation", stage.name()),
             )?
             .item;
             monitor.record(
                 "validation",
                 &ValidationEvent {
-                    phase: "sft",
+                    phase: stage.name(),
                     epoch: state.epoch,
                     pass_at_1: found.pass_at_1,
                     recall_at_10: found.recall_at_10,
@@ -249,8 +250,8 @@ pub fn sft(
                 },
             )?;
             monitor.say(&format!(
-                "sft epoch {}: loss {:.4}, validation Pass@1 {:.4}, R@10 {:.4}, N@10 {:.4}, {:.1} s an epoch",
-                state.epoch, event.loss, found.pass_at_1, found.recall_at_10, found.ndcg_at_10, seconds
+                "{} epoch {}: loss {:.4}, validation Pass@1 {:.4}, R@10 {:.4}, N@10 {:.4}, {:.1} s an epoch",
+                stage.name(), state.epoch, event.loss, found.pass_at_1, found.recall_at_10, found.ndcg_at_10, seconds
             ));
             if found.ndcg_at_10 > state.best_ndcg_at_10 {
                 (state.best_ndcg_at_10, state.best_epoch) = (found.ndcg_at_10, state.epoch);

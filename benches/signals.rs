@@ -1,6 +1,6 @@
 //! ReCast's selection and GRPO over 4,096 groups, beside the sum of the same memory.
 //!
-//! `python3 recast-core/benches/signals.py` runs this and a numpy reference and prints both.
+//! `python3 benches/signals.py` runs this and a numpy reference and prints both.
 
 use std::hint::black_box;
 

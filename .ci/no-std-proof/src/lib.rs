@@ -1,12 +1,8 @@
-//! A program without std and without an allocator that computes with recast-core.
+//! A static library without std and without an allocator that computes with recast-core, linked into a C program.
 //!
 //! If recast-core or what it depends on linked std, the panic handler below would be the second one
-//! and this would not compile; if one of them used `alloc`, the global allocator would be missing. The exit code is 0 if the numbers
-//! are those of the method's example.
-//!
-//! It is the one crate that crosses an FFI: a program without std starts at C's `main`.
+//! and this would not compile; if one of them used `alloc`, the global allocator would be missing.
 #![no_std]
-#![no_main]
 
 use core::hint::black_box;
 
@@ -14,10 +10,6 @@ use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
 use recast_core::objective::{Objective, token_loss};
 use recast_core::reward::{PrefixCredit, hit, structural_score};
 use recast_core::{Group, Outcome, Signal};
-
-// C's start-up code, and the `memcpy` and `memset` that any compiler takes for granted.
-#[link(name = "c")]
-unsafe extern "C" {}
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -28,8 +20,9 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
+/// 0 if the numbers are those of the method's example.
 #[unsafe(no_mangle)]
-extern "C" fn main() -> i32 {
+pub extern "C" fn recast_core_proof() -> i32 {
     i32::from(!(example() == Some(()) && objective_and_metrics()))
 }
 

@@ -20,7 +20,7 @@ import numpy as np
 
 GROUPS = 4096
 SIZES = (8, 32, 128, 1024)
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def median_seconds(work, least_seconds=0.5):
@@ -77,13 +77,13 @@ def grpo_whole(rewards):
 
 
 def criterion_seconds(name, size):
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "benches" / "target"))
     path = target / "criterion" / "signals" / name / str(size) / "new" / "estimates.json"
     return json.loads(path.read_text())["median"]["point_estimate"] * 1e-9
 
 
 def main():
-    command = ["cargo", "bench", "--quiet", "-p", "recast-core", "--bench", "signals", "--"]
+    command = ["cargo", "bench", "--quiet", "--manifest-path", "benches/Cargo.toml", "--bench", "signals", "--"]
     subprocess.run(command + sys.argv[1:], cwd=ROOT, check=True, stdout=sys.stderr)
     print(f"ns a completion, medians; {GROUPS} groups, f32; numpy {np.__version__}")
     print(f"{'G':>5} {'work':<10} {'sum':>7} {'recast':>7} {'of sum':>7} {'numpy loop':>11} {'ratio':>7} {'whole':>8} {'ratio':>7}")

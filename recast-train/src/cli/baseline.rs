@@ -1,0 +1,25 @@
+//! `recast baseline`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::FolderArgs;
+use crate::run::SystemTable;
+
+#[derive(Debug, Args)]
+pub(super) struct BaselineArgs {
+    #[command(flatten)]
+    folder: FolderArgs,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn baseline(args: &BaselineArgs) -> Result<()> {
+    let systems = args.folder.open()?.baseline()?;
+    eprint!("{}", SystemTable { systems: &systems, shared_ids: false });
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&systems)?);
+    }
+    Ok(())
+}

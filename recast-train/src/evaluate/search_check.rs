@@ -1,0 +1,130 @@
+//! What beam search misses: its result beside that of the exact search.
+
+use std::fmt::{self, Display};
+
+use serde::Serialize;
+
+use super::{Catalogue, EvaluateConfig};
+use crate::decode::{Completion, beam_search, exact_search};
+use crate::error::Result;
+use crate::model::Decoder;
+use crate::run::Monitor;
+
+/// How many of the best completions are compared.
+const TOP: usize = 10;
+
+/// Beam search against exact search, over prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SearchCheck {
+    /// Prompts searched both ways.
+    pub prompts: usize,
+    /// Beams.
+    pub beam_width: usize,
+    /// Share of the prompts whose ten best semantic IDs the beam found, all of them.
+    pub top_10_found: f64,
+    /// Share of the prompts whose best semantic ID the beam found.
+    pub top_1_found: f64,
+    /// Mean share of the ten best that the beam found.
+    pub mean_overlap: f64,
+    /// Mean probability that the beam's ten best lack of what the exact ten best have.
+    pub lost_probability: f64,
+}
+
+impl SearchCheck {
+    /// Compares the first ten completions of each prompt.
+    fn new(beam_width: usize, pairs: &[(Vec<Completion>, Vec<Completion>)]) -> Self {
+        let prompts = pairs.len();
+        let mut sums = [0.0; 4];
+        for (beam, exact) in pairs {
+            let (beam, exact) = (top(beam), top(exact));
+            let found = exact.iter().filter(|e| beam.iter().any(|b| b.leaf == e.leaf)).count();
+            let probability = |completions: &[Completion]| -> f64 {
+                completions.iter().map(|c| f64::from(c.log_prob).exp()).sum()
+            };
+            let first = |completions: &[Completion]| completions.first().map(|c| c.leaf);
+            sums[0] += f64::from(u8::from(found == exact.len()));
+            sums[1] += f64::from(u8::from(first(beam) == first(exact)));
+            sums[2] += found as f64 / exact.len().max(1) as f64;
+            sums[3] += (probability(exact) - probability(beam)).max(0.0);
+        }
+        let [top_10_found, top_1_found, mean_overlap, lost_probability] =
+            sums.map(|sum| sum / prompts.max(1) as f64);
+        Self { prompts, beam_width, top_10_found, top_1_found, mean_overlap, lost_probability }
+    }
+}
+
+fn top(completions: &[Completion]) -> &[Completion] {
+    &completions[..completions.len().min(TOP)]
+}
+
+/// Searches each history both ways.
+///
+/// # Errors
+/// If the user interrupts.
+pub fn check_search(
+    model: &Decoder,
+    catalogue: Catalogue<'_>,
+    histories: &[&[u32]],
+    config: &EvaluateConfig,
+    monitor: &Monitor,
+) -> Result<SearchCheck> {
+    let progress = monitor.progress("exact search", histories.len() as u64);
+    let mut pairs = Vec::with_capacity(histories.len());
+    for batch in histories.chunks(config.batch_prompts) {
+        monitor.check_interrupt()?;
+        let prompts: Vec<Vec<u32>> =
+            batch.iter().map(|history| catalogue.prompt(model, history)).collect();
+        let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let beam = beam_search(model, catalogue.trie, &prompts, config.beam_width);
+        pairs.extend(beam.into_iter().zip(exact_search(model, catalogue.trie, &prompts, TOP)));
+        progress.advance(batch.len() as u64);
+    }
+    progress.finish();
+    Ok(SearchCheck::new(config.beam_width, &pairs))
+}
+
+impl Display for SearchCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "beam width {} beside exact search, {} prompts: the ten best found for {:.2}%, the best for {:.2}%, \
+             {:.2}% of the ten on average; probability lost {:.2e}",
+            self.beam_width,
+            self.prompts,
+            100.0 * self.top_10_found,
+            100.0 * self.top_1_found,
+            100.0 * self.mean_overlap,
+            self.lost_probability
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sid::{SidTable, Trie};
+
+    #[test]
+    fn shares_are_those_of_the_first_ten() {
+        let table = SidTable::new(vec![20], (0..20).collect()).unwrap();
+        let trie = Trie::new(&table);
+        let ranking = |codes: &[u16]| -> Vec<Completion> {
+            let completion = |code: &u16| Completion {
+                leaf: trie.walk(&[*code]).unwrap(),
+                log_prob: -f32::from(*code),
+            };
+            codes.iter().map(completion).collect()
+        };
+        let all: Vec<u16> = (0..12).collect();
+        // the second beam lacks code 0 among its first ten; what comes after does not count
+        let lacking = [&all[1..11], &[0]].concat();
+        let pairs = [(ranking(&all), ranking(&all)), (ranking(&lacking), ranking(&all[..10]))];
+        let found = SearchCheck::new(11, &pairs);
+        assert_eq!((found.prompts, found.beam_width), (2, 11));
+        assert!((found.top_10_found - 0.5).abs() < 1e-12);
+        assert!((found.top_1_found - 0.5).abs() < 1e-12);
+        assert!((found.mean_overlap - 0.95).abs() < 1e-12);
+        let lost = 0.5 * (1.0 - (-10f64).exp());
+        assert!((found.lost_probability - lost).abs() < 1e-6);
+    }
+}

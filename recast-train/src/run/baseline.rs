@@ -1,0 +1,86 @@
+//! The baselines of a run: popularity, item-kNN, and SASRec where it is trained.
+
+use burn::module::Module;
+
+use super::pipeline::{Run, Tokenized};
+use super::{Stage, SystemResult};
+use crate::error::Result;
+use crate::evaluate::baselines::{ItemKnn, Popularity};
+use crate::evaluate::{judge, rank};
+use crate::model::Decoder;
+use crate::sid::{SidTable, Trie};
+use crate::train::{SftState, item_tokens, sft};
+
+/// Items ranked by systems that are not decoders.
+pub(super) const RANKED: usize = 10;
+
+impl Run {
+    /// Trains SASRec with cross-entropy over all items, or goes on with that; judges it beside
+    /// popularity and item-kNN, at item level.
+    ///
+    /// # Errors
+    /// If there are more than 65536 items, the user interrupts, training diverges, or a checkpoint
+    /// cannot be written.
+    pub fn baseline(&self) -> Result<Vec<SystemResult>> {
+        let items = self.item_tokens()?;
+        let config = &self.config().sasrec;
+        let (_, state) = self.timed("sasrec", || {
+            sft(
+                self.fresh_sasrec(&items)?,
+                self.train_inputs(&items),
+                &config.sft,
+                config.model.dropout,
+                &self.sasrec_stage(),
+                self.monitor(),
+            )
+        })?;
+        self.say_best(&self.sasrec_stage(), state);
+        self.judge_baselines(&items.sids)
+    }
+
+    /// Judges the baselines; `sids` says which items are one at the level of semantic IDs.
+    pub(super) fn judge_baselines(&self, sids: &SidTable) -> Result<Vec<SystemResult>> {
+        let split = &self.prepared().split;
+        let mask = self.config().evaluate.mask_history;
+        let result = |name: &str, title: &str, rankings: &[Vec<u32>]| {
+            SystemResult::new(name, title, judge(&split.test, rankings, sids))
+        };
+        let ranked = |rank: &dyn Fn(&[u32]) -> Vec<u32>| -> Vec<Vec<u32>> {
+            split.test.iter().map(|example| rank(&example.history)).collect()
+        };
+        let n_items = self.prepared().sequences.n_items();
+        let popularity = Popularity::fit(&split.train, n_items);
+        let knn = ItemKnn::fit(&split.train, n_items);
+        let mut systems = vec![
+            result("popularity", "popularity", &ranked(&|h| popularity.rank(h, RANKED, mask))),
+            result("item_knn", "item-kNN", &ranked(&|h| knn.rank(h, RANKED, mask))),
+        ];
+        if self.sasrec_stage().state::<SftState>()?.is_some_and(|state| state.finished) {
+            systems.push(result("sasrec", "SASRec-CE", &self.sasrec_rankings()?));
+        }
+        Ok(systems)
+    }
+
+    fn sasrec_rankings(&self) -> Result<Vec<Vec<u32>>> {
+        let items = self.item_tokens()?;
+        let decoder = self.sasrec_stage().load_best(self.fresh_sasrec(&items)?)?.valid();
+        let test = &self.prepared().split.test;
+        let histories: Vec<&[u32]> = test.iter().map(|example| &example.history[..]).collect();
+        let config = &self.config().evaluate;
+        rank(&decoder, self.catalogue(&items), &histories, config, self.monitor(), "test SASRec-CE")
+    }
+
+    fn item_tokens(&self) -> Result<Tokenized> {
+        let sids = item_tokens(self.prepared().sequences.n_items())?;
+        let trie = Trie::new(&sids);
+        Ok(Tokenized { sids, trie })
+    }
+
+    fn fresh_sasrec(&self, items: &Tokenized) -> Result<Decoder> {
+        self.decoder_of(&self.config().sasrec.model, items)
+    }
+
+    fn sasrec_stage(&self) -> Stage {
+        Stage::new(self.dir(), "sasrec")
+    }
+}

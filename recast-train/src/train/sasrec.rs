@@ -1,0 +1,61 @@
+//! SASRec with cross-entropy over all items: supervised training of the same decoder, but an item
+//! is one token instead of a semantic ID.
+//!
+//! A baseline that a generator of semantic IDs has to beat: it knows nothing of items but who
+//! interacted with them, and scores the whole catalogue. See "Self-Attentive Sequential
+//! Recommendation", <https://arxiv.org/abs/1808.09781>, and for its loss "Turning Dross Into Gold
+//! Loss: is BERT4Rec really better than SASRec?", <https://arxiv.org/abs/2309.07602>.
+
+use serde::{Deserialize, Serialize};
+
+use super::SftConfig;
+use crate::error::{Error, Result};
+use crate::model::ModelConfig;
+use crate::sid::{MAX_CODES, SidTable};
+
+/// The shape of the baseline's decoder and its training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SasrecConfig {
+    /// The decoder's shape.
+    pub model: ModelConfig,
+    /// Its supervised training.
+    pub sft: SftConfig,
+}
+
+impl Default for SasrecConfig {
+    fn default() -> Self {
+        Self {
+            model: ModelConfig {
+                num_hidden_layers: 2,
+                tie_word_embeddings: true,
+                dropout: 0.4,
+                ..ModelConfig::small()
+            },
+            sft: SftConfig { epochs: 40, learning_rate: 1e-3, ..SftConfig::default() },
+        }
+    }
+}
+
+impl SasrecConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::check`] and [`SftConfig::check`].
+    pub fn check(&self) -> Result<()> {
+        self.model.check("sasrec.model")?;
+        self.sft.check("sasrec.sft")
+    }
+}
+
+/// The table that gives each item a code of its own at one level.
+///
+/// # Errors
+/// If there are more than 65536 items.
+pub fn item_tokens(n_items: usize) -> Result<SidTable> {
+    if n_items > MAX_CODES {
+        let problem = format!("{n_items} items, each a token of its own");
+        return Err(Error::data(problem, format!("SASRec takes at most {MAX_CODES} here")));
+    }
+    SidTable::new(vec![n_items], (0..n_items).map(|item| item as u16).collect())
+}
