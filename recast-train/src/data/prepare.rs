@@ -119,12 +119,14 @@ impl fmt::Display for Report {
 /// Removes duplicates, keeps the k-core, and puts each user's interactions in time order.
 ///
 /// Users and items with too few interactions are removed in turns until all have enough. Interactions of equal time
-/// stand as `options.tie_order` says; `seed` is for shuffling them. Users stand in order of first appearance; items in numeric order of their ids if all ids of
-/// the log are integers, else in order of first appearance. `O(n log n)` for each pass of the k-core, at most.
+/// stand as `options.tie_order` says; `seed` is for shuffling them. Users stand in order of first appearance; items in
+/// numeric order of their ids if all ids of the log are integers, else in order of first appearance.
+///
+/// `O(n log n)`, and `O(n)` for each pass of the k-core. 24 bytes an interaction at most, of which 12 are left.
 ///
 /// # Errors
 ///
-/// If nothing is left.
+/// If nothing is left, or a split came with the log and `options` may remove interactions from it.
 pub fn prepare(
     mut interactions: Interactions,
     options: &PrepareOptions,
@@ -319,6 +321,7 @@ fn shuffle_ties(sequences: &mut Sequences, seed: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::HeldOut;
 
     fn log(rows: &[(&str, &str, i64)]) -> Interactions {
         let mut interactions = Interactions::default();
@@ -418,6 +421,7 @@ mod tests {
         assert_eq!(items(&sequences), ["a", "b"]);
         assert_eq!((sequences.offsets, sequences.flat), (vec![0, 2, 4], vec![0, 1, 0, 1]));
         assert_eq!((report.core_dropped, report.core_passes, report.users_read), (2, 3, 3));
+        assert_eq!((report.core_dropped_users, report.core_dropped_items), (1, 1));
     }
 
     #[test]
@@ -438,6 +442,29 @@ mod tests {
         let none = PrepareOptions { min_user: 0, min_item: 0, ..ALL };
         assert_eq!(items(&prepare(interactions.clone(), &none, 1).unwrap().0), ["a", "b"]);
         assert_eq!(items(&prepare(interactions, &ALL, 1).unwrap().0), ["a"]);
+    }
+
+    #[test]
+    fn repeats_are_counted_user_by_user() {
+        let rows = [("u", "a", 1), ("u", "b", 2), ("u", "a", 3), ("u", "a", 4), ("v", "b", 1)];
+        assert_eq!(prepare(log(&rows), &ALL, 1).unwrap().1.repeats, 2);
+    }
+
+    #[test]
+    fn a_given_split_is_taken_whole() {
+        let mut interactions = log(&[("u", "a", 1), ("u", "b", 2)]);
+        let held_out = vec![HeldOut { valid: 0, test: 1 }];
+        interactions.given = Some(GivenSplit { max_history: 1, held_out });
+        interactions.warnings.push("reduced train".to_owned());
+        let none = PrepareOptions { min_user: 0, min_item: 0, ..ALL };
+        let (sequences, report) = prepare(interactions.clone(), &none, 1).unwrap();
+        assert_eq!(sequences.given, interactions.given);
+        assert_eq!(report.warnings, ["reduced train"]);
+        assert_eq!(
+            prepare(interactions, &ALL, 1).unwrap_err().to_string(),
+            "config key 'data.prepare': a core of users with 1 and items with 1 interactions breaks the split that \
+             came with the log; set min_user and min_item to 0, or data.split to \"leave_one_out\""
+        );
     }
 
     #[test]

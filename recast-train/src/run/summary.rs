@@ -119,14 +119,17 @@ impl Summary {
     }
 }
 
-/// Systems as a table, at item level, and where items share semantic IDs at that level too.
+/// Systems as a table, at item level, and where items share semantic IDs at that level too; under what is to be known
+/// of the data.
 pub(crate) struct SystemTable<'a> {
+    pub(crate) warnings: &'a [String],
     pub(crate) systems: &'a [SystemResult],
     pub(crate) shared_ids: bool,
 }
 
 impl Display for SystemTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         write!(f, "{:<12} {:>7} {:>7} {:>7} {:>7}", "system", "Pass@1", "R@5", "R@10", "N@10")?;
         if self.shared_ids {
             write!(f, " {:>8} {:>8}", "SID R@10", "SID N@10")?;
@@ -161,9 +164,9 @@ impl Display for Summary {
             },
             self.seed
         )?;
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         let shared_ids = self.collision_rate > 0.0;
-        write!(f, "{}", SystemTable { systems: &self.systems, shared_ids })?;
+        let (warnings, systems) = (&self.warnings, &self.systems);
+        write!(f, "{}", SystemTable { warnings, systems, shared_ids })?;
         if let Some(bayes) = self.bayes_pass_at_1 {
             writeln!(f, "Bayes-optimal Pass@1 in expectation: {bayes:.4}")?;
         }
