@@ -261,7 +261,8 @@ fn a_folder_of_mini_one_rec_is_run_by_its_own_split_and_semantic_ids() {
     let warning = report["prepare"]["warnings"][0].as_str().unwrap();
     assert!(warning.starts_with("reduced train: Toys.train.csv is not in the folder"), "{warning}");
 
-    let small = ["--model", "tiny", "--set", "sft.epochs=1", "--set", "rl.steps=1", "--threads", "1"];
+    let small =
+        ["--model", "tiny", "--set", "sft.epochs=1", "--set", "rl.steps=1", "--threads", "1"];
     let table = ["--set", "tokenizer.table=toys/Toys.index.json", "--run-dir", "run"];
     let output = desk.recast(&[&["run"], &toys[..], &small, &table].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -127,9 +127,7 @@ mod tests {
         let mut rng = stream(1, Purpose::Ties, 0);
         for n_rows in 0..60 {
             let rows: Vec<(u32, u32, i64)> = (0..n_rows)
-                .map(|_| {
-                    (rng.random_range(0..5), rng.random_range(0..5), rng.random_range(0..4))
-                })
+                .map(|_| (rng.random_range(0..5), rng.random_range(0..5), rng.random_range(0..4)))
                 .collect();
             let mut log = Interactions {
                 users: (0..5).map(|it| it.to_string()).collect(),

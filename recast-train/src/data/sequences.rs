@@ -383,11 +383,7 @@ mod tests {
     fn a_split_that_does_not_fit_is_named() {
         for (from, to, problem) in [
             ("\"max_history\":10", "\"max_history\":0", "1: a 'max_history' of 0"),
-            (
-                ",\"max_history\":10",
-                "",
-                "2: has 'held_out' where the header has no 'max_history'",
-            ),
+            (",\"max_history\":10", "", "2: has 'held_out' where the header has no 'max_history'"),
             (",\"held_out\":{\"valid\":0,\"test\":1}", "", "2: has no 'held_out'"),
             ("\"valid\":1", "\"valid\":2", "3: 3 of 3 items held out"),
         ] {

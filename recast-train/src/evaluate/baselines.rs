@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn only_the_last_ten_items_count() {
-        let knn = ItemKnn::fit(&histories(&[&[0, 1], &[2; 20]]), 3);
+        let knn = ItemKnn::fit(&histories(&[&[0, 1], &[2], &[2]]), 3);
         let mut history = vec![0];
         history.extend([2; 10]);
         assert_eq!(knn.rank(&history, 1, false), [2]);

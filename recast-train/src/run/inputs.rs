@@ -81,17 +81,15 @@ impl Inputs {
             let (embeddings, sids) = (None, None);
             return Ok(Self { sequences, report, items, embeddings, sids, sources: Vec::new() });
         };
-        let folder = match data.format.map_or_else(|| Format::of(log), Ok)? {
-            Format::MiniOneRec => Some(Folder::open(log)?),
-            _ => None,
-        };
+        let format = data.format.map_or_else(|| Format::of(log), Ok)?;
         let mut interactions =
-            read_interactions(log, data.format, &data.columns, data.min_rating)?;
+            read_interactions(log, Some(format), &data.columns, data.min_rating)?;
         if data.split != SplitKind::Given {
             interactions.given = None;
         }
         let (sequences, report) = prepare(interactions, &data.prepare, config.seed)?;
         let report = DataReport::new(report, &sequences, config)?;
+        let folder = (format == Format::MiniOneRec).then(|| Folder::open(log)).transpose()?;
         let mut sources = match &folder {
             Some(folder) => folder.interactions()?.to_vec(),
             None => vec![log.clone()],

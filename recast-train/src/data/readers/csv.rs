@@ -36,8 +36,7 @@ pub(super) fn read(
         table.position(&columns.timestamp)?,
     );
     let mut rows = Rows::new(path, columns, min_rating);
-    let rating =
-        rows.want_ratings().then(|| table.position(&columns.rating)).transpose()?;
+    let rating = rows.want_ratings().then(|| table.position(&columns.rating)).transpose()?;
     while let Some((line, record)) = table.next()? {
         if let Some(rating) = rating
             && rows.rated_too_low(line, &record[rating])?

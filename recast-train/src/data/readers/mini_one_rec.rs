@@ -218,7 +218,8 @@ impl<'a> Part<'a> {
             let target = index.item(place(COLUMN_ITEM), &record[item])?;
             if record[sid] != index.sids[target as usize] {
                 let in_index = &index.sids[target as usize];
-                let problem = format!("is not {in_index}, the semantic ID of item {}", &record[item]);
+                let problem =
+                    format!("is not {in_index}, the semantic ID of item {}", &record[item]);
                 let hint = "check that split and index are of one data set";
                 return Err(place(COLUMN_SID).error(&record[sid], &problem, hint));
             }
@@ -325,7 +326,8 @@ mod tests {
     use super::super::{Columns, read_interactions};
     use super::*;
 
-    const HEADER: &str = "user_id,history_item_title,item_title,history_item_id,item_id,history_item_sid,item_sid";
+    const HEADER: &str =
+        "user_id,history_item_title,item_title,history_item_id,item_id,history_item_sid,item_sid";
 
     /// A row of a split; item `i` has the semantic ID `<a_i><b_0>`.
     fn row(user: &str, history: &str, item: u32) -> String {
@@ -401,7 +403,9 @@ mod tests {
             let message = read(&folder).unwrap_err();
             assert_eq!(
                 message,
-                format!("FOLDER/Toys.recovered_sequences.jsonl:{problem}; recover the sequences again")
+                format!(
+                    "FOLDER/Toys.recovered_sequences.jsonl:{problem}; recover the sequences again"
+                )
             );
         }
     }

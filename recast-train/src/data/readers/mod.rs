@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn timestamps_of_two_units_are_an_error() {
-        let csv = b"user,item,timestamp\nu,a,0\nu,b,1704067200\nu,c,1704067201\nv,a,1704067202000\n";
+        let csv =
+            b"user,item,timestamp\nu,a,0\nu,b,1704067200\nu,c,1704067201\nv,a,1704067202000\n";
         assert_eq!(
             read_text(".csv", csv, None).unwrap_err(),
             "FILE:5: column 'timestamp': is in milliseconds by its size, where line 3 has 1704067200, which is in \
@@ -263,7 +264,10 @@ mod tests {
         );
         let jsonl = b"{\"user\":1,\"item\":1,\"timestamp\":1704067200000}\n{\"user\":1,\"item\":2,\"timestamp\":1704067200.0}\n";
         let message = read_text(".jsonl", jsonl, None).unwrap_err();
-        assert!(message.starts_with("FILE:2: column 'timestamp': is in seconds by its size"), "{message}");
+        assert!(
+            message.starts_with("FILE:2: column 'timestamp': is in seconds by its size"),
+            "{message}"
+        );
     }
 
     #[cfg(not(feature = "parquet"))]

@@ -40,8 +40,10 @@ pub(super) fn read(
     let mut rows = Rows::new(path, columns, min_rating);
     let mut names = vec![&columns.user, &columns.item, &columns.timestamp];
     names.extend(rows.want_ratings().then_some(&columns.rating));
-    let fields =
-        names.into_iter().map(|name| Field::find(path, schema, name)).collect::<Result<Vec<_>>>()?;
+    let fields = names
+        .into_iter()
+        .map(|name| Field::find(path, schema, name))
+        .collect::<Result<Vec<_>>>()?;
 
     let mut row = 0;
     for group in 0..reader.num_row_groups() {
@@ -258,8 +260,7 @@ impl<T: DataType> Batch<T> {
     /// Decodes the next rows; how many there were.
     fn read(&mut self, length: usize, levels: &mut Vec<i16>) -> Read<usize> {
         self.values.clear();
-        let (rows, ..) =
-            self.reader.read_records(length, Some(levels), None, &mut self.values)?;
+        let (rows, ..) = self.reader.read_records(length, Some(levels), None, &mut self.values)?;
         Ok(rows)
     }
 }
@@ -294,7 +295,7 @@ mod tests {
         let mut group = writer.next_row_group().unwrap();
         for column in columns {
             let mut to = group.next_column().unwrap().unwrap();
-            let levels = Some(levels);
+            let levels = (!levels.is_empty()).then_some(levels);
             match column {
                 Written::Texts(texts) => {
                     let values: Vec<ByteArray> =
@@ -357,9 +358,14 @@ mod tests {
 
     #[test]
     fn times_as_floats_must_be_whole() {
-        let schema =
-            "required int32 user; required int32 item; required double timestamp;";
-        let log = |times| file(schema, &[Written::Int32(&[1, 1]), Written::Int32(&[2, 3]), Written::Double(times)], &[]);
+        let schema = "required int32 user; required int32 item; required double timestamp;";
+        let log = |times: &[f64]| {
+            file(
+                schema,
+                &[Written::Int32(&[1, 1]), Written::Int32(&[2, 3]), Written::Double(times)],
+                &[],
+            )
+        };
         let read = read_text(".parquet", &log(&[1.7e9, 1.7e9 + 1.0]), None).unwrap();
         assert_eq!(named(&read)[1], ("1", "3", 1_700_000_001));
         for (time, text) in [(0.5, "0.5"), (f64::NAN, "NaN")] {
@@ -408,7 +414,8 @@ mod tests {
             of_user(b""),
             "FILE:1: column 'user': is empty: ''; give every row an id or remove it"
         );
-        let schema = "required int64 user (DECIMAL(9, 2)); required int32 item; required int32 timestamp;";
+        let schema =
+            "required int64 user (DECIMAL(9, 2)); required int32 item; required int32 timestamp;";
         let columns = [Written::Int64(&[1]), Written::Int32(&[2]), Written::Int32(&[3])];
         assert_eq!(
             read_text(".parquet", &file(schema, &columns, &[]), None).unwrap_err(),

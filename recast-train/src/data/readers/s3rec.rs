@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{Interactions, without_ratings};
 use super::lines::for_each_line;
+use super::{Interactions, without_ratings};
 use crate::error::{Error, Result};
 
 /// Reads the lines; an interaction's timestamp is its position in the line, from 0.
