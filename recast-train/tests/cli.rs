@@ -215,6 +215,12 @@ fn parquet_is_read_and_a_cut_or_other_file_refused() {
     assert_eq!(read("log.parquet"), read("log.csv"));
     let message = desk.refused(&["run", "--interactions", "cut.parquet"]);
     assert!(message.starts_with("recast: cut.parquet: cannot be read as Parquet: "), "{message}");
+    // the parquet crate panics on this one
+    desk.write("damaged.parquet", include_bytes!("damaged.parquet"));
+    let message = desk.refused(&["run", "--interactions", "damaged.parquet"]);
+    let start =
+        "recast: damaged.parquet: cannot be read as Parquet: its parts contradict one another; ";
+    assert!(message.starts_with(start), "{message}");
     let other = ["--set", "data.columns.user=customer"];
     assert_eq!(
         desk.refused(&[&["run", "--interactions", "log.parquet"], &other[..]].concat()),

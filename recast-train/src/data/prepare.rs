@@ -246,6 +246,9 @@ fn repeats(sequences: &Sequences) -> usize {
     count
 }
 
+/// The share of ties from which on they are told: fewer move no metric in a digit that is printed.
+const TIES_TOLD: f64 = 1e-4;
+
 /// Pairs of neighbouring interactions of one user.
 #[derive(Debug, Default)]
 struct Neighbours {
@@ -290,7 +293,8 @@ impl Neighbours {
     }
 
     fn warning(&self, tie_order: TieOrder) -> Option<String> {
-        (self.tied > 0 && tie_order == TieOrder::File).then(|| {
+        let told = share(self.tied, self.all) >= TIES_TOLD;
+        (told && tie_order == TieOrder::File).then(|| {
             format!(
                 "{:.1}% of neighbouring interactions have the same timestamp and keep the file's order, in which item \
                  ids ascend in {:.1}%; if that is far from half, the next item is partly given away: see \

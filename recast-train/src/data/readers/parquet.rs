@@ -23,16 +23,32 @@ use crate::error::{Error, Result};
 /// Rows that are decoded at once.
 const BATCH: usize = 8192;
 
-/// Reads a table; in errors rows count from 1.
-///
-/// Ids are strings or integers; timestamps integers, floats without a fraction, strings of these, or of one of
-/// Parquet's types for times, in the unit of the file; ratings numbers or strings of these. A field of a group is named
-/// with dots: `event.user`.
+/// The name of the thread that decodes.
+pub(super) const THREAD: &str = "parquet";
+
+/// Reads a table in a thread of its own: the parquet crate panics on some files whose parts contradict one another, and
+/// these are damaged like others.
 pub(super) fn read(
     path: &Path,
     columns: &Columns,
     min_rating: Option<f64>,
 ) -> Result<Interactions> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name(THREAD.to_owned())
+            .spawn_scoped(scope, || read_table(path, columns, min_rating))
+            .map_err(|cause| Error::read(path, cause))?
+            .join()
+            .unwrap_or_else(|_| Err(damaged(path, "its parts contradict one another")))
+    })
+}
+
+/// Reads a table; in errors rows count from 1.
+///
+/// Ids are strings or integers; timestamps integers, floats without a fraction, strings of these, or of one of
+/// Parquet's types for times, in the unit of the file; ratings numbers or strings of these. A field of a group is named
+/// with dots: `event.user`.
+fn read_table(path: &Path, columns: &Columns, min_rating: Option<f64>) -> Result<Interactions> {
     let file = File::open(path).map_err(|cause| Error::read(path, cause))?;
     let damaged = |fault: ParquetError| damaged(path, &fault.to_string());
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
