@@ -25,11 +25,20 @@ pub fn interactions(data: &[u8]) {
         _ => Format::RecBole,
     };
     let min_rating = (first % 8 >= 4).then_some(3.0);
+    log_of(format, log, min_rating);
+}
+
+/// A log in Parquet.
+pub fn parquet(data: &[u8]) {
+    log_of(Format::Parquet, data, None);
+}
+
+fn log_of(format: Format, log: &[u8], min_rating: Option<f64>) {
     let file = file(".log", log);
     let read = read_interactions(file.path(), Some(format), &Columns::default(), min_rating);
     let Ok(read) = read else { return };
-    assert!(!read.rows.is_empty());
-    for row in &read.rows {
+    assert!(!read.is_empty());
+    for row in read.iter() {
         assert!(read.users.get(row.user).is_some_and(|id| !id.is_empty()));
         assert!(read.items.get(row.item).is_some_and(|id| !id.is_empty()));
     }
@@ -41,10 +50,30 @@ pub fn interactions(data: &[u8]) {
     assert!(split.test.iter().all(|it| !it.history.is_empty() && it.targets.len() == 1));
 }
 
-/// An items file, for the items 1, 2 and 3.
+/// A folder of MiniOneRec, its files parted by lines of dashes: index, training, validation and test.
+pub fn mini_one_rec(data: &[u8]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let names = ["X.index.json", "X.train.csv", "X.valid.csv", "X.test.csv"];
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for (name, text) in names.into_iter().zip(text.split("---\n")) {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    }
+    let read = read_interactions(folder.path(), None, &Columns::default(), None);
+    let Ok(read) = read else { return };
+    let examples: usize =
+        read.given.iter().flat_map(|it| &it.held_out).map(|it| it.valid + it.test).sum();
+    let options = PrepareOptions { min_user: 0, min_item: 0, ..PrepareOptions::default() };
+    let (sequences, _) = prepare(read, &options, 1).expect("nothing is dropped");
+    let split = Split::new(&sequences, SplitKind::Given).expect("the split that came along");
+    assert_eq!(split.valid.len() + split.test.len(), examples);
+    assert!(split.test.iter().all(|it| !it.history.is_empty() && it.targets.len() == 1));
+}
+
+/// An items file, for the items 1, 2 and 3: one JSON object if it starts with a brace and a line end, else lines.
 pub fn items(data: &[u8]) {
     let ids: Ids = ["1", "2", "3"].into_iter().collect();
-    let file = file(".jsonl", data);
+    let suffix = if data.starts_with(b"{\n") { ".json" } else { ".jsonl" };
+    let file = file(suffix, data);
     let Ok(items) = read_items(file.path(), &ids) else { return };
     assert!(items.n_missing() < ids.len());
     for index in 0..3 {

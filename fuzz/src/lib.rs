@@ -10,7 +10,7 @@ mod signal;
 mod trie;
 
 #[cfg(feature = "train")]
-pub use files::{embeddings, interactions, items, sid_table};
+pub use files::{embeddings, interactions, items, mini_one_rec, parquet, sid_table};
 pub use signal::signal;
 #[cfg(feature = "train")]
 pub use trie::trie;
@@ -40,6 +40,8 @@ mod tests {
             replay("trie", super::trie);
             replay("sid_table", super::sid_table);
             replay("interactions", super::interactions);
+            replay("parquet", super::parquet);
+            replay("mini_one_rec", super::mini_one_rec);
             replay("items", super::items);
             replay("embeddings", super::embeddings);
         }

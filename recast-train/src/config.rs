@@ -102,6 +102,9 @@ pub enum Preset {
     Smoke,
     /// Real data of some ten thousand users and items: the default with a log of one's own.
     Standard,
+    /// The same for a folder of MiniOneRec, by its own split: the default with such a folder.
+    #[value(name = "mini_one_rec")]
+    MiniOneRec,
 }
 
 /// A decoder's size.
@@ -154,6 +157,12 @@ impl Preset {
         let mut config = Config::default();
         match self {
             Self::Standard => {}
+            Self::MiniOneRec => {
+                config.data.split = SplitKind::Given;
+                config.data.prepare.min_user = 0;
+                config.data.prepare.min_item = 0;
+                config.data.max_history = 10;
+            }
             Self::Demo => {
                 config.data.synthetic.items = 3000;
                 config.data.synthetic.companion = 0.98;
@@ -328,6 +337,8 @@ fn merge(base: &mut Table, over: Table) {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
 
     fn keys(table: &Table, prefix: &str, into: &mut Vec<String>) {
@@ -354,7 +365,7 @@ mod tests {
 
     #[test]
     fn every_preset_passes_its_own_check() {
-        for preset in [Preset::Demo, Preset::Smoke, Preset::Standard] {
+        for preset in Preset::value_variants() {
             preset.config().check().unwrap();
         }
     }

@@ -15,6 +15,7 @@ pub mod data;
 pub mod decode;
 pub mod error;
 pub mod evaluate;
+mod json;
 pub mod model;
 pub mod random;
 pub mod run;

@@ -16,8 +16,10 @@ pub(super) struct BaselineArgs {
 }
 
 pub(super) fn baseline(args: &BaselineArgs) -> Result<()> {
-    let systems = args.folder.open()?.baseline()?;
-    eprint!("{}", SystemTable { systems: &systems, shared_ids: false });
+    let run = args.folder.open()?;
+    let systems = run.baseline()?;
+    let warnings = &run.prepared().report.prepare.warnings;
+    eprint!("{}", SystemTable { warnings, systems: &systems, shared_ids: false });
     if args.json {
         println!("{}", serde_json::to_string_pretty(&systems)?);
     }

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
+use crate::data::silence_caught_panics;
 use crate::error::Error;
 use crate::run::{Output, Run};
 use settings::SettingsArgs;
@@ -108,6 +109,7 @@ const INTERRUPTED: u8 = 130;
 /// Exit codes: 0 done, 1 a fault of the system or of training, 2 bad input, 130 interrupted.
 #[must_use]
 pub fn main() -> ExitCode {
+    silence_caught_panics();
     let command = Cli::parse().command.unwrap_or_else(|| Command::Run(run::RunArgs::default()));
     let done = match command {
         Command::Run(args) => run::run(&args),

@@ -15,7 +15,7 @@ pub(super) struct PrepareArgs {
     /// The run folder to make [default: the first free runs/NAME-NUMBER].
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Print what cleaning found as JSON on standard output, in place of the folder.
+    /// Print what cleaning found and what it took as JSON on standard output, in place of the folder.
     #[arg(long)]
     json: bool,
     /// No progress, only errors and the folder.
@@ -29,7 +29,7 @@ pub(super) fn prepare(args: &PrepareArgs) -> Result<()> {
     settings::set_threads(&config)?;
     let run = Run::create(args.run_dir.as_deref(), &config, output(args.quiet), interrupts()?)?;
     if args.json {
-        print!("{}", run.data_report()?);
+        println!("{}", serde_json::to_string_pretty(&run.prepared_summary()?)?);
     } else {
         println!("{}", run.dir().display());
     }

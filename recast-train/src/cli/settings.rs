@@ -12,7 +12,7 @@ use crate::data::TieOrder;
 /// Where settings come from: a preset, then a file, then flags.
 #[derive(Debug, Default, Args)]
 pub(super) struct SettingsArgs {
-    /// Settings to start from [default: demo, or standard with --interactions].
+    /// Settings to start from [default: demo, or with --interactions standard, or mini_one_rec if that is a folder].
     #[arg(long, value_enum)]
     preset: Option<Preset>,
     /// A TOML file, as `recast init` writes it.
@@ -21,10 +21,10 @@ pub(super) struct SettingsArgs {
     /// A key of the config: `rl.steps=100`. May be given again.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     overrides: Vec<(String, String)>,
-    /// The log: .csv, .tsv, .inter of RecBole, .jsonl, or .txt in S3-Rec form.
-    #[arg(long, value_name = "FILE")]
+    /// The log: .csv, .tsv, .inter of RecBole, .jsonl, .parquet, .txt in S3-Rec form, or a folder of MiniOneRec.
+    #[arg(long, value_name = "PATH")]
     interactions: Option<PathBuf>,
-    /// Titles and text of items: .jsonl, .csv, .tsv, or .item of RecBole.
+    /// Titles and text of items: .jsonl, .csv, .tsv, .item of RecBole, .json or .txt of MiniOneRec.
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
     /// Item embeddings, .npy or .safetensors.
@@ -57,7 +57,8 @@ fn key_value(argument: &str) -> Result<(String, String), String> {
 impl SettingsArgs {
     /// The settings, not yet checked.
     pub(super) fn resolve(&self) -> Result<Config> {
-        let preset = self.preset.unwrap_or(match self.interactions {
+        let preset = self.preset.unwrap_or(match &self.interactions {
+            Some(path) if path.is_dir() => Preset::MiniOneRec,
             Some(_) => Preset::Standard,
             None => Preset::Demo,
         });

@@ -1,9 +1,9 @@
 //! A log of interactions, as read.
 
-use super::Ids;
+use super::{GivenSplit, Ids};
 
 /// A user met an item at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interaction {
     /// The user's index.
     pub user: u32,
@@ -14,20 +14,27 @@ pub struct Interaction {
 }
 
 /// A log in file order, with the ids its indices stand for.
+///
+/// Interactions are held as three columns, 16 bytes each; an id is held once, however often it is met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interactions {
     /// User ids, in order of first appearance.
     pub users: Ids,
-    /// Item ids, in order of first appearance; may hold items without a row.
+    /// Item ids, in order of first appearance; may hold items without an interaction.
     pub items: Ids,
-    /// The interactions in file order.
-    pub rows: Vec<Interaction>,
     /// Rows left out by the reader because their rating was too low.
     pub below_min_rating: usize,
+    /// The split that came with the log, if one did.
+    pub given: Option<GivenSplit>,
+    /// What the reader found that a person should know before trusting numbers made from this log.
+    pub warnings: Vec<String>,
+    pub(super) user_of: Vec<u32>,
+    pub(super) item_of: Vec<u32>,
+    pub(super) timestamps: Vec<i64>,
 }
 
 impl Interactions {
-    /// Adds a row at the end.
+    /// Adds an interaction at the end.
     ///
     /// # Panics
     ///
@@ -35,6 +42,35 @@ impl Interactions {
     pub fn push(&mut self, user: &str, item: &str, timestamp: i64) {
         let user = self.users.intern(user);
         let item = self.items.intern(item);
-        self.rows.push(Interaction { user, item, timestamp });
+        self.push_indices(user, item, timestamp);
+    }
+
+    /// Adds an interaction of a user and an item that have an index.
+    pub(super) fn push_indices(&mut self, user: u32, item: u32, timestamp: i64) {
+        self.user_of.push(user);
+        self.item_of.push(item);
+        self.timestamps.push(timestamp);
+    }
+
+    /// How many interactions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.user_of.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.user_of.is_empty()
+    }
+
+    /// The interactions in file order.
+    pub fn iter(&self) -> impl Iterator<Item = Interaction> {
+        let indices = self.user_of.iter().zip(&self.item_of);
+        indices.zip(&self.timestamps).map(|((&user, &item), &timestamp)| Interaction {
+            user,
+            item,
+            timestamp,
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Titles and text of items.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -8,6 +9,7 @@ use super::Ids;
 use super::readers::csv::{Dialect, Table};
 use super::readers::lines::{for_each_line, json_error};
 use crate::error::{Error, Result};
+use crate::json::Entries;
 
 /// Keys that can hold an item's id, in order of preference; none of them is text.
 const ID_KEYS: [&str; 5] = ["id", "item", "item_id", "parent_asin", "asin"];
@@ -97,7 +99,9 @@ impl Items {
 }
 
 /// Reads item metadata and aligns it to the vocabulary `ids`: a table with a header line (`.csv`, `.tsv`, RecBole's
-/// `.item`), else one JSON object a line. A number in a table is text only as an id or a title.
+/// `.item`), one JSON object of an object an id (`.json`) or lines of a semantic ID, a title and an id with tabs between
+/// them (`.txt`) as MiniOneRec writes them, else one JSON object a line. A number in a table is text only as an id or a
+/// title.
 ///
 /// The id is a string or number under `id`, `item`, `item_id`, `parent_asin` or `asin`, whichever comes first in this
 /// list. The title is `title`, else `name`, else `keywords`, else the id. The text is the title and then, in
@@ -105,23 +109,22 @@ impl Items {
 ///
 /// # Errors
 ///
-/// If the file cannot be read, a line is not a JSON object with an id, an id stands twice, or no item of the
+/// If the file cannot be read, a line or the file is not of its kind, an item has no id, an id stands twice, or no item of the
 /// vocabulary is in the file.
 pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
     let mut rows = Vec::new();
     let mut seen = Ids::new();
     for_each_object(path, |line, object| {
+        let fault = |problem: String, hint| match line {
+            Some(line) => Error::line(path, line, problem, hint),
+            None => Error::file(path, problem, hint),
+        };
         let id = id_of(&object).ok_or_else(|| {
-            Error::line(
-                path,
-                line,
-                format!("no id under any of the keys {}", ID_KEYS.join(", ")),
-                "give each item its id as a string or number",
-            )
+            let problem = format!("no id under any of the keys {}", ID_KEYS.join(", "));
+            fault(problem, "give each item its id as a string or number")
         })?;
         if seen.index_of(&id).is_some() {
-            let hint = "keep one line an item";
-            return Err(Error::line(path, line, format!("item '{id}' stands twice"), hint));
+            return Err(fault(format!("item '{id}' stands twice"), "keep one line an item"));
         }
         seen.intern(&id);
         let text = item_text(&object, &id);
@@ -139,21 +142,32 @@ pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
     Ok(items)
 }
 
-/// Hands each row of a table, or each line of JSON, to `each` as an object, with its line from 1.
+/// Hands each item to `each` as an object, with its line from 1 where items stand on lines.
 fn for_each_object(
     path: &Path,
-    mut each: impl FnMut(u64, Map<String, Value>) -> Result<()>,
+    mut each: impl FnMut(Option<u64>, Map<String, Value>) -> Result<()>,
 ) -> Result<()> {
     let extension = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
     let dialect = match extension.as_deref() {
         Some("csv") => Dialect::Comma,
         Some("tsv") => Dialect::Tab,
         Some("item") => Dialect::TypedTab,
+        Some("json") => return for_each_entry(path, |object| each(None, object)),
+        Some("txt") => {
+            return for_each_line(path, |line, text| {
+                let [_, title, id] = text.split('\t').collect::<Vec<_>>()[..] else {
+                    let hint = "write a semantic ID, a title and an id, as MiniOneRec does";
+                    return Err(Error::line(path, line, "is not three fields with tabs", hint));
+                };
+                let field = |key: &str, text: &str| (key.to_owned(), Value::from(text));
+                each(Some(line), [field("id", id), field("title", title)].into_iter().collect())
+            });
+        }
         _ => {
             return for_each_line(path, |line, text| {
                 let object =
                     serde_json::from_str(text).map_err(|source| json_error(path, line, &source))?;
-                each(line, object)
+                each(Some(line), object)
             });
         }
     };
@@ -168,9 +182,26 @@ fn for_each_object(
             }
         };
         let fields = header.iter().zip(record);
-        each(line, fields.map(|(key, text)| (key.to_owned(), value(key, text))).collect())?;
+        each(Some(line), fields.map(|(key, text)| (key.to_owned(), value(key, text))).collect())?;
     }
     Ok(())
+}
+
+/// Hands each entry of one JSON object to `each`, with its key as the id.
+fn for_each_entry(
+    path: &Path,
+    mut each: impl FnMut(Map<String, Value>) -> Result<()>,
+) -> Result<()> {
+    let text = fs::read_to_string(path).map_err(|cause| Error::read(path, cause))?;
+    let entries: Entries<Map<String, Value>> = serde_json::from_str(&text).map_err(|fault| {
+        let hint = r#"expected {"item id": {"title": "..", ..}, ..}"#;
+        Error::file(path, format!("is not one JSON object of items: {fault}"), hint)
+    })?;
+    entries.0.into_iter().try_for_each(|(id, mut object)| {
+        object.retain(|key, _| !ID_KEYS.contains(&key.as_str()));
+        object.insert(ID_KEYS[0].to_owned(), Value::from(id));
+        each(object)
+    })
 }
 
 fn id_of(object: &Map<String, Value>) -> Option<String> {
@@ -261,6 +292,38 @@ mod tests {
         }
         let message = read_as(".tsv", "id\ttitle\n1\n", &["1"]).unwrap_err();
         assert!(message.starts_with("FILE:2: has 1 fields where the header has 2"), "{message}");
+    }
+
+    #[test]
+    fn the_items_of_mini_one_rec_are_read_in_their_order() {
+        let json = "{\"2\": {\"title\": \"Two\", \"brand\": \"b\", \"item\": 5},\n \"10\": {\"title\": \"Ten\"}}";
+        let items = read_as(".json", json, &["10", "2"]).unwrap();
+        assert_eq!((items.row_of(0), items.row_of(1), items.n_rows()), (Some(1), Some(0), 2));
+        assert_eq!(items.text(1).unwrap().text, "Two. b");
+        let info = "<a_1><b_2>\tTwo\t2\n<a_1><b_3>\tTen\t10\n";
+        let items = read_as(".txt", info, &["10", "2"]).unwrap();
+        assert_eq!((items.title(0), items.row_of(1)), ("Ten", Some(0)));
+
+        for (suffix, content, message) in [
+            (
+                ".json",
+                "{\"1\": {}, \"1\": {}}",
+                "FILE: item '1' stands twice; keep one line an item",
+            ),
+            (
+                ".json",
+                "[]",
+                "FILE: is not one JSON object of items: invalid type: sequence, expected an object of item ids at line \
+                 1 column 0; expected {\"item id\": {\"title\": \"..\", ..}, ..}",
+            ),
+            (
+                ".txt",
+                "Two\t2\n",
+                "FILE:1: is not three fields with tabs; write a semantic ID, a title and an id, as MiniOneRec does",
+            ),
+        ] {
+            assert_eq!(read_as(suffix, content, &["1"]).unwrap_err(), message);
+        }
     }
 
     #[test]

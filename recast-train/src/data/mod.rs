@@ -9,6 +9,7 @@
 
 mod interactions;
 mod items;
+mod log_by_user;
 mod prepare;
 mod readers;
 mod sequences;
@@ -20,7 +21,8 @@ pub use interactions::{Interaction, Interactions};
 pub use items::{ItemText, Items, read_items};
 pub use prepare::{PrepareOptions, Report, TieOrder, prepare};
 pub use readers::{Columns, Format, read_interactions};
+pub(crate) use readers::{Folder, silence_caught_panics};
 pub use sequences::{Histories, Sequences};
-pub use split::{Example, Split, SplitKind, SplitReport};
+pub use split::{Example, GivenSplit, HeldOut, Split, SplitKind, SplitReport};
 pub use synthetic::{Synthetic, SyntheticConfig};
 pub use vocabulary::Ids;

@@ -1,12 +1,12 @@
 //! Cleaning: from a log to sequences.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{Ids, Interaction, Interactions, Sequences};
+use super::log_by_user::LogByUser;
+use super::{GivenSplit, Ids, Interactions, Sequences};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
 
@@ -41,7 +41,7 @@ impl Default for PrepareOptions {
 }
 
 /// What cleaning found and did.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Users kept.
     pub users: usize,
@@ -61,8 +61,14 @@ pub struct Report {
     pub duplicates: usize,
     /// Interactions the k-core removed.
     pub core_dropped: usize,
+    /// Users the k-core removed.
+    pub core_dropped_users: usize,
+    /// Items the k-core removed.
+    pub core_dropped_items: usize,
     /// Passes over the log until users and items all had enough interactions.
     pub core_passes: usize,
+    /// Interactions kept with an item that the user had met before.
+    pub repeats: usize,
     /// Length of the shortest sequence.
     pub shortest: usize,
     /// Length of the longest sequence.
@@ -97,8 +103,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "sequences of {} to {} items, {:.2} on average",
-            self.shortest, self.longest, self.mean_length
+            "sequences of {} to {} items, {:.2} on average; {} interactions repeat an item of the user's history",
+            self.shortest, self.longest, self.mean_length, self.repeats
         )?;
         write!(
             f,
@@ -113,25 +119,37 @@ impl fmt::Display for Report {
 /// Removes duplicates, keeps the k-core, and puts each user's interactions in time order.
 ///
 /// Users and items with too few interactions are removed in turns until all have enough. Interactions of equal time
-/// stand as `options.tie_order` says; `seed` is for shuffling them. Users stand in order of first appearance; items in numeric order of their ids if all ids of
-/// the log are integers, else in order of first appearance. `O(n log n)` for each pass of the k-core, at most.
+/// stand as `options.tie_order` says; `seed` is for shuffling them. Users stand in order of first appearance; items in
+/// numeric order of their ids if all ids of the log are integers, else in order of first appearance.
+///
+/// `O(n log n)`, and `O(n)` for each pass of the k-core. 24 bytes an interaction at most, of which 12 are left.
 ///
 /// # Errors
 ///
-/// If nothing is left.
+/// If nothing is left, or a split came with the log and `options` may remove interactions from it.
 pub fn prepare(
-    interactions: Interactions,
+    mut interactions: Interactions,
     options: &PrepareOptions,
     seed: u64,
 ) -> Result<(Sequences, Report)> {
-    let Interactions { users, items, mut rows, below_min_rating } = interactions;
-    let interactions_read = rows.len();
-    let mut seen = HashSet::with_capacity(rows.len());
-    rows.retain(|row| seen.insert(*row));
-    drop(seen);
-    let distinct = rows.len();
-    let core_passes = keep_core(&mut rows, users.len(), items.len(), options);
-    if rows.is_empty() {
+    if interactions.given.is_some() && (options.min_user, options.min_item) != (0, 0) {
+        return Err(Error::setting(
+            "data.prepare",
+            format!(
+                "a core of users with {} and items with {} interactions breaks the split that came with the log",
+                options.min_user, options.min_item
+            ),
+            "set min_user and min_item to 0, or data.split to \"leave_one_out\"",
+        ));
+    }
+    let interactions_read = interactions.len();
+    let (users_read, items_read) = (interactions.users.len(), interactions.items.len());
+    let mut log = LogByUser::take(&mut interactions);
+    log.remove_duplicates(items_read);
+    let distinct = log.items.len();
+    let core_passes = log.keep_core(items_read, options);
+    let kept = log.items.len();
+    if kept == 0 {
         return Err(Error::data(
             format!(
                 "no interaction is left of {interactions_read}: no group of users with at least {} interactions and \
@@ -141,73 +159,52 @@ pub fn prepare(
             "lower data.prepare.min_user and data.prepare.min_item",
         ));
     }
-    let mut sequences = in_time_order(&rows, &users, &items, options);
+    let Interactions { users, items, below_min_rating, given, mut warnings, .. } = interactions;
+    let mut sequences = compacted(log, users, &items, given, options);
     let neighbours = Neighbours::count(&sequences);
     match options.tie_order {
         TieOrder::File => {}
         TieOrder::Shuffle => shuffle_ties(&mut sequences, seed),
     }
     let lengths = || sequences.iter().map(<[u32]>::len);
+    warnings.extend(neighbours.warning(options.tie_order));
     let report = Report {
         users: sequences.len(),
         items: sequences.n_items(),
-        interactions: rows.len(),
-        users_read: users.len(),
-        items_read: items.len(),
+        interactions: kept,
+        users_read,
+        items_read,
         interactions_read,
         below_min_rating,
         duplicates: interactions_read - distinct,
-        core_dropped: distinct - rows.len(),
+        core_dropped: distinct - kept,
+        core_dropped_users: users_read - sequences.len(),
+        core_dropped_items: items_read - sequences.n_items(),
         core_passes,
+        repeats: repeats(&sequences),
         shortest: lengths().min().unwrap_or(0),
         longest: lengths().max().unwrap_or(0),
-        mean_length: rows.len() as f64 / sequences.len() as f64,
+        mean_length: kept as f64 / sequences.len() as f64,
         tied_share: share(neighbours.tied, neighbours.all),
         ascending_share: share(neighbours.ascending, neighbours.different),
         tied_ascending_share: share(neighbours.tied_ascending, neighbours.tied_different),
-        warnings: neighbours.warning(options.tie_order).into_iter().collect(),
+        warnings,
     };
     Ok((sequences, report))
 }
 
-/// Keeps the rows of users and items that have enough of them, and tells how many passes it took.
-fn keep_core(
-    rows: &mut Vec<Interaction>,
-    n_users: usize,
-    n_items: usize,
-    options: &PrepareOptions,
-) -> usize {
-    for pass in 1.. {
-        let mut of_user = vec![0usize; n_users];
-        let mut of_item = vec![0usize; n_items];
-        for row in rows.iter() {
-            of_user[row.user as usize] += 1;
-            of_item[row.item as usize] += 1;
-        }
-        let before = rows.len();
-        rows.retain(|row| {
-            of_user[row.user as usize] >= options.min_user
-                && of_item[row.item as usize] >= options.min_item
-        });
-        if rows.len() == before {
-            return pass;
-        }
-    }
-    unreachable!("each pass removes rows or ends the loop")
-}
-
-/// Compacts ids to those in use and sorts each user's rows by time.
-fn in_time_order(
-    rows: &[Interaction],
-    users: &Ids,
+/// Compacts ids to those in use.
+fn compacted(
+    log: LogByUser,
+    mut users: Ids,
     items: &Ids,
+    given: Option<GivenSplit>,
     options: &PrepareOptions,
 ) -> Sequences {
+    let LogByUser { mut offsets, items: mut flat, timestamps } = log;
     let mut item_used = vec![options.min_item == 0; items.len()];
-    let mut of_user = vec![0usize; users.len()];
-    for row in rows {
-        item_used[row.item as usize] = true;
-        of_user[row.user as usize] += 1;
+    for &item in &flat {
+        item_used[item as usize] = true;
     }
     let (kept_items, item_rows): (Vec<u32>, Vec<u32>) = items
         .item_order()
@@ -219,36 +216,38 @@ fn in_time_order(
     for (&item, new) in kept_items.iter().zip(0u32..) {
         new_item[item as usize] = new;
     }
-    let mut offsets = vec![0];
-    let mut next = vec![0usize; users.len()];
-    for (count, start) in of_user.iter().zip(&mut next) {
-        let end = *offsets.last().unwrap_or(&0);
-        *start = end;
-        if *count > 0 {
-            offsets.push(end + count);
-        }
+    for item in &mut flat {
+        *item = new_item[*item as usize];
     }
-    let mut timed = vec![(0i64, 0u32); rows.len()];
-    for row in rows {
-        let at = &mut next[row.user as usize];
-        timed[*at] = (row.timestamp, new_item[row.item as usize]);
-        *at += 1;
-    }
-    for range in offsets.windows(2) {
-        timed[range[0]..range[1]].sort_by_key(|(timestamp, _)| *timestamp);
-    }
-    let (timestamps, flat) = timed.into_iter().unzip();
-    let used_users = users.iter().zip(&of_user).filter(|(_, count)| **count > 0);
+    users.retain(|user| offsets[user] < offsets[user + 1]);
+    offsets.dedup();
     Sequences {
-        users: used_users.map(|(id, _)| id).collect(),
+        users,
         items: kept_items.iter().filter_map(|item| items.get(*item)).collect(),
         item_rows,
         log_items: items.len(),
         offsets,
         flat,
         timestamps,
+        given,
     }
 }
+
+/// How many interactions are with an item that the user had met before.
+fn repeats(sequences: &Sequences) -> usize {
+    // users count from 1
+    let mut met_by = vec![0; sequences.n_items()];
+    let mut count = 0;
+    for (user, items) in (1usize..).zip(sequences.iter()) {
+        for &item in items {
+            count += usize::from(std::mem::replace(&mut met_by[item as usize], user) == user);
+        }
+    }
+    count
+}
+
+/// The share of ties from which on they are told: fewer move no metric in a digit that is printed.
+const TIES_TOLD: f64 = 1e-4;
 
 /// Pairs of neighbouring interactions of one user.
 #[derive(Debug, Default)]
@@ -294,7 +293,8 @@ impl Neighbours {
     }
 
     fn warning(&self, tie_order: TieOrder) -> Option<String> {
-        (self.tied > 0 && tie_order == TieOrder::File).then(|| {
+        let told = share(self.tied, self.all) >= TIES_TOLD;
+        (told && tie_order == TieOrder::File).then(|| {
             format!(
                 "{:.1}% of neighbouring interactions have the same timestamp and keep the file's order, in which item \
                  ids ascend in {:.1}%; if that is far from half, the next item is partly given away: see \
@@ -325,6 +325,7 @@ fn shuffle_ties(sequences: &mut Sequences, seed: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::HeldOut;
 
     fn log(rows: &[(&str, &str, i64)]) -> Interactions {
         let mut interactions = Interactions::default();
@@ -424,6 +425,7 @@ mod tests {
         assert_eq!(items(&sequences), ["a", "b"]);
         assert_eq!((sequences.offsets, sequences.flat), (vec![0, 2, 4], vec![0, 1, 0, 1]));
         assert_eq!((report.core_dropped, report.core_passes, report.users_read), (2, 3, 3));
+        assert_eq!((report.core_dropped_users, report.core_dropped_items), (1, 1));
     }
 
     #[test]
@@ -444,6 +446,29 @@ mod tests {
         let none = PrepareOptions { min_user: 0, min_item: 0, ..ALL };
         assert_eq!(items(&prepare(interactions.clone(), &none, 1).unwrap().0), ["a", "b"]);
         assert_eq!(items(&prepare(interactions, &ALL, 1).unwrap().0), ["a"]);
+    }
+
+    #[test]
+    fn repeats_are_counted_user_by_user() {
+        let rows = [("u", "a", 1), ("u", "b", 2), ("u", "a", 3), ("u", "a", 4), ("v", "b", 1)];
+        assert_eq!(prepare(log(&rows), &ALL, 1).unwrap().1.repeats, 2);
+    }
+
+    #[test]
+    fn a_given_split_is_taken_whole() {
+        let mut interactions = log(&[("u", "a", 1), ("u", "b", 2)]);
+        let held_out = vec![HeldOut { valid: 0, test: 1 }];
+        interactions.given = Some(GivenSplit { max_history: 1, held_out });
+        interactions.warnings.push("reduced train".to_owned());
+        let none = PrepareOptions { min_user: 0, min_item: 0, ..ALL };
+        let (sequences, report) = prepare(interactions.clone(), &none, 1).unwrap();
+        assert_eq!(sequences.given, interactions.given);
+        assert_eq!(report.warnings, ["reduced train"]);
+        assert_eq!(
+            prepare(interactions, &ALL, 1).unwrap_err().to_string(),
+            "config key 'data.prepare': a core of users with 1 and items with 1 interactions breaks the split that \
+             came with the log; set min_user and min_item to 0, or data.split to \"leave_one_out\""
+        );
     }
 
     #[test]

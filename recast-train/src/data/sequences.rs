@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Ids;
 use super::readers::lines::{for_each_line, json_error};
 use super::vocabulary::first_repeated;
+use super::{GivenSplit, HeldOut, Ids};
 use crate::error::{Error, Result};
 
 /// Item indices of each user, one after the other.
@@ -82,6 +82,8 @@ pub struct Sequences {
     pub flat: Vec<u32>,
     /// The timestamps that go with `flat`.
     pub timestamps: Vec<i64>,
+    /// The split that came with the log, if one did.
+    pub given: Option<GivenSplit>,
 }
 
 /// The first line of a file of sequences.
@@ -93,6 +95,9 @@ struct Header {
     log_items: usize,
     items: Vec<String>,
     item_rows: Vec<u32>,
+    /// Of a given split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_history: Option<usize>,
 }
 
 /// Any other line.
@@ -102,6 +107,9 @@ struct Line {
     user: String,
     items: Vec<u32>,
     timestamps: Vec<i64>,
+    /// Of a given split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_out: Option<HeldOut>,
 }
 
 /// The version of the file's layout.
@@ -154,14 +162,16 @@ impl Sequences {
             log_items: self.log_items,
             items: self.items.iter().map(str::to_owned).collect(),
             item_rows: self.item_rows.clone(),
+            max_history: self.given.as_ref().map(|given| given.max_history),
         };
         serde_json::to_writer(&mut writer, &header)?;
         writeln!(writer)?;
-        for (user, range) in self.users.iter().zip(self.offsets.windows(2)) {
+        for (index, (user, range)) in self.users.iter().zip(self.offsets.windows(2)).enumerate() {
             let line = Line {
                 user: user.to_owned(),
                 items: self.flat[range[0]..range[1]].to_vec(),
                 timestamps: self.timestamps[range[0]..range[1]].to_vec(),
+                held_out: self.given.as_ref().map(|given| given.held_out[index]),
             };
             serde_json::to_writer(&mut writer, &line)?;
             writeln!(writer)?;
@@ -198,6 +208,21 @@ impl Sequences {
             }
             if sequences.users.index_of(&line.user).is_some() {
                 return Err(fault(number, format!("user '{}' stands twice", line.user)));
+            }
+            match (&mut sequences.given, line.held_out) {
+                (None, None) => {}
+                (Some(given), Some(held_out)) => {
+                    let all = held_out.valid.saturating_add(held_out.test);
+                    if all >= n_items {
+                        return Err(fault(number, format!("{all} of {n_items} items held out")));
+                    }
+                    given.held_out.push(held_out);
+                }
+                (Some(_), None) => return Err(fault(number, "has no 'held_out'".to_owned())),
+                (None, Some(_)) => {
+                    let problem = "has 'held_out' where the header has no 'max_history'";
+                    return Err(fault(number, problem.to_owned()));
+                }
             }
             sequences.users.intern(&line.user);
             sequences.flat.extend(line.items);
@@ -242,6 +267,10 @@ fn parse_header(path: &Path, line: u64, text: &str) -> Result<(Sequences, usize)
     if let Some(row) = header.item_rows.iter().find(|it| **it as usize >= header.log_items) {
         return Err(fault(format!("item row {row} in a log of {} items", header.log_items)));
     }
+    if header.max_history == Some(0) {
+        return Err(fault("a 'max_history' of 0".to_owned()));
+    }
+    let given = |max_history| GivenSplit { max_history, held_out: Vec::new() };
     let sequences = Sequences {
         users: Ids::new(),
         items: header.items.into_iter().collect(),
@@ -250,6 +279,7 @@ fn parse_header(path: &Path, line: u64, text: &str) -> Result<(Sequences, usize)
         offsets: vec![0],
         flat: Vec::new(),
         timestamps: Vec::new(),
+        given: header.max_history.map(given),
     };
     Ok((sequences, header.users))
 }
@@ -267,12 +297,22 @@ mod tests {
             offsets: vec![0, 2, 5],
             flat: vec![0, 2, 1, 1, 0],
             timestamps: vec![-5, 7, 1, 1, 2],
+            given: None,
         }
     }
 
+    fn with_split() -> Sequences {
+        let held_out = vec![HeldOut { valid: 0, test: 1 }, HeldOut { valid: 1, test: 1 }];
+        Sequences { given: Some(GivenSplit { max_history: 10, held_out }), ..sample() }
+    }
+
     fn written() -> String {
+        text_of(&sample())
+    }
+
+    fn text_of(sequences: &Sequences) -> String {
         let mut bytes = Vec::new();
-        sample().write_to(&mut bytes).unwrap();
+        sequences.write_to(&mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
@@ -285,7 +325,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        assert_eq!(load(&written()).unwrap(), sample());
+        for sequences in [sample(), with_split()] {
+            assert_eq!(load(&text_of(&sequences)).unwrap(), sequences);
+        }
     }
 
     #[test]
@@ -333,9 +375,26 @@ mod tests {
             ("[0,1,3]", "[0,1]", "1: 3 items but 2 item rows"),
             ("[0,1,3]", "[0,1,4]", "1: item row 4 in a log of 4 items"),
         ] {
-            let text = written().replacen(from, to, 1);
-            assert_ne!(text, written(), "{from}");
-            assert_eq!(load(&text).unwrap_err(), format!("FILE:{problem}; prepare the data again"));
+            assert_refused(&sample(), from, to, problem);
         }
+    }
+
+    #[test]
+    fn a_split_that_does_not_fit_is_named() {
+        for (from, to, problem) in [
+            ("\"max_history\":10", "\"max_history\":0", "1: a 'max_history' of 0"),
+            (",\"max_history\":10", "", "2: has 'held_out' where the header has no 'max_history'"),
+            (",\"held_out\":{\"valid\":0,\"test\":1}", "", "2: has no 'held_out'"),
+            ("\"valid\":1", "\"valid\":2", "3: 3 of 3 items held out"),
+        ] {
+            assert_refused(&with_split(), from, to, problem);
+        }
+    }
+
+    #[track_caller]
+    fn assert_refused(sequences: &Sequences, from: &str, to: &str, problem: &str) {
+        let text = text_of(sequences).replacen(from, to, 1);
+        assert_ne!(text, text_of(sequences), "{from}");
+        assert_eq!(load(&text).unwrap_err(), format!("FILE:{problem}; prepare the data again"));
     }
 }

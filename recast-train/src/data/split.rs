@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub struct Example {
     /// Whose history it is.
     pub user: u32,
-    /// All items before the targets, in time order; never empty.
+    /// The items before the targets, in time order: all of them, or as many as a given split keeps; never empty.
     pub history: Vec<u32>,
     /// What came next; never empty.
     pub targets: Vec<u32>,
@@ -39,6 +39,27 @@ pub enum SplitKind {
         /// Share of the interactions for test, in (0, 1).
         test: f64,
     },
+    /// The split that came with the log, as a folder of MiniOneRec has one.
+    Given,
+}
+
+/// A split that came with the data: the last interactions of each user are held out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenSplit {
+    /// Items of an example's longest history; of a longer one the last are kept. At least 1.
+    pub max_history: usize,
+    /// What is held out of each user's interactions; at least one is left.
+    pub held_out: Vec<HeldOut>,
+}
+
+/// How many of a user's last interactions are not for training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOut {
+    /// For validation: those before the test's.
+    pub valid: usize,
+    /// For test: the very last.
+    pub test: usize,
 }
 
 /// Interactions, shared out.
@@ -57,8 +78,8 @@ impl Split {
     ///
     /// # Errors
     ///
-    /// If the shares are out of range, one of the three parts would be empty, or a user has only
-    /// one item: nothing comes before it and nothing after.
+    /// If the shares are out of range, one of the three parts would be empty, no split came with the data where that is
+    /// asked for, or a user has only one item: nothing comes before it and nothing after.
     pub fn new(sequences: &Sequences, kind: SplitKind) -> Result<Self> {
         if let Some(user) = sequences.iter().position(|items| items.len() < 2) {
             let user = sequences.users.get(user as u32).unwrap_or_default();
@@ -70,12 +91,27 @@ impl Split {
         match kind {
             SplitKind::LeaveOneOut => leave_one_out(sequences),
             SplitKind::GlobalTime { valid, test } => global_time(sequences, valid, test),
+            SplitKind::Given => given(sequences),
         }
+    }
+
+    /// The split itself, unless one of its parts is empty.
+    fn checked(self, made: &str, hint: &str) -> Result<Self> {
+        for (part, empty) in [
+            ("training", self.train.flat.is_empty()),
+            ("validation", self.valid.is_empty()),
+            ("test", self.test.is_empty()),
+        ] {
+            if empty {
+                return Err(Error::data(format!("{made} leaves nothing for {part}"), hint));
+            }
+        }
+        Ok(self)
     }
 }
 
 /// What is in a split that bears on its figures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitReport {
     /// Interactions to learn from.
     pub train_interactions: usize,
@@ -185,21 +221,32 @@ fn global_time(sequences: &Sequences, valid: f64, test: f64) -> Result<Split> {
             if times[at] < test_from { &mut split.valid } else { &mut split.test }.push(example);
         }
     }
-    for (part, empty) in [
-        ("training", split.train.flat.is_empty()),
-        ("validation", split.valid.is_empty()),
-        ("test", split.test.is_empty()),
-    ] {
-        if empty {
-            return Err(Error::data(
-                format!(
-                    "a split by global time at {valid_from} and {test_from} leaves nothing for {part}"
-                ),
-                "change the shares or use leave-one-out",
-            ));
+    split.checked(
+        &format!("a split by global time at {valid_from} and {test_from}"),
+        "change the shares or use leave-one-out",
+    )
+}
+
+fn given(sequences: &Sequences) -> Result<Split> {
+    let Some(given) = &sequences.given else {
+        return Err(Error::setting(
+            "data.split",
+            "is \"given\", but the log came without a split",
+            "name a folder of MiniOneRec, or set it to \"leave_one_out\"",
+        ));
+    };
+    let mut split = Split { train: Histories::default(), valid: Vec::new(), test: Vec::new() };
+    for (user, (items, held_out)) in (0u32..).zip(sequences.iter().zip(&given.held_out)) {
+        let test_from = items.len() - held_out.test;
+        let n_train = test_from - held_out.valid;
+        split.train.push(&items[..n_train]);
+        for at in n_train..items.len() {
+            let history = items[at.saturating_sub(given.max_history)..at].to_vec();
+            let example = Example { user, history, targets: vec![items[at]] };
+            if at < test_from { &mut split.valid } else { &mut split.test }.push(example);
         }
     }
-    Ok(split)
+    split.checked("the split that came with the log", "complete its files or use leave-one-out")
 }
 
 #[cfg(test)]
@@ -219,6 +266,7 @@ mod tests {
             offsets,
             flat: users.iter().flat_map(|it| it.iter().map(|row| row.0)).collect(),
             timestamps: users.iter().flat_map(|it| it.iter().map(|row| row.1)).collect(),
+            given: None,
         }
     }
 
@@ -299,6 +347,35 @@ mod tests {
         let split = Split::new(&data, SplitKind::GlobalTime { valid: 0.2, test: 0.2 }).unwrap();
         assert_eq!(split.train.sequence(0), [0, 1]);
         assert_eq!((split.valid.len(), split.test.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_given_split_holds_out_the_last_items_and_cuts_histories() {
+        let mut data = sequences(&[
+            &[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)],
+            &[(5, 1), (6, 2)],
+            &[(7, 1), (8, 2)],
+        ]);
+        let held_out = |valid, test| HeldOut { valid, test };
+        let held_out = vec![held_out(1, 2), held_out(0, 1), held_out(0, 0)];
+        data.given = Some(GivenSplit { max_history: 2, held_out });
+        let split = Split::new(&data, SplitKind::Given).unwrap();
+        assert_eq!(split.train.iter().collect::<Vec<_>>(), [&[0, 1][..], &[5], &[7, 8]]);
+        assert_eq!(split.valid, [example(0, &[0, 1], 2)]);
+        assert_eq!(
+            split.test,
+            [example(0, &[1, 2], 3), example(0, &[2, 3], 4), example(1, &[5], 6)]
+        );
+    }
+
+    #[test]
+    fn a_log_without_a_split_has_none_to_give() {
+        let data = sequences(&[&[(0, 1), (1, 2)]]);
+        assert_eq!(
+            Split::new(&data, SplitKind::Given).unwrap_err().to_string(),
+            "config key 'data.split': is \"given\", but the log came without a split; \
+             name a folder of MiniOneRec, or set it to \"leave_one_out\""
+        );
     }
 
     #[test]

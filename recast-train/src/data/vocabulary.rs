@@ -42,6 +42,13 @@ impl Ids {
         self.set.get_index(index as usize).map(String::as_str)
     }
 
+    /// Keeps the ids whose index `keep` accepts, in their order; those after a removed one get lower indices.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
+        let mut index = 0..;
+        self.set.retain(|_| index.next().is_some_and(&mut keep));
+        self.set.shrink_to_fit();
+    }
+
     /// How many ids there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -98,6 +105,13 @@ mod tests {
         assert_eq!(ids.len(), 2);
         assert_eq!((ids.index_of("a"), ids.index_of("c")), (Some(1), None));
         assert_eq!((ids.get(0), ids.get(2)), (Some("b"), None));
+    }
+
+    #[test]
+    fn what_is_retained_moves_up() {
+        let mut ids: Ids = ["a", "b", "c"].into_iter().collect();
+        ids.retain(|index| index != 1);
+        assert_eq!((ids.len(), ids.get(1), ids.index_of("c")), (2, Some("c"), Some(1)));
     }
 
     #[test]

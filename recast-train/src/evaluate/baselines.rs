@@ -47,7 +47,8 @@ impl Popularity {
 /// score(b)   = sum_w 0.7^w near(h_w, b) / sqrt(count(b))        h_w: history from its end, w = 0..9
 /// ```
 ///
-/// Pairs of an item with itself don't count. Items without a score follow in order of popularity.
+/// An item met again is near itself, by both sums: where people come back to an item, that is the best guess. Items
+/// without a score follow in order of popularity.
 #[derive(Debug, Clone)]
 pub struct ItemKnn {
     /// Where each item's neighbours start: `n_items + 1` values.
@@ -155,11 +156,9 @@ fn for_each_pair(train: &Histories, mut each: impl FnMut(u32, u32, f32)) {
     for items in train.iter() {
         for (at, &earlier) in items.iter().enumerate() {
             for (distance, &later) in (1u8..).zip(items[at + 1..].iter().take(WINDOW)) {
-                if earlier != later {
-                    let weight = 1.0 / f32::from(distance);
-                    each(earlier, later, weight);
-                    each(later, earlier, BACKWARD * weight);
-                }
+                let weight = 1.0 / f32::from(distance);
+                each(earlier, later, weight);
+                each(later, earlier, BACKWARD * weight);
             }
         }
     }
@@ -206,15 +205,18 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_item_is_no_neighbour_of_itself() {
+    fn a_repeated_item_is_a_neighbour_of_itself() {
+        // near(1, 1) = 2 (1 + 0.5) + (1 + 0.5)/2 over three meetings
         let knn = ItemKnn::fit(&histories(&[&[1, 1, 1], &[2, 2, 2, 2]]), 3);
-        assert!(knn.neighbours.is_empty());
-        assert_eq!(knn.rank(&[1], 3, false), [2, 1, 0]);
+        assert_eq!(knn.offsets, [0, 0, 1, 2]);
+        assert_eq!(knn.neighbours[0], (1, 3.75 / 3f32.sqrt()));
+        assert_eq!(knn.rank(&[1], 3, false), [1, 2, 0]);
+        assert_eq!(knn.rank(&[1], 3, true), [2, 0]);
     }
 
     #[test]
     fn only_the_last_ten_items_count() {
-        let knn = ItemKnn::fit(&histories(&[&[0, 1], &[2; 20]]), 3);
+        let knn = ItemKnn::fit(&histories(&[&[0, 1], &[2], &[2]]), 3);
         let mut history = vec![0];
         history.extend([2; 10]);
         assert_eq!(knn.rank(&history, 1, false), [2]);

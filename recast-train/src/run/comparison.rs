@@ -64,6 +64,8 @@ pub struct Comparison {
     pub systems: Vec<ComparedSystem>,
     /// Rollout budgets, run by run.
     pub budgets: Vec<BudgetRatio>,
+    /// What a person should know of the data of any of the runs, each said once.
+    pub warnings: Vec<String>,
 }
 
 /// A line of the event log, as far as it is read here.
@@ -107,7 +109,13 @@ impl Comparison {
             });
         }
         let budgets = run_dirs.iter().map(|dir| budgets(dir)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { systems, budgets: budgets.into_iter().flatten().collect() })
+        let mut warnings = Vec::new();
+        for warning in summaries.into_iter().flat_map(|summary| summary.warnings) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+        Ok(Self { systems, budgets: budgets.into_iter().flatten().collect(), warnings })
     }
 }
 
@@ -171,6 +179,7 @@ fn reached(curve: &Curve, target: f64) -> Option<u64> {
 
 impl Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         writeln!(
             f,
             "{:<12} {:>4}  {:<24} {:<24} {:<24}",

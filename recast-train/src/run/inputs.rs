@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::file::{checksum, write_atomic, write_json};
 use crate::config::Config;
 use crate::data::{
-    Items, PrepareOptions, Report, Sequences, Split, SplitReport, Synthetic, prepare,
-    read_interactions, read_items,
+    Folder, Format, Items, PrepareOptions, Report, Sequences, Split, SplitKind, SplitReport,
+    Synthetic, prepare, read_interactions, read_items,
 };
 use crate::error::{Error, Result};
 use crate::sid::{Embeddings, SidTable, read_embeddings};
@@ -30,18 +30,26 @@ pub(super) struct Inputs {
 }
 
 /// What is to be known of the data before any figure is believed.
-#[derive(Debug, Serialize)]
-pub(super) struct DataReport {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataReport {
     /// What cleaning found and did.
-    prepare: Report,
+    pub prepare: Report,
     /// What is in the split.
-    split: SplitReport,
+    pub split: SplitReport,
 }
 
 impl DataReport {
     fn new(prepare: Report, sequences: &Sequences, config: &Config) -> Result<Self> {
         let split = Split::new(sequences, config.data.split)?.report();
         Ok(Self { prepare, split })
+    }
+
+    fn load(run_dir: &Path) -> Result<Self> {
+        let path = report_path(run_dir);
+        let text = std::fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
+        serde_json::from_str(&text).map_err(|e| {
+            Error::file(&path, format!("is not what recast writes: {e}"), "prepare the data again")
+        })
     }
 }
 
@@ -73,21 +81,31 @@ impl Inputs {
             let (embeddings, sids) = (None, None);
             return Ok(Self { sequences, report, items, embeddings, sids, sources: Vec::new() });
         };
-        let interactions = read_interactions(log, data.format, &data.columns, data.min_rating)?;
+        let format = data.format.map_or_else(|| Format::of(log), Ok)?;
+        let mut interactions =
+            read_interactions(log, Some(format), &data.columns, data.min_rating)?;
+        if data.split != SplitKind::Given {
+            interactions.given = None;
+        }
         let (sequences, report) = prepare(interactions, &data.prepare, config.seed)?;
         let report = DataReport::new(report, &sequences, config)?;
-        let mut sources = vec![log.clone()];
-        let items = match &data.items {
+        let folder = (format == Format::MiniOneRec).then(|| Folder::open(log)).transpose()?;
+        let mut sources = match &folder {
+            Some(folder) => folder.interactions()?.to_vec(),
+            None => vec![log.clone()],
+        };
+        let items = match data.items.clone().or_else(|| folder?.items()) {
             Some(path) => {
-                sources.push(path.clone());
-                read_items(path, &sequences.items)?
+                let items = read_items(&path, &sequences.items)?;
+                sources.push(path);
+                items
             }
             None => Items::from_rows(Vec::new(), &sequences.items),
         };
         let embeddings = match &data.embeddings {
             Some(path) => {
                 sources.push(path.clone());
-                let rows_follow = data.items.as_ref().map(|_| &items);
+                let rows_follow = (items.n_rows() > 0).then_some(&items);
                 Some(aligned(&read_embeddings(path)?, path, &sequences, rows_follow)?)
             }
             None => None,
@@ -142,6 +160,8 @@ pub struct Prepared {
     pub items: Items,
     /// Training, validation and test.
     pub split: Split,
+    /// What is to be known of all this.
+    pub report: DataReport,
 }
 
 impl Prepared {
@@ -159,7 +179,7 @@ impl Prepared {
         if limit > 0 {
             split.test.truncate(limit);
         }
-        Ok(Self { sequences, items, split })
+        Ok(Self { sequences, items, split, report: DataReport::load(run_dir)? })
     }
 
     /// The given embeddings, or ones made from training sequences and text.
@@ -178,7 +198,7 @@ impl Prepared {
 }
 
 /// Where [`Inputs::write`] puts what is to be known of the data.
-pub(super) fn report_path(run_dir: &Path) -> PathBuf {
+fn report_path(run_dir: &Path) -> PathBuf {
     run_dir.join("data/report.json")
 }
 

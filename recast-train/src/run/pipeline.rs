@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::baseline::RANKED;
 use super::checkpoint::Stage;
 use super::file::{write_atomic, write_json};
-use super::inputs::{Inputs, Prepared, imported_sids_path, report_path};
+use super::inputs::{DataReport, Inputs, Prepared, imported_sids_path};
 use super::memory::peak_memory_bytes;
 use super::monitor::{Monitor, Output};
 use super::summary::{GroupSummary, Summary, SystemResult};
@@ -33,6 +33,20 @@ pub struct Run {
     config: Config,
     prepared: Prepared,
     monitor: Monitor,
+}
+
+/// What cleaning found, what is in the split, and what that took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PreparedSummary<'a> {
+    /// What was found.
+    #[serde(flatten)]
+    pub report: &'a DataReport,
+    /// From reading the first file until the data stood in the run folder and were read from there.
+    pub seconds: f64,
+    /// Rows of the log a second.
+    pub rows_per_second: f64,
+    /// The largest resident size of this process; null where the system doesn't tell.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// Semantic IDs and their trie.
@@ -95,10 +109,13 @@ impl Run {
         write_atomic(&config_path, |writer| {
             std::io::Write::write_all(writer, config.to_toml().as_bytes())
         })?;
+        // a large log need not be held twice
+        drop(inputs);
         let run = Self::open(&dir, output, interrupted)?;
         run.add_seconds("prepare", started.elapsed().as_secs_f64())?;
-        run.monitor.record("prepare", &inputs.report)?;
-        run.monitor.say(&format!("{}:\n{}", dir.display(), inputs.report));
+        let report = &run.prepared.report;
+        run.monitor.record("prepare", report)?;
+        run.monitor.say(&format!("{}:\n{report}", dir.display()));
         Ok(run)
     }
 
@@ -137,13 +154,20 @@ impl Run {
         &self.prepared
     }
 
-    /// What cleaning found and what is in the split, as JSON.
+    /// What cleaning found, what is in the split, and what that took.
     ///
     /// # Errors
-    /// If the folder has lost the file.
-    pub fn data_report(&self) -> Result<String> {
-        let path = report_path(&self.dir);
-        fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))
+    /// If the times of the folder's phases cannot be read.
+    pub fn prepared_summary(&self) -> Result<PreparedSummary<'_>> {
+        let report = &self.prepared.report;
+        let seconds = self.seconds()?.get("prepare").copied().unwrap_or_default();
+        let rows = report.prepare.interactions_read + report.prepare.below_min_rating;
+        Ok(PreparedSummary {
+            report,
+            seconds,
+            rows_per_second: rows as f64 / seconds.max(f64::MIN_POSITIVE),
+            peak_memory_bytes: peak_memory_bytes(),
+        })
     }
 
     /// The same run, its decoders searched in another way.
@@ -363,6 +387,7 @@ impl Run {
             phases,
             peak_memory_bytes: peak_memory_bytes(),
             run_dir: self.dir.clone(),
+            warnings: self.prepared.report.prepare.warnings.clone(),
             test_prompts: test.len(),
             evaluate: self.config.evaluate.clone(),
             seed: self.config.seed,

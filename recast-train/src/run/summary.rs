@@ -73,6 +73,9 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// The run folder.
     pub run_dir: PathBuf,
+    /// What a person should know of the data before trusting these numbers.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Prompts that the systems were judged on.
     pub test_prompts: usize,
     /// How decoders were searched, and whether items of the history were left out.
@@ -116,14 +119,17 @@ impl Summary {
     }
 }
 
-/// Systems as a table, at item level, and where items share semantic IDs at that level too.
+/// Systems as a table, at item level, and where items share semantic IDs at that level too; under what is to be known
+/// of the data.
 pub(crate) struct SystemTable<'a> {
+    pub(crate) warnings: &'a [String],
     pub(crate) systems: &'a [SystemResult],
     pub(crate) shared_ids: bool,
 }
 
 impl Display for SystemTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         write!(f, "{:<12} {:>7} {:>7} {:>7} {:>7}", "system", "Pass@1", "R@5", "R@10", "N@10")?;
         if self.shared_ids {
             write!(f, " {:>8} {:>8}", "SID R@10", "SID N@10")?;
@@ -159,7 +165,8 @@ impl Display for Summary {
             self.seed
         )?;
         let shared_ids = self.collision_rate > 0.0;
-        write!(f, "{}", SystemTable { systems: &self.systems, shared_ids })?;
+        let (warnings, systems) = (&self.warnings, &self.systems);
+        write!(f, "{}", SystemTable { warnings, systems, shared_ids })?;
         if let Some(bayes) = self.bayes_pass_at_1 {
             writeln!(f, "Bayes-optimal Pass@1 in expectation: {bayes:.4}")?;
         }

@@ -1,16 +1,14 @@
 //! The semantic ID of every item.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::fs;
-use std::marker::PhantomData;
 use std::path::Path;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::kmeans::MAX_CODES;
 use crate::error::{Error, Result};
+use crate::json::Entries;
 use crate::run::write_json;
 
 /// The semantic IDs (SIDs) of all items: `L` codes per item, each below its level's number of codes.
@@ -162,7 +160,7 @@ impl SidTable {
     }
 
     fn parse_foreign<S: AsRef<str>>(text: &str, item_ids: &[S]) -> Checked<Self> {
-        let file: Entries<Code> = serde_json::from_str(text).map_err(|error| {
+        let file: Entries<Vec<Code>> = serde_json::from_str(text).map_err(|error| {
             (
                 format!("not a SID table: {error}"),
                 r#"expected {"item id": ["<a_3>", ..] or [3, ..]}"#,
@@ -271,7 +269,7 @@ fn check(codes_per_level: &[usize], codes: &[u16]) -> Checked<()> {
 #[serde(deny_unknown_fields)]
 struct TableFile {
     codes_per_level: Vec<usize>,
-    sids: Entries<u64>,
+    sids: Entries<Vec<u64>>,
 }
 
 /// A code in the table of another program.
@@ -295,42 +293,6 @@ impl Code {
             let problem = format!("the token '{token}' of item '{id}' holds no code");
             (problem, "write tokens as <a_3> or plain numbers")
         })
-    }
-}
-
-/// A JSON object that keeps its order and repeated names.
-struct Entries<C>(Vec<(String, Vec<C>)>);
-
-impl<C: Serialize> Serialize for Entries<C> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(id, sid)| (id, sid)))
-    }
-}
-
-impl<'de, C: Deserialize<'de>> Deserialize<'de> for Entries<C> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct EntriesVisitor<C>(PhantomData<C>);
-
-        impl<'de, C: Deserialize<'de>> Visitor<'de> for EntriesVisitor<C> {
-            type Value = Entries<C>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object of item ids and lists of codes")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> std::result::Result<Entries<C>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(EntriesVisitor(PhantomData))
     }
 }
 

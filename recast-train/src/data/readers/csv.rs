@@ -6,8 +6,8 @@ use std::path::Path;
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 
-use super::field::Place;
 use super::lines::{NOT_UTF8, NOT_UTF8_HINT};
+use super::rows::Rows;
 use super::{Columns, Interactions};
 use crate::error::{Error, Result};
 
@@ -30,29 +30,22 @@ pub(super) fn read(
     min_rating: Option<f64>,
 ) -> Result<Interactions> {
     let mut table = Table::open(path, dialect)?;
-    let header = table.header.clone();
-    let column = |name: &str| position(path, &header, name);
-    let (user, item, timestamp) =
-        (column(&columns.user)?, column(&columns.item)?, column(&columns.timestamp)?);
-    let rating =
-        min_rating.map(|least| column(&columns.rating).map(|index| (index, least))).transpose()?;
-
-    let mut interactions = Interactions::default();
+    let (user, item, timestamp) = (
+        table.position(&columns.user)?,
+        table.position(&columns.item)?,
+        table.position(&columns.timestamp)?,
+    );
+    let mut rows = Rows::new(path, columns, min_rating);
+    let rating = rows.want_ratings().then(|| table.position(&columns.rating)).transpose()?;
     while let Some((line, record)) = table.next()? {
-        let place = |index: usize| Place { path, line, column: &header[index] };
-        if let Some((index, least)) = rating
-            && place(index).rating(&record[index])? < least
+        if let Some(rating) = rating
+            && rows.rated_too_low(line, &record[rating])?
         {
-            interactions.below_min_rating += 1;
             continue;
         }
-        interactions.push(
-            place(user).id(&record[user])?,
-            place(item).id(&record[item])?,
-            place(timestamp).timestamp(&record[timestamp])?,
-        );
+        rows.push(line, &record[user], &record[item], &record[timestamp])?;
     }
-    Ok(interactions)
+    Ok(rows.into_log())
 }
 
 /// A table being read.
@@ -77,7 +70,8 @@ impl<'a> Table<'a> {
             .quoting(quoting)
             .trim(Trim::All)
             .from_reader(WithoutCarriageReturns(file));
-        let header = reader.headers().map_err(|source| table_error(path, source))?;
+        let unnamed = StringRecord::new();
+        let header = reader.headers().map_err(|source| table_error(path, &unnamed, source))?;
         let header = match dialect {
             Dialect::Comma | Dialect::Tab => header.clone(),
             Dialect::TypedTab => {
@@ -91,7 +85,36 @@ impl<'a> Table<'a> {
     pub(in crate::data) fn next(&mut self) -> Result<Option<(u64, &StringRecord)>> {
         let read = self.reader.read_record(&mut self.record);
         let line = self.record.position().map_or(0, csv::Position::line);
-        Ok(read.map_err(|source| table_error(self.path, source))?.then_some((line, &self.record)))
+        let read = read.map_err(|source| table_error(self.path, &self.header, source))?;
+        Ok(read.then_some((line, &self.record)))
+    }
+
+    /// Where the column `name` stands in a row.
+    pub(super) fn position(&self, name: &str) -> Result<usize> {
+        let header = &self.header;
+        let mut positions =
+            header.iter().enumerate().filter(|(_, it)| *it == name).map(|(index, _)| index);
+        let found = || header.iter().map(|it| format!("'{it}'")).collect::<Vec<_>>().join(", ");
+        match (positions.next(), positions.next()) {
+            (Some(index), None) => Ok(index),
+            (Some(_), Some(_)) => Err(Error::line(
+                self.path,
+                1,
+                format!("column '{name}' stands twice in {}", found()),
+                "rename one of the two",
+            )),
+            (None, _) if header.iter().all(str::is_empty) => Err(Error::file(
+                self.path,
+                "holds no header line",
+                "start it with the columns' names",
+            )),
+            (None, _) => Err(Error::line(
+                self.path,
+                1,
+                format!("no column '{name}' among {}", found()),
+                "set the columns' names or add a header line",
+            )),
+        }
     }
 }
 
@@ -114,37 +137,17 @@ impl Read for WithoutCarriageReturns {
     }
 }
 
-/// Where `name` stands in the header.
-fn position(path: &Path, header: &StringRecord, name: &str) -> Result<usize> {
-    let mut positions =
-        header.iter().enumerate().filter(|(_, it)| *it == name).map(|(index, _)| index);
-    let found = || header.iter().map(|it| format!("'{it}'")).collect::<Vec<_>>().join(", ");
-    match (positions.next(), positions.next()) {
-        (Some(index), None) => Ok(index),
-        (Some(_), Some(_)) => Err(Error::line(
-            path,
-            1,
-            format!("column '{name}' stands twice in {}", found()),
-            "rename one of the two",
-        )),
-        (None, _) if header.iter().all(str::is_empty) => {
-            Err(Error::file(path, "holds no header line", "start it with the columns' names"))
-        }
-        (None, _) => Err(Error::line(
-            path,
-            1,
-            format!("no column '{name}' among {}", found()),
-            "set the columns' names or add a header line",
-        )),
-    }
-}
-
-/// An error of the table, at its line.
-fn table_error(path: &Path, source: csv::Error) -> Error {
+/// An error of the table, at its line; `header` names the column of bytes that are not text.
+fn table_error(path: &Path, header: &StringRecord, source: csv::Error) -> Error {
     let line = source.position().map_or(1, csv::Position::line);
     match source.into_kind() {
         ErrorKind::Io(source) => Error::read(path, source),
-        ErrorKind::Utf8 { .. } => Error::line(path, line, NOT_UTF8, NOT_UTF8_HINT),
+        ErrorKind::Utf8 { err, .. } => match header.get(err.field()) {
+            Some(column) => {
+                Error::line(path, line, format!("column '{column}' {NOT_UTF8}"), NOT_UTF8_HINT)
+            }
+            None => Error::line(path, line, NOT_UTF8, NOT_UTF8_HINT),
+        },
         ErrorKind::UnequalLengths { expected_len, len, .. } => Error::line(
             path,
             line,
@@ -244,7 +247,9 @@ mod tests {
     fn bytes_that_are_not_text_are_named() {
         assert_eq!(
             read_text(".csv", b"user,item,timestamp\nu,\xff,1\n", None).unwrap_err(),
-            "FILE:2: is not UTF-8 text; convert the file to UTF-8 (a compressed file must be unpacked)"
+            "FILE:2: column 'item' is not UTF-8 text; convert the file to UTF-8 (a compressed file must be unpacked)"
         );
+        let message = read_text(".csv", b"user,\xff,timestamp\n", None).unwrap_err();
+        assert!(message.starts_with("FILE:1: is not UTF-8 text; "), "{message}");
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::field::Place;
 use super::lines::{for_each_line, json_error};
+use super::rows::Rows;
 use super::{Columns, Interactions};
 use crate::error::{Error, Result};
 
@@ -15,31 +16,18 @@ pub(super) fn read(
     columns: &Columns,
     min_rating: Option<f64>,
 ) -> Result<Interactions> {
-    let mut interactions = Interactions::default();
+    let mut rows = Rows::new(path, columns, min_rating);
     for_each_line(path, |line, text| {
         let object: Map<String, Value> =
             serde_json::from_str(text).map_err(|source| json_error(path, line, &source))?;
-        let place = |column| Place { path, line, column };
-        if let Some(least) = min_rating {
-            let rating = value(&object, place(&columns.rating))?;
-            if place(&columns.rating).rating(&rating)? < least {
-                interactions.below_min_rating += 1;
-                return Ok(());
-            }
+        let value = |column| value(&object, Place { path, line, column });
+        if rows.want_ratings() && rows.rated_too_low(line, &value(&columns.rating)?)? {
+            return Ok(());
         }
-        let (user, item, timestamp) = (
-            value(&object, place(&columns.user))?,
-            value(&object, place(&columns.item))?,
-            value(&object, place(&columns.timestamp))?,
-        );
-        interactions.push(
-            place(&columns.user).id(&user)?,
-            place(&columns.item).id(&item)?,
-            place(&columns.timestamp).timestamp(&timestamp)?,
-        );
-        Ok(())
+        let (user, item) = (value(&columns.user)?, value(&columns.item)?);
+        rows.push(line, &user, &item, &value(&columns.timestamp)?)
     })?;
-    Ok(interactions)
+    Ok(rows.into_log())
 }
 
 /// The value of the place's column, as text.
@@ -115,6 +103,6 @@ mod tests {
     #[test]
     fn bytes_that_are_not_text_are_named() {
         let message = read_text(".jsonl", b"{\"user\": \"\xff\"}\n", None).unwrap_err();
-        assert!(message.starts_with("FILE:1: is not UTF-8 text; "), "{message}");
+        assert!(message.starts_with("FILE:1: column 11 is not UTF-8 text; "), "{message}");
     }
 }

@@ -27,9 +27,10 @@ pub(in crate::data) fn for_each_line(
         if length == 0 {
             break;
         }
-        let Ok(text) = std::str::from_utf8(&bytes) else {
-            return Err(Error::line(path, number, NOT_UTF8, NOT_UTF8_HINT));
-        };
+        let text = std::str::from_utf8(&bytes).map_err(|fault| {
+            let column = fault.valid_up_to() + 1;
+            Error::line(path, number, format!("column {column} {NOT_UTF8}"), NOT_UTF8_HINT)
+        })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
         if !text.is_empty() {
             read(number, text)?;
@@ -38,7 +39,7 @@ pub(in crate::data) fn for_each_line(
     Ok(())
 }
 
-/// What is wrong with a line that is not text.
+/// What is wrong with bytes that are no text.
 pub(super) const NOT_UTF8: &str = "is not UTF-8 text";
 /// What to do about it.
 pub(super) const NOT_UTF8_HINT: &str =

@@ -2,19 +2,13 @@
 
 use std::path::Path;
 
-use super::Interactions;
 use super::lines::for_each_line;
+use super::{Interactions, without_ratings};
 use crate::error::{Error, Result};
 
 /// Reads the lines; an interaction's timestamp is its position in the line, from 0.
 pub(super) fn read(path: &Path, min_rating: Option<f64>) -> Result<Interactions> {
-    if let Some(least) = min_rating {
-        return Err(Error::file(
-            path,
-            format!("S3-Rec text has no ratings, but a least rating of {least} is asked for"),
-            "leave it out or give a table with ratings",
-        ));
-    }
+    without_ratings(path, "S3-Rec text", min_rating)?;
     let mut interactions = Interactions::default();
     for_each_line(path, |line, text| {
         let mut words = text.split_whitespace();
@@ -27,11 +21,11 @@ pub(super) fn read(path: &Path, min_rating: Option<f64>) -> Result<Interactions>
                 "put all items of a user on one line",
             ));
         }
-        let before = interactions.rows.len();
+        let before = interactions.len();
         for (position, item) in (0i64..).zip(words) {
             interactions.push(user, item, position);
         }
-        if interactions.rows.len() == before {
+        if interactions.len() == before {
             return Err(Error::line(
                 path,
                 line,
@@ -85,6 +79,6 @@ mod tests {
     #[test]
     fn bytes_that_are_not_text_are_named() {
         let message = read_text(".txt", b"1 10\n2 \xff\n", None).unwrap_err();
-        assert!(message.starts_with("FILE:2: is not UTF-8 text; "), "{message}");
+        assert!(message.starts_with("FILE:2: column 3 is not UTF-8 text; "), "{message}");
     }
 }
