@@ -34,13 +34,28 @@ impl Output {
 /// Seconds between two lines of progress where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Whether the user asked to stop, and the run to go on with.
+#[derive(Debug, Clone)]
+struct Interrupt {
+    run_dir: PathBuf,
+    asked: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    fn check(&self) -> Result<()> {
+        if self.asked.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted { run_dir: self.run_dir.clone() });
+        }
+        Ok(())
+    }
+}
+
 /// Shows progress, appends to the event log, and tells whether the user asked to stop.
 #[derive(Debug)]
 pub struct Monitor {
     output: Output,
-    run_dir: PathBuf,
     events: Option<Mutex<File>>,
-    interrupted: Arc<AtomicBool>,
+    interrupt: Interrupt,
 }
 
 impl Monitor {
@@ -57,18 +72,15 @@ impl Monitor {
             .open(&path)
             .map_err(|source| Error::write(&path, source))?;
         let events = Some(Mutex::new(file));
-        Ok(Self { output, run_dir: run_dir.to_owned(), events, interrupted })
+        let interrupt = Interrupt { run_dir: run_dir.to_owned(), asked: interrupted };
+        Ok(Self { output, events, interrupt })
     }
 
     /// A monitor that shows and records nothing, for work outside a run folder.
     #[must_use]
     pub fn silent() -> Self {
-        Self {
-            output: Output::Quiet,
-            run_dir: PathBuf::new(),
-            events: None,
-            interrupted: Arc::default(),
-        }
+        let interrupt = Interrupt { run_dir: PathBuf::new(), asked: Arc::default() };
+        Self { output: Output::Quiet, events: None, interrupt }
     }
 
     /// A line for people.
@@ -90,7 +102,7 @@ impl Monitor {
             fields: &'a F,
         }
         let Some(events) = &self.events else { return Ok(()) };
-        let path = self.run_dir.join("events.jsonl");
+        let path = self.interrupt.run_dir.join("events.jsonl");
         let failed = |source| Error::write(&path, source);
         let line = serde_json::to_string(&Line { event, fields })
             .map_err(|source| failed(source.into()))?;
@@ -101,10 +113,7 @@ impl Monitor {
     /// # Errors
     /// [`Error::Interrupted`] once the user asked to stop.
     pub fn check_interrupt(&self) -> Result<()> {
-        if self.interrupted.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted { run_dir: self.run_dir.clone() });
-        }
-        Ok(())
+        self.interrupt.check()
     }
 
     /// A bar, or lines, for `total` pieces of work.
@@ -129,6 +138,7 @@ impl Monitor {
             lines,
             started: Instant::now(),
             last: Mutex::new(Instant::now()),
+            interrupt: self.interrupt.clone(),
         }
     }
 }
@@ -141,6 +151,7 @@ pub struct Progress {
     lines: bool,
     started: Instant,
     last: Mutex<Instant>,
+    interrupt: Interrupt,
 }
 
 impl Progress {
@@ -156,6 +167,16 @@ impl Progress {
             let message = self.bar.message();
             eprintln!("{}: {done}/{total}, {rate:.1}/s, {left:.0} s left  {message}", self.label);
         }
+    }
+
+    /// Counts work done and goes on unless the user asked to stop; for threads that share one job.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once the user asked to stop.
+    pub fn advance_or_stop(&self, done: u64) -> Result<()> {
+        self.interrupt.check()?;
+        self.advance(done);
+        Ok(())
     }
 
     /// Puts what was done before an interruption aside, so that the rate is that of now.
