@@ -40,7 +40,7 @@ enum Command {
     /// Read a log into a new run folder.
     Prepare(prepare::PrepareArgs),
     /// Give every item of a run a semantic ID.
-    Tokenize(FolderArgs),
+    Tokenize(tokenize::TokenizeArgs),
     /// Train a run's decoder on the logs.
     Sft(FolderArgs),
     /// Improve a run's decoder by reinforcement learning.
@@ -118,7 +118,7 @@ pub fn main() -> ExitCode {
     eprintln!("recast: {error:#}");
     ExitCode::from(match error.downcast_ref::<Error>() {
         Some(Error::Interrupted { .. }) => INTERRUPTED,
-        Some(Error::Write { .. } | Error::NotFinite { .. }) | None => 1,
+        Some(Error::Write { .. } | Error::NotFinite { .. } | Error::Collapse { .. }) | None => 1,
         Some(_) => BAD_INPUT,
     })
 }
