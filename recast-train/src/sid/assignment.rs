@@ -8,10 +8,46 @@ use crate::error::Result;
 use crate::run::Progress;
 
 /// Rows of one matrix product: fixed, so that results don't depend on the number of threads.
-const ROWS: usize = 128;
+pub(super) const ROWS: usize = 128;
 
-/// Codes of one matrix product; bounds the memory of a thread, not the result.
-const CODES: usize = 1024;
+/// Centroids, ready to be compared with many rows.
+#[derive(Debug)]
+pub(super) struct Centroids {
+    /// `[codes, dim]`
+    matrix: DMatrix<f32>,
+    half_norms: Vec<f32>,
+}
+
+impl Centroids {
+    /// Takes centroids of width `dim`, one after the other.
+    pub(super) fn new(centroids: &[f32], dim: usize) -> Self {
+        let half_norm = |c: &[f32]| 0.5 * c.iter().map(|x| x * x).sum::<f32>();
+        Self {
+            matrix: DMatrix::from_row_slice(centroids.len() / dim, dim, centroids),
+            half_norms: centroids.chunks_exact(dim).map(half_norm).collect(),
+        }
+    }
+
+    /// `|c|^2 / 2`, code after code.
+    pub(super) fn half_norms(&self) -> &[f32] {
+        &self.half_norms
+    }
+
+    /// `x.c` of each row with all centroids: as many numbers a row as there are codes. `buffer` is used again.
+    pub(super) fn products<'b>(
+        &self,
+        rows: &[f32],
+        buffer: &'b mut Vec<f32>,
+    ) -> std::slice::ChunksExact<'b, f32> {
+        let (codes, dim) = self.matrix.shape();
+        let n = rows.len() / dim;
+        buffer.resize(codes * n, 0.0);
+        // [codes, dim] x [dim, rows]: the rows are the columns of the second matrix.
+        let rows = DMatrixView::from_slice(rows, dim, n);
+        DMatrixViewMut::from_slice(buffer, codes, n).gemm(1.0, &self.matrix, &rows, 0.0);
+        buffer.chunks_exact(codes)
+    }
+}
 
 /// The centroid of each row.
 #[derive(Debug)]
@@ -19,55 +55,31 @@ pub(super) struct Assignment {
     pub(super) codes: Vec<u16>,
     /// Squared distances to these centroids.
     pub(super) distances: Vec<f32>,
-    /// By how much the next best centroid is farther, prices counted: 0 or above.
-    pub(super) margins: Vec<f32>,
-}
-
-/// Memory that a thread uses again.
-#[derive(Default)]
-struct Scratch {
-    rows: Vec<f32>,
-    products: Vec<f32>,
-    nearest: Vec<Nearest>,
 }
 
 impl Assignment {
-    /// Gives each row `argmin_c |x - m_c|^2 + price_c`; ties go to the lowest index.
+    /// Gives each row its nearest centroid; ties go to the lowest index.
     ///
-    /// `centroids` and `prices` have one entry a code; prices of zero give the nearest centroid. Equal for any number
-    /// of threads. `progress` counts rows.
-    pub(super) fn new(
+    /// Equal for any number of threads. `progress` counts rows.
+    pub(super) fn nearest(
         rows: Residuals<'_>,
         centroids: &[f32],
-        prices: &[f32],
         progress: &Progress,
     ) -> Result<Self> {
         let (n, dim) = (rows.rows(), rows.dim());
-        let matrix = DMatrix::from_row_slice(prices.len(), dim, centroids);
-        let offsets: Vec<f32> = centroids
-            .chunks_exact(dim)
-            .zip(prices)
-            .map(|(c, price)| 0.5 * (c.iter().map(|x| x * x).sum::<f32>() + price))
-            .collect();
-
-        let mut found =
-            Self { codes: vec![0; n], distances: vec![0.0; n], margins: vec![0.0; n] };
-        let codes = found.codes.par_chunks_mut(ROWS);
-        let distances = found.distances.par_chunks_mut(ROWS);
-        let margins = found.margins.par_chunks_mut(ROWS);
-        codes.zip(distances).zip(margins).enumerate().try_for_each_init(
-            Scratch::default,
-            |Scratch { rows: buffer, products, nearest }, (chunk, ((codes, distances), margins))| {
+        let compared = Centroids::new(centroids, dim);
+        let mut found = Self { codes: vec![0; n], distances: vec![0.0; n] };
+        let chunks = found.codes.par_chunks_mut(ROWS).zip(found.distances.par_chunks_mut(ROWS));
+        chunks.enumerate().try_for_each_init(
+            || (Vec::new(), Vec::new()),
+            |(buffer, products), (chunk, (codes, distances))| {
                 let start = chunk * ROWS;
                 let block = rows.block(start..start + codes.len(), buffer);
-                nearest.clear();
-                nearest.resize(codes.len(), Nearest::NONE);
-                look_for_nearest(nearest, &matrix, &offsets, block, products);
-                for (i, (row, nearest)) in block.chunks_exact(dim).zip(nearest).enumerate() {
-                    codes[i] = nearest.code as u16;
-                    distances[i] =
-                        squared_distance(row, &centroids[nearest.code * dim..][..dim]);
-                    margins[i] = 2.0 * (nearest.next - nearest.value);
+                let products = compared.products(block, products);
+                for (i, (row, products)) in block.chunks_exact(dim).zip(products).enumerate() {
+                    let code = nearest(products, compared.half_norms());
+                    codes[i] = code as u16;
+                    distances[i] = squared_distance(row, &centroids[code * dim..][..dim]);
                 }
                 progress.advance_or_stop(codes.len() as u64)
             },
@@ -90,76 +102,35 @@ impl Assignment {
     }
 }
 
-/// Compares `rows` with all centroids, a block of codes after the other.
-fn look_for_nearest(
-    found: &mut [Nearest],
-    centroids: &DMatrix<f32>,
-    offsets: &[f32],
-    rows: &[f32],
-    products: &mut Vec<f32>,
-) {
-    // [codes, dim] x [dim, rows]: the rows are the columns of the second matrix.
-    let rows = DMatrixView::from_slice(rows, centroids.ncols(), found.len());
-    for (block, offsets) in offsets.chunks(CODES).enumerate() {
-        products.resize(offsets.len() * found.len(), 0.0);
-        let centroids = centroids.rows(block * CODES, offsets.len());
-        DMatrixViewMut::from_slice(products, offsets.len(), found.len())
-            .gemm(1.0, &centroids, &rows, 0.0);
-        for (found, products) in found.iter_mut().zip(products.chunks_exact(offsets.len())) {
-            let nearest = Nearest::find(products, offsets);
-            *found = found.or(Nearest { code: block * CODES + nearest.code, ..nearest });
+/// `argmin |c|^2 / 2 - x.c`; ties go to the lowest index.
+///
+/// Eight lanes each look at every eighth code and keep the first of their smallest.
+fn nearest(products: &[f32], half_norms: &[f32]) -> usize {
+    const LANES: usize = 8;
+    let (product_lanes, product_rest) = products.as_chunks::<LANES>();
+    let (norm_lanes, norm_rest) = half_norms.as_chunks::<LANES>();
+    let mut rounds = [0u32; LANES];
+    let mut distances = [f32::INFINITY; LANES];
+    for (round, (product, half_norm)) in product_lanes.iter().zip(norm_lanes).enumerate() {
+        for lane in 0..LANES {
+            let distance = half_norm[lane] - product[lane];
+            let closer = distance < distances[lane];
+            distances[lane] = if closer { distance } else { distances[lane] };
+            rounds[lane] = if closer { round as u32 } else { rounds[lane] };
         }
     }
-}
-
-/// The code of the smallest `offset - product`, that value, and the second smallest.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Nearest {
-    code: usize,
-    value: f32,
-    next: f32,
-}
-
-impl Nearest {
-    const NONE: Self = Self { code: 0, value: f32::INFINITY, next: f32::INFINITY };
-
-    /// The better of two, ties by the lower code; both lose to it what they rank second.
-    fn or(self, other: Self) -> Self {
-        let first = self.value < other.value
-            || (self.value <= other.value && self.code < other.code);
-        let (best, worse) = if first { (self, other) } else { (other, self) };
-        Self { next: best.next.min(worse.value), ..best }
-    }
-
-    /// Looks in several lanes, each over every eighth code, and joins them.
-    fn find(products: &[f32], offsets: &[f32]) -> Self {
-        const LANES: usize = 8;
-        let (product_lanes, product_rest) = products.as_chunks::<LANES>();
-        let (offset_lanes, offset_rest) = offsets.as_chunks::<LANES>();
-        let mut rounds = [0u32; LANES];
-        let mut values = [f32::INFINITY; LANES];
-        let mut nexts = [f32::INFINITY; LANES];
-        for (round, (product, offset)) in product_lanes.iter().zip(offset_lanes).enumerate() {
-            for lane in 0..LANES {
-                let value = offset[lane] - product[lane];
-                let better = value < values[lane];
-                let worse = if better { values[lane] } else { value };
-                nexts[lane] = if worse < nexts[lane] { worse } else { nexts[lane] };
-                values[lane] = if better { value } else { values[lane] };
-                rounds[lane] = if better { round as u32 } else { rounds[lane] };
-            }
+    let lanes = (0..LANES).map(|lane| (distances[lane], rounds[lane] as usize * LANES + lane));
+    let rest = product_rest.iter().zip(norm_rest).enumerate();
+    let rest = rest.map(|(i, (product, half_norm))| {
+        (half_norm - product, product_lanes.len() * LANES + i)
+    });
+    let mut best = (f32::INFINITY, 0);
+    for (distance, code) in lanes.chain(rest) {
+        if distance < best.0 || (distance <= best.0 && code < best.1) {
+            best = (distance, code);
         }
-        let lanes = (0..LANES).map(|lane| Self {
-            code: rounds[lane] as usize * LANES + lane,
-            value: values[lane],
-            next: nexts[lane],
-        });
-        let rest = product_rest.iter().zip(offset_rest).enumerate().map(|(i, (product, offset))| {
-            let code = product_lanes.len() * LANES + i;
-            Self { code, value: offset - product, next: f32::INFINITY }
-        });
-        lanes.chain(rest).reduce(Self::or).unwrap_or(Self::NONE)
     }
+    best.1
 }
 
 /// The squared Euclidean distance of two vectors of one length, summed in eight lanes.
@@ -180,10 +151,8 @@ pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::embedding::Embeddings;
     use super::*;
     use crate::random::{Purpose, stream};
-    use crate::run::Monitor;
     use rand::RngExt;
 
     fn random_rows(n: usize, dim: usize, seed: u64) -> Vec<f32> {
@@ -192,48 +161,32 @@ mod tests {
     }
 
     #[test]
-    fn the_two_smallest_are_found_and_ties_go_to_the_lowest_code() {
+    fn the_smallest_is_found_and_ties_go_to_the_lowest_code() {
         for n in 1..40 {
             for seed in 0..8 {
                 // few different values, so that there are ties
                 let mut rng = stream(seed, Purpose::Catalogue, n);
-                let offsets: Vec<f32> = (0..n).map(|_| rng.random_range(0..5) as f32).collect();
-                let products = vec![1.5; offsets.len()];
-                let mut values: Vec<f32> = offsets.iter().map(|x| x - 1.5).collect();
-                let least = values.iter().copied().fold(f32::INFINITY, f32::min);
-                let code = values.iter().position(|&x| x <= least).unwrap();
-                values.sort_by(f32::total_cmp);
-                let next = values.get(1).copied().unwrap_or(f32::INFINITY);
-                let found = Nearest::find(&products, &offsets);
-                assert_eq!(found, Nearest { code, value: least, next }, "{offsets:?}");
+                let norms: Vec<f32> = (0..n).map(|_| rng.random_range(0..5) as f32).collect();
+                let least = norms.iter().copied().fold(f32::INFINITY, f32::min);
+                let expected = norms.iter().position(|&x| x <= least).unwrap();
+                assert_eq!(nearest(&vec![1.5; norms.len()], &norms), expected, "{norms:?}");
             }
         }
     }
 
     #[test]
-    fn prices_are_added_to_squared_distances() {
-        let (n, dim, n_codes) = (150, 7, CODES + 40);
-        let rows = Embeddings::new(dim, random_rows(n, dim, 1)).unwrap();
-        let centroids = random_rows(n_codes, dim, 2);
-        let prices: Vec<f32> = (0..n_codes).map(|c| 0.003 * (c % 100) as f32).collect();
-        let progress = Monitor::silent().progress("", 0);
-        let found =
-            Assignment::new(Residuals::of(&rows), &centroids, &prices, &progress).unwrap();
-        for i in 0..n {
-            let mut costs: Vec<f32> = centroids
-                .chunks_exact(dim)
-                .zip(&prices)
-                .map(|(c, price)| squared_distance(rows.row(i), c) + price)
-                .collect();
-            let own = costs[usize::from(found.codes[i])];
-            costs.sort_by(f32::total_cmp);
-            assert!((own - costs[0]).abs() < 1e-5);
-            assert!((found.margins[i] - (costs[1] - costs[0])).abs() < 1e-4);
+    fn products_are_those_of_each_row_with_each_centroid() {
+        let (rows, centroids) = (random_rows(9, 4, 1), random_rows(11, 4, 2));
+        let compared = Centroids::new(&centroids, 4);
+        let mut buffer = vec![7.0; 200];
+        let products = compared.products(&rows, &mut buffer);
+        assert_eq!(products.len(), 9);
+        for (row, products) in rows.chunks_exact(4).zip(products) {
+            for (centroid, product) in centroids.chunks_exact(4).zip(products) {
+                let plain: f32 = row.iter().zip(centroid).map(|(a, b)| a * b).sum();
+                assert!((plain - product).abs() < 1e-5);
+            }
         }
-        let inertia: f64 = found.distances.iter().map(|&d| f64::from(d)).sum();
-        assert!((found.inertia() - inertia).abs() < 1e-9);
-        let members = found.members(n_codes);
-        assert_eq!(members.iter().map(Vec::len).sum::<usize>(), n);
     }
 
     #[test]

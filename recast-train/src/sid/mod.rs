@@ -1,7 +1,7 @@
 //! From items to semantic IDs: embeddings, quantisers, the SID table, its quality and its trie.
 
 mod assignment;
-mod balance;
+mod capacity;
 mod collision;
 mod comparison;
 mod cooccurrence;
@@ -147,10 +147,9 @@ mod tests {
         let (plain, balanced) = (report(Method::Kmeans), report(Method::BalancedKmeans));
         for (plain, balanced) in plain.levels.iter().zip(&balanced.levels).take(3) {
             assert_eq!(balanced.used, 256);
-            assert!(balanced.perplexity > 245.0 && balanced.perplexity > plain.perplexity + 10.0);
+            assert!(balanced.perplexity > 250.0 && balanced.perplexity > plain.perplexity + 40.0);
         }
-        // The published RQ-VAE table of TIGER's reproduction has 11,412.
-        assert!(balanced.distinct_before >= 11_412, "{}", balanced.distinct_before);
+        assert!(balanced.distinct_before > plain.distinct_before + 300);
         assert_eq!(balanced.distinct_after, 12_101);
     }
 }

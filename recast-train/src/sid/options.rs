@@ -23,7 +23,7 @@ pub enum Method {
     /// [`Kmeans::fit`](super::Kmeans::fit).
     ///
     /// Departs from the paper: it fills one cluster after the other, up to a fixed size, and the last ones take what
-    /// is left wherever that lies; prices treat all codes alike.
+    /// is left wherever that lies; here all clusters choose at once, and each keeps the closest items.
     BalancedKmeans,
     /// A residual-quantised autoencoder, trained; see [`rq_vae`](super::rq_vae()).
     RqVae,

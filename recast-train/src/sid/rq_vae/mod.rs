@@ -274,8 +274,7 @@ impl Training<'_> {
         let progress = monitor.progress("assign codes", (latents.rows() * levels) as u64);
         for (level, codebook) in codebooks.iter().enumerate() {
             let residuals = Residuals::after(latents, &codebooks[..level], &codes, levels);
-            let no_prices = vec![0.0; self.codes_per_level[level]];
-            let found = Assignment::new(residuals, codebook, &no_prices, &progress)?;
+            let found = Assignment::nearest(residuals, codebook, &progress)?;
             for (sid, code) in codes.chunks_exact_mut(levels).zip(found.codes) {
                 sid[level] = code;
             }
