@@ -88,7 +88,7 @@ impl Inputs {
             Some(path) => {
                 sources.push(path.clone());
                 let rows_follow = data.items.as_ref().map(|_| &items);
-                Some(aligned(&read_embeddings(path)?, path, &sequences, rows_follow)?)
+                Some(aligned(read_embeddings(path)?, path, &sequences, rows_follow)?)
             }
             None => None,
         };
@@ -201,14 +201,14 @@ pub(super) fn imported_sids_path(run_dir: &Path) -> PathBuf {
 
 /// Puts a file's rows in item order: by the items file if there is one, else by the log.
 fn aligned(
-    file: &Embeddings,
+    file: Embeddings,
     path: &Path,
     sequences: &Sequences,
     items: Option<&Items>,
 ) -> Result<Embeddings> {
     let expected = items.map_or(sequences.log_items, Items::n_rows);
     file.check_rows(expected, path)?;
-    let mut values = Vec::with_capacity(sequences.n_items() * file.dim());
+    let mut rows = Vec::with_capacity(sequences.n_items());
     for (index, id) in sequences.items.iter().enumerate() {
         let row = match items {
             Some(items) => items.row_of(index as u32),
@@ -221,7 +221,11 @@ fn aligned(
                 "add the item there and its embedding here, or give no embeddings",
             ));
         };
-        values.extend_from_slice(file.row(row));
+        rows.push(row);
     }
+    if rows.iter().copied().eq(0..file.rows()) {
+        return Ok(file);
+    }
+    let values = rows.iter().flat_map(|&row| file.row(row)).copied().collect();
     Embeddings::new(file.dim(), values)
 }

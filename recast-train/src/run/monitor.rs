@@ -79,8 +79,14 @@ impl Monitor {
     /// A monitor that shows and records nothing, for work outside a run folder.
     #[must_use]
     pub fn silent() -> Self {
+        Self::outside(Output::Quiet)
+    }
+
+    /// A monitor that shows progress and records nothing, for work outside a run folder.
+    #[must_use]
+    pub fn outside(output: Output) -> Self {
         let interrupt = Interrupt { run_dir: PathBuf::new(), asked: Arc::default() };
-        Self { output: Output::Quiet, events: None, interrupt }
+        Self { output, events: None, interrupt }
     }
 
     /// A line for people.

@@ -121,9 +121,8 @@ fn nearest(products: &[f32], half_norms: &[f32]) -> usize {
     }
     let lanes = (0..LANES).map(|lane| (distances[lane], rounds[lane] as usize * LANES + lane));
     let rest = product_rest.iter().zip(norm_rest).enumerate();
-    let rest = rest.map(|(i, (product, half_norm))| {
-        (half_norm - product, product_lanes.len() * LANES + i)
-    });
+    let rest = rest
+        .map(|(i, (product, half_norm))| (half_norm - product, product_lanes.len() * LANES + i));
     let mut best = (f32::INFINITY, 0);
     for (distance, code) in lanes.chain(rest) {
         if distance < best.0 || (distance <= best.0 && code < best.1) {

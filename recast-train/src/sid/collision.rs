@@ -77,11 +77,7 @@ fn with_extra_level(table: &SidTable) -> Result<SidTable> {
     SidTable::new([table.codes_per_level(), &[largest]].concat(), codes)
 }
 
-fn with_nearest_free(
-    table: &SidTable,
-    fit: &Quantised,
-    vectors: &Embeddings,
-) -> Result<SidTable> {
+fn with_nearest_free(table: &SidTable, fit: &Quantised, vectors: &Embeddings) -> Result<SidTable> {
     let mut places = Places::new(fit);
     if places.capacity(0) < table.n_items() as u64 {
         return Err(Error::data(

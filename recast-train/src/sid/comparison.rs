@@ -108,7 +108,11 @@ mod tests {
     use super::super::table::SidTable;
     use super::*;
 
-    fn report(codes: &[u16], levels: usize, neighbourhood: Option<Neighbourhood>) -> TokenizerReport {
+    fn report(
+        codes: &[u16],
+        levels: usize,
+        neighbourhood: Option<Neighbourhood>,
+    ) -> TokenizerReport {
         let table = SidTable::new(vec![4; levels], codes.to_vec()).unwrap();
         TokenizerReport::new(&table, &table, &[0.25], neighbourhood)
     }

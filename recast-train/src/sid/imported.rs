@@ -61,8 +61,7 @@ impl ImportedTable {
     /// [`Error::File`] if the file names an item twice, lacks one of `item_ids`, or holds a SID of another length, a token
     /// without a number or a code above 65535. The message names the item.
     pub fn sids_of<S: AsRef<str>>(&self, item_ids: &[S]) -> Result<SidTable> {
-        self.checked(item_ids)
-            .map_err(|(problem, hint)| Error::file(&self.path, problem, hint))
+        self.checked(item_ids).map_err(|(problem, hint)| Error::file(&self.path, problem, hint))
     }
 
     /// The SIDs of all items, in the order of the file.

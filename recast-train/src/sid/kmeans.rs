@@ -78,7 +78,9 @@ impl Kmeans {
         progress: &Progress,
     ) -> Result<Self> {
         assert!((1..=MAX_CODES).contains(&n_codes), "{n_codes} codes, not 1 to {MAX_CODES}");
-        let sample = options.sample_size(n_codes, rows.rows()).map(|size| sorted_sample(rows.rows(), size, rng));
+        let sample = options
+            .sample_size(n_codes, rows.rows())
+            .map(|size| sorted_sample(rows.rows(), size, rng));
         let fitted = sample.as_deref().map_or(rows, |sample| rows.chosen(sample));
 
         let mut centroids = first_centroids(fitted, n_codes, rng, progress)?;
@@ -375,9 +377,8 @@ mod tests {
     fn a_sample_of_every_row_changes_nothing_and_a_smaller_one_comes_near() {
         let rows = random_rows(600, 5, 3);
         let all = fit(&rows, 5, 12, 10, 3);
-        let with = |sample_per_code| {
-            fit_with(&rows, 5, 12, KmeansOptions { sample_per_code, ..PLAIN }, 3)
-        };
+        let with =
+            |sample_per_code| fit_with(&rows, 5, 12, KmeansOptions { sample_per_code, ..PLAIN }, 3);
         assert_eq!(with(50), all);
         let sampled = with(20);
         assert_eq!(sampled.codes.len(), 600);
@@ -399,6 +400,38 @@ mod tests {
         let plain = shares(false);
         assert!(plain.0 < 10 && plain.1 > 200, "{plain:?}");
         assert_eq!(shares(true), (50, 50));
+    }
+
+    #[test]
+    fn the_inertia_is_that_of_plain_lloyd_from_the_same_seeds() {
+        let (n, dim, n_codes) = (1500, 24, 40);
+        let rows = Embeddings::new(dim, random_rows(n, dim, 8)).unwrap();
+        let progress = Monitor::silent().progress("", 0);
+        let mut rng = stream(8, Purpose::Centroids, 0);
+        let first = first_centroids(Residuals::of(&rows), n_codes, &mut rng, &progress).unwrap();
+        let mut centroids: Vec<f64> = first.into_iter().map(f64::from).collect();
+        let mut inertia = 0.0;
+        for _ in 0..=10 {
+            let (mut sums, mut counts) = (vec![0.0; n_codes * dim], vec![0.0; n_codes]);
+            inertia = 0.0;
+            for row in rows.values().chunks_exact(dim) {
+                let distance = |c: &[f64]| -> f64 {
+                    c.iter().zip(row).map(|(c, &x)| (f64::from(x) - c).powi(2)).sum()
+                };
+                let distances: Vec<f64> = centroids.chunks_exact(dim).map(distance).collect();
+                let code = (0..n_codes).min_by(|&a, &b| distances[a].total_cmp(&distances[b]));
+                let code = code.unwrap();
+                inertia += distances[code];
+                counts[code] += 1.0;
+                for (sum, &x) in sums[code * dim..][..dim].iter_mut().zip(row) {
+                    *sum += f64::from(x);
+                }
+            }
+            centroids = sums.iter().enumerate().map(|(i, sum)| sum / counts[i / dim]).collect();
+        }
+        let found = fit(rows.values(), dim, n_codes, 10, 8);
+        let last = found.inertia.last().unwrap();
+        assert!((last / inertia - 1.0).abs() < 0.01, "{last}, plain {inertia}");
     }
 
     #[test]

@@ -213,7 +213,8 @@ mod tests {
             products.sum::<f32>() * scales[i] * scales[j]
         };
         let sampled = [0, 5, 1099];
-        for (found, &item) in nearest_by_cosine(&sampled, &embeddings, &scales).iter().zip(&sampled) {
+        for (found, &item) in nearest_by_cosine(&sampled, &embeddings, &scales).iter().zip(&sampled)
+        {
             let mut all: Vec<f32> = (0..embeddings.rows())
                 .filter(|&j| j != item as usize)
                 .map(|j| cosine(item as usize, j))
@@ -261,13 +262,16 @@ mod tests {
         let one = SidTable::new(vec![1], vec![0]).unwrap();
         let found = measured(&one, &Embeddings::new(1, vec![1.0]).unwrap());
         assert_eq!((found.sampled, found.neighbours), (1, 0));
-        assert!(found.prefixes[0].neighbours.abs() < 1e-12 && found.prefixes[0].random.abs() < 1e-12);
+        assert!(
+            found.prefixes[0].neighbours.abs() < 1e-12 && found.prefixes[0].random.abs() < 1e-12
+        );
     }
 
     #[test]
     fn equal_seeds_give_equal_results_with_one_thread_or_two() {
         let embeddings = random_embeddings(SAMPLE + 300, 3, 1);
-        let table = SidTable::new(vec![50], (0..embeddings.rows() as u16).map(|i| i % 50).collect());
+        let table =
+            SidTable::new(vec![50], (0..embeddings.rows() as u16).map(|i| i % 50).collect());
         let table = table.unwrap();
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

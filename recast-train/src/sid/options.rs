@@ -152,7 +152,10 @@ mod tests {
         assert_eq!(options.codes_per_level(), [256, 64]);
         options.check().unwrap();
         let message = parsed("codes = [256, 64]").unwrap().check().unwrap_err().to_string();
-        assert!(message.contains("'tokenizer.codes': 2 numbers of codes for 3 levels"), "{message}");
+        assert!(
+            message.contains("'tokenizer.codes': 2 numbers of codes for 3 levels"),
+            "{message}"
+        );
         let message = parsed("codes = [256, 0, 256]").unwrap().check().unwrap_err().to_string();
         assert!(message.contains("'tokenizer.codes': 0 codes in a level"), "{message}");
         let message = parsed("codes = \"many\"").unwrap_err();

@@ -192,7 +192,10 @@ mod tests {
             text.contains("6 items, 3 distinct SIDs, 6 once collisions are resolved"),
             "{text}"
         );
-        assert!(text.contains("83.3% of the items shared their SID, at most 3 one SID\n"), "{text}");
+        assert!(
+            text.contains("83.3% of the items shared their SID, at most 3 one SID\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -164,8 +164,7 @@ pub(super) mod tests {
         assert_eq!(embeddings.rows(), 12_101);
         let start = Instant::now();
         let options = KmeansOptions { iterations: 15, ..PLAIN };
-        let fit =
-            residual_kmeans(&embeddings, &[256; 3], options, 0, &Monitor::silent()).unwrap();
+        let fit = residual_kmeans(&embeddings, &[256; 3], options, 0, &Monitor::silent()).unwrap();
         let seconds = start.elapsed().as_secs_f64();
         let mut sids: Vec<&[u16]> = fit.codes().chunks_exact(3).collect();
         sids.sort_unstable();

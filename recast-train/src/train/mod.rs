@@ -9,8 +9,8 @@ mod update;
 pub use optimiser::{Optimiser, learning_rate};
 pub use rl::{GroupCounts, PhaseSeconds, RecastConfig, RlConfig, RlState, SignalName, rl};
 pub use rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
-pub(crate) use sft::{check_finite, check_rates, indices};
 pub use sft::{SftConfig, SftState, sft};
+pub(crate) use sft::{check_finite, check_rates, indices};
 pub use update::{completion_log_probs, group_loss};
 
 use crate::data::{Example, Histories};

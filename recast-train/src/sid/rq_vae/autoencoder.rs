@@ -99,7 +99,8 @@ impl Autoencoder {
     /// loss = |decode(z + sg(sum_l e_l - z)) - x|^2 + sum_l |sg(r_l) - e_l|^2 + commitment |r_l - sg(e_l)|^2
     /// ```
     ///
-    /// sg stops the gradient: the decoder's gradient passes straight through the codes to the encoder.
+    /// sg stops the gradient: the decoder's gradient passes straight through the codes to the encoder. Without codebooks it
+    /// is the loss of a plain autoencoder.
     pub(super) fn loss(&self, x: Tensor<2>, commitment: f32) -> BatchLoss {
         let latent = self.encoder.forward(x.clone());
         let device = latent.device();
@@ -118,8 +119,12 @@ impl Autoencoder {
             summed = summed + fixed.clone();
             residual = residual - fixed;
         }
-        let straight_through = latent.clone() + (summed - latent).detach();
-        let reconstruction = mean_square(self.decoder.forward(straight_through) - x);
+        let decoded = if self.codebooks.is_empty() {
+            latent
+        } else {
+            latent.clone() + (summed - latent).detach()
+        };
+        let reconstruction = mean_square(self.decoder.forward(decoded) - x);
         BatchLoss { loss: reconstruction + quantisation, codes }
     }
 }
@@ -164,8 +169,7 @@ mod tests {
         let one = || Param::from_data(TensorData::new(vec![1f32], [1, 1]), device);
         model.encoder.layers[0].weight = one();
         model.decoder.layers[0].weight = one();
-        model.codebooks =
-            vec![Param::from_data(TensorData::new(vec![code], [1, 1]), device)];
+        model.codebooks = vec![Param::from_data(TensorData::new(vec![code], [1, 1]), device)];
         model
     }
 

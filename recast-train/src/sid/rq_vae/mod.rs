@@ -39,7 +39,7 @@ struct EpochEvent<'a> {
     loss: f64,
     gradient_norm: f64,
     learning_rate: f64,
-    /// Of each level, over the epoch.
+    /// Of each level, over the epoch; of none before there are codebooks.
     perplexity: &'a [f64],
     /// Codes of each level that were set on items after the epoch.
     reset: &'a [usize],
@@ -49,9 +49,9 @@ struct EpochEvent<'a> {
 /// Trains an autoencoder with residual codebooks and quantises what its encoder makes of the embeddings: the codes, and
 /// these latent vectors.
 ///
-/// Embeddings are standardised, column by column. Codebooks start as residual k-means of the untrained encoder's latents
-/// (`kmeans`), then move by their own loss; the decoder's gradient passes straight through the codes to the encoder,
-/// and a commitment loss keeps the encoder near the codes. Codes that no item took in an epoch are set on residuals of
+/// Embeddings are standardised, column by column. After `pretrain_epochs` as a plain autoencoder codebooks start as
+/// residual k-means of the latents (`kmeans`), then move by their own loss; the decoder's gradient passes straight through
+/// the codes to the encoder, and a commitment loss keeps the encoder near the codes. Codes that no item took in an epoch are set on residuals of
 /// random items. After training every item takes the nearest code at each level.
 ///
 /// Reconstruction errors are those of embeddings as given: the sum of the first l codes decoded and brought back to their
@@ -94,8 +94,7 @@ pub fn rq_vae(
         options,
         seed,
     };
-    training.start_codebooks(kmeans, monitor)?;
-    training.train(monitor)?;
+    training.train(kmeans, monitor)?;
     training.quantise(monitor)
 }
 
@@ -128,20 +127,26 @@ impl Training<'_> {
         Ok(())
     }
 
-    fn train(&mut self, monitor: &Monitor) -> Result<()> {
+    fn train(&mut self, kmeans: KmeansOptions, monitor: &Monitor) -> Result<()> {
         let options = self.options;
+        let epochs = options.pretrain_epochs + options.epochs;
         let items = self.embeddings.rows();
         let steps_per_epoch = items.div_ceil(options.batch_items);
-        let steps = options.epochs * steps_per_epoch;
+        let steps = epochs * steps_per_epoch;
         let warmup = (steps as f64 * options.warmup) as usize;
         let mut optimiser = Optimiser::new(options.weight_decay as f32, options.max_norm as f32);
-        let progress = monitor.progress("rq_vae", (options.epochs * items) as u64);
+        let progress = monitor.progress("rq_vae", (epochs * items) as u64);
         let mut step = 0;
-        for epoch in 1..=options.epochs {
+        for epoch in 1..=epochs {
             let started = Instant::now();
+            if epoch == options.pretrain_epochs + 1 {
+                self.start_codebooks(kmeans, monitor)?;
+            }
             let mut order = all(self.embeddings);
             order.shuffle(&mut stream(self.seed, Purpose::RqVae, 2 * epoch as u64));
-            let mut counts: Vec<Vec<u32>> = self.codes_per_level.iter().map(|&n| vec![0; n]).collect();
+            // one level for each codebook: none at first
+            let levels = &self.codes_per_level[..self.model.codebooks.len()];
+            let mut counts: Vec<Vec<u32>> = levels.iter().map(|&n| vec![0; n]).collect();
             let (mut loss_sum, mut norm_sum, mut rate) = (0.0, 0.0, 0.0);
             for batch in order.chunks(options.batch_items) {
                 progress.advance_or_stop(batch.len() as u64)?;
@@ -163,8 +168,11 @@ impl Training<'_> {
             let perplexity = self.check_perplexity(&counts, epoch)?;
             let resets = options.reset_every > 0
                 && epoch.is_multiple_of(options.reset_every)
-                && epoch < options.epochs;
-            let reset = if resets { self.reset_unused(&counts, epoch, monitor)? } else { vec![0; counts.len()] };
+                && epoch < epochs;
+            let reset = match resets {
+                true => self.reset_unused(&counts, epoch, monitor)?,
+                false => vec![0; counts.len()],
+            };
             let event = EpochEvent {
                 epoch,
                 loss: loss_sum / steps_per_epoch as f64,
@@ -183,7 +191,9 @@ impl Training<'_> {
     /// The perplexity of each level, or the error that a level collapses.
     fn check_perplexity(&self, counts: &[Vec<u32>], epoch: usize) -> Result<Vec<f64>> {
         let perplexity: Vec<f64> = counts.iter().map(|counts| entropy(counts).exp()).collect();
-        for (level, (&perplexity, &codes)) in perplexity.iter().zip(self.codes_per_level).enumerate() {
+        for (level, (&perplexity, &codes)) in
+            perplexity.iter().zip(self.codes_per_level).enumerate()
+        {
             let possible = codes.min(self.embeddings.rows()) as f64;
             if perplexity < self.options.min_perplexity * possible {
                 return Err(Error::Collapse { level: level + 1, perplexity, codes, epoch });
@@ -305,13 +315,17 @@ impl Training<'_> {
                 }
                 let data = TensorData::new(summed.clone(), [items.len(), width]);
                 let decoded = values(decoder.forward(Tensor::from_data(data, &device)));
-                for (&item, decoded) in items.iter().zip(decoded.chunks_exact(self.embeddings.dim())) {
+                for (&item, decoded) in
+                    items.iter().zip(decoded.chunks_exact(self.embeddings.dim()))
+                {
                     errors[level] +=
                         self.standard.squared_error(self.embeddings.row(item as usize), decoded);
                 }
             }
         }
-        errors.iter_mut().for_each(|error| *error = if energy > 0.0 { *error / energy } else { 0.0 });
+        errors
+            .iter_mut()
+            .for_each(|error| *error = if energy > 0.0 { *error / energy } else { 0.0 });
         Ok(errors)
     }
 
@@ -319,7 +333,9 @@ impl Training<'_> {
     fn batch(&self, items: &[u32], device: &Device) -> Tensor<2> {
         let dim = self.embeddings.dim();
         let mut rows = Vec::with_capacity(items.len() * dim);
-        items.iter().for_each(|&i| self.standard.append(self.embeddings.row(i as usize), &mut rows));
+        items
+            .iter()
+            .for_each(|&i| self.standard.append(self.embeddings.row(i as usize), &mut rows));
         Tensor::from_data(TensorData::new(rows, [items.len(), dim]), device)
     }
 
@@ -355,6 +371,7 @@ mod tests {
         RqVaeOptions {
             hidden: vec![16],
             latent_dim: 4,
+            pretrain_epochs: 5,
             epochs: 20,
             batch_items: 64,
             ..RqVaeOptions::default()
@@ -396,9 +413,8 @@ mod tests {
         let embeddings = surface(150);
         let (found, latents) = fit(&embeddings, &small(), 1).unwrap();
         assert_eq!((latents.rows(), latents.dim(), found.dim()), (150, 4, 4));
-        let distance = |a: &[f32], b: &[f32]| -> f32 {
-            a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
-        };
+        let distance =
+            |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum() };
         for i in 0..150 {
             let codes = &found.codes()[i * 2..][..2];
             let own = distance(latents.row(i), found.centroid(0, codes[0]).unwrap());

@@ -13,7 +13,9 @@ pub struct RqVaeOptions {
     pub hidden: Vec<usize>,
     /// The width of what is quantised.
     pub latent_dim: usize,
-    /// Passes over the items.
+    /// Passes over the items as a plain autoencoder, before there are codebooks.
+    pub pretrain_epochs: usize,
+    /// Passes over the items with codebooks.
     pub epochs: usize,
     /// Items of an optimiser step.
     pub batch_items: usize,
@@ -38,6 +40,7 @@ impl Default for RqVaeOptions {
         Self {
             hidden: vec![512, 256, 128],
             latent_dim: 32,
+            pretrain_epochs: 10,
             epochs: 100,
             batch_items: 1024,
             learning_rate: 1e-3,
