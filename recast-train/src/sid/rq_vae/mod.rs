@@ -434,24 +434,41 @@ mod tests {
     }
 
     #[test]
-    fn unused_codes_come_back_into_use() {
-        // The first step throws the latents far away from the codebooks.
-        let embeddings = surface(300);
-        let used = |reset_every| {
-            let options = RqVaeOptions {
-                learning_rate: 0.05,
-                warmup: 0.0,
-                min_perplexity: 0.0,
-                reset_every,
-                ..small()
-            };
-            let (found, _) = fit(&embeddings, &options, 2).unwrap();
-            let first: std::collections::BTreeSet<u16> =
-                found.codes().iter().copied().step_by(2).collect();
-            first.len()
+    fn an_unused_code_is_set_on_what_is_left_of_an_item() {
+        let (embeddings, options, monitor) = (surface(80), small(), Monitor::silent());
+        let standard = Standard::of(&embeddings);
+        let device = DeviceKind::Cpu.device().autodiff();
+        let mut rng = stream(1, Purpose::RqVae, 0);
+        let mut training = Training {
+            model: Autoencoder::new(8, &options, &mut rng, &device),
+            embeddings: &embeddings,
+            standard: &standard,
+            codes_per_level: &[16, 16],
+            options: &options,
+            seed: 1,
         };
-        let (never, always) = (used(0), used(1));
-        assert!(always > never, "{always} codes with resets, {never} without");
+        training.start_codebooks(KMEANS, &monitor).unwrap();
+        let before = training.codebooks();
+        let mut counts = vec![vec![1; 16]; 2];
+        counts[1][3] = 0;
+        assert_eq!(training.reset_unused(&counts, 1, &monitor).unwrap(), [0, 1]);
+
+        let after = training.codebooks();
+        assert_eq!(after[0], before[0]);
+        let rows = before[1].chunks_exact(4).zip(after[1].chunks_exact(4));
+        let changed: Vec<usize> =
+            rows.enumerate().filter(|(_, (a, b))| a != b).map(|(code, _)| code).collect();
+        assert_eq!(changed, [3]);
+        let latents = training.encode(&all(&embeddings), &monitor).unwrap();
+        let codes = training.assign(&latents, &before, &monitor).unwrap();
+        let mut left = Vec::new();
+        let residuals = Residuals::after(&latents, &before[..1], &codes, 2);
+        (0..80).for_each(|i| residuals.append(i, &mut left));
+        let nearest = left
+            .chunks_exact(4)
+            .map(|row| row.iter().zip(&after[1][12..]).map(|(a, b)| (a - b).powi(2)).sum())
+            .fold(f32::INFINITY, f32::min);
+        assert!(nearest < 1e-10, "{nearest}");
     }
 
     #[test]
