@@ -393,7 +393,7 @@ mod tests {
         rows[..3600].iter_mut().for_each(|x| *x *= 0.05);
         let shares = |balanced| {
             let found = fit_with(&rows, 4, 20, KmeansOptions { balanced, ..PLAIN }, 1);
-            let mut counts = vec![0usize; 20];
+            let mut counts = [0usize; 20];
             found.codes.iter().for_each(|&code| counts[usize::from(code)] += 1);
             (*counts.iter().min().unwrap(), *counts.iter().max().unwrap())
         };

@@ -86,9 +86,8 @@ impl Neighbourhood {
                     nearest_by_cosine(sampled, embeddings, &scales).iter().zip(sampled)
                 {
                     for &(_, neighbour) in neighbours {
-                        for level in 0..common_prefix(table.sid(item), table.sid(neighbour)) {
-                            shared[level] += 1;
-                        }
+                        let length = common_prefix(table.sid(item), table.sid(neighbour));
+                        shared[..length].iter_mut().for_each(|count| *count += 1);
                     }
                 }
                 Ok(shared)
