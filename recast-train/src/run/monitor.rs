@@ -169,8 +169,12 @@ impl Progress {
             *last = Instant::now();
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
             let rate = done as f64 / self.started.elapsed().as_secs_f64();
-            let left = total.saturating_sub(done) as f64 / rate.max(f64::MIN_POSITIVE);
             let message = self.bar.message();
+            if done == 0 {
+                eprintln!("{}: {done}/{total}  {message}", self.label);
+                return;
+            }
+            let left = total.saturating_sub(done) as f64 / rate;
             eprintln!("{}: {done}/{total}, {rate:.1}/s, {left:.0} s left  {message}", self.label);
         }
     }
