@@ -1,59 +1,50 @@
 //! The nearest centroid of every row, found by matrix products.
-//!
-//! Loops are compiled for the vectors of the CPU found at run time, without fused multiply-add: equal bits for all.
 
-use nalgebra::{DMatrixView, DMatrixViewMut, Dyn};
-use pulp::Arch;
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use rayon::prelude::*;
 
 use super::residual::Residuals;
 use crate::error::Result;
 use crate::run::Progress;
 
+/// Rows of one matrix product: fixed, so that results don't depend on the number of threads.
+pub(super) const ROWS: usize = 128;
+
 /// Centroids, ready to be compared with many rows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Centroids<'a> {
-    /// One centroid after the other.
-    values: &'a [f32],
-    dim: usize,
+#[derive(Debug)]
+pub(super) struct Centroids {
+    /// `[codes, dim]`
+    matrix: DMatrix<f32>,
+    half_norms: Vec<f32>,
 }
 
-impl<'a> Centroids<'a> {
+impl Centroids {
     /// Takes centroids of width `dim`, one after the other.
-    pub(super) fn new(values: &'a [f32], dim: usize) -> Self {
-        Self { values, dim }
-    }
-
-    /// Rows that are compared at a time: more where there are many codes, so that a product's time is not that of arranging
-    /// the centroids for it. Fixed, so that results don't depend on the number of threads.
-    pub(super) fn rows_at_once(self) -> usize {
-        if self.values.len() / self.dim <= 1024 { 128 } else { 512 }
+    pub(super) fn new(centroids: &[f32], dim: usize) -> Self {
+        let half_norm = |c: &[f32]| 0.5 * c.iter().map(|x| x * x).sum::<f32>();
+        Self {
+            matrix: DMatrix::from_row_slice(centroids.len() / dim, dim, centroids),
+            half_norms: centroids.chunks_exact(dim).map(half_norm).collect(),
+        }
     }
 
     /// `|c|^2 / 2`, code after code.
-    pub(super) fn half_norms(self) -> Vec<f32> {
-        let half_norm = |c: &[f32]| 0.5 * c.iter().map(|x| x * x).sum::<f32>();
-        self.values.chunks_exact(self.dim).map(half_norm).collect()
+    pub(super) fn half_norms(&self) -> &[f32] {
+        &self.half_norms
     }
 
     /// `x.c` of each row with all centroids: as many numbers a row as there are codes. `buffer` is used again.
     pub(super) fn products<'b>(
-        self,
+        &self,
         rows: &[f32],
         buffer: &'b mut Vec<f32>,
     ) -> std::slice::ChunksExact<'b, f32> {
-        let (codes, n) = (self.values.len() / self.dim, rows.len() / self.dim);
+        let (codes, dim) = self.matrix.shape();
+        let n = rows.len() / dim;
         buffer.resize(codes * n, 0.0);
         // [codes, dim] x [dim, rows]: the rows are the columns of the second matrix.
-        let centroids = DMatrixView::<f32, Dyn, Dyn>::from_slice_with_strides(
-            self.values,
-            codes,
-            self.dim,
-            self.dim,
-            1,
-        );
-        let rows = DMatrixView::from_slice(rows, self.dim, n);
-        DMatrixViewMut::from_slice(buffer, codes, n).gemm(1.0, &centroids, &rows, 0.0);
+        let rows = DMatrixView::from_slice(rows, dim, n);
+        DMatrixViewMut::from_slice(buffer, codes, n).gemm(1.0, &self.matrix, &rows, 0.0);
         buffer.chunks_exact(codes)
     }
 }
@@ -77,22 +68,19 @@ impl Assignment {
     ) -> Result<Self> {
         let (n, dim) = (rows.rows(), rows.dim());
         let compared = Centroids::new(centroids, dim);
-        let (size, half_norms) = (compared.rows_at_once(), compared.half_norms());
         let mut found = Self { codes: vec![0; n], distances: vec![0.0; n] };
-        let chunks = found.codes.par_chunks_mut(size).zip(found.distances.par_chunks_mut(size));
+        let chunks = found.codes.par_chunks_mut(ROWS).zip(found.distances.par_chunks_mut(ROWS));
         chunks.enumerate().try_for_each_init(
             || (Vec::new(), Vec::new()),
             |(buffer, products), (chunk, (codes, distances))| {
-                let start = chunk * size;
+                let start = chunk * ROWS;
                 let block = rows.block(start..start + codes.len(), buffer);
                 let products = compared.products(block, products);
-                Arch::new().dispatch(|| {
-                    for (i, (row, products)) in block.chunks_exact(dim).zip(products).enumerate() {
-                        let code = nearest(products, &half_norms);
-                        codes[i] = code as u16;
-                        distances[i] = squared_distance(row, &centroids[code * dim..][..dim]);
-                    }
-                });
+                for (i, (row, products)) in block.chunks_exact(dim).zip(products).enumerate() {
+                    let code = nearest(products, compared.half_norms());
+                    codes[i] = code as u16;
+                    distances[i] = squared_distance(row, &centroids[code * dim..][..dim]);
+                }
                 progress.advance_or_stop(codes.len() as u64)
             },
         )?;
@@ -117,7 +105,6 @@ impl Assignment {
 /// `argmin |c|^2 / 2 - x.c`; ties go to the lowest index.
 ///
 /// Eight lanes each look at every eighth code and keep the first of their smallest.
-#[inline(always)]
 fn nearest(products: &[f32], half_norms: &[f32]) -> usize {
     const LANES: usize = 8;
     let (product_lanes, product_rest) = products.as_chunks::<LANES>();
@@ -146,7 +133,6 @@ fn nearest(products: &[f32], half_norms: &[f32]) -> usize {
 }
 
 /// The squared Euclidean distance of two vectors of one length, summed in eight lanes.
-#[inline(always)]
 pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 8;
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();

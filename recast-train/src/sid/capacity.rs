@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 
 use rayon::prelude::*;
 
-use super::assignment::{Assignment, Centroids};
+use super::assignment::{Assignment, Centroids, ROWS};
 use super::residual::Residuals;
 use crate::error::Result;
 use crate::run::Progress;
@@ -66,7 +66,7 @@ impl Assignment {
                 .copied()
                 .collect();
             let rooms: Vec<usize> = open.iter().map(|&code| room[usize::from(code)]).collect();
-            let candidates = candidates(rows, &waiting, Centroids::new(&of_open, dim), progress)?;
+            let candidates = candidates(rows, &waiting, &Centroids::new(&of_open, dim), progress)?;
             let (taken, rejected) = accept(&candidates, &rooms);
             for (&code, taken) in open.iter().zip(taken) {
                 room[usize::from(code)] -= taken.len();
@@ -86,12 +86,12 @@ impl Assignment {
 fn candidates(
     rows: Residuals<'_>,
     asking: &[u32],
-    centroids: Centroids<'_>,
+    centroids: &Centroids,
     progress: &Progress,
 ) -> Result<Vec<Candidates>> {
-    let (size, half_norms) = (centroids.rows_at_once(), centroids.half_norms());
+    let half_norms = centroids.half_norms();
     let mut found: Vec<Candidates> = vec![Vec::new(); asking.len()];
-    let chunks = found.par_chunks_mut(size).zip(asking.par_chunks(size));
+    let chunks = found.par_chunks_mut(ROWS).zip(asking.par_chunks(ROWS));
     chunks.try_for_each_init(
         || (Vec::new(), Vec::new(), Vec::new()),
         |(buffer, products, all), (found, asking)| {
@@ -103,7 +103,7 @@ fn candidates(
                 found.iter_mut().zip(norms).zip(centroids.products(buffer, products))
             {
                 all.clear();
-                all.extend(products.iter().zip(&half_norms).enumerate().map(
+                all.extend(products.iter().zip(half_norms).enumerate().map(
                     |(code, (product, half_norm))| {
                         ((norm + 2.0 * (half_norm - product)).max(0.0), code as u16)
                     },

@@ -1,6 +1,5 @@
 //! K-means: seeding by squared distance, then Lloyd's iterations, plain or with equal shares.
 
-use pulp::Arch;
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
@@ -149,12 +148,10 @@ fn first_centroids(
             return Ok(centroids);
         }
         distances.par_chunks_mut(SEEDING_CHUNK).enumerate().for_each(|(chunk, distances)| {
-            Arch::new().dispatch(|| {
-                for (i, distance) in distances.iter_mut().enumerate() {
-                    let other = row(chunk * SEEDING_CHUNK + i);
-                    *distance = distance.min(squared_distance(other, centroid));
-                }
-            });
+            for (i, distance) in distances.iter_mut().enumerate() {
+                let other = row(chunk * SEEDING_CHUNK + i);
+                *distance = distance.min(squared_distance(other, centroid));
+            }
         });
         match draw_proportional(&distances, rng) {
             Some(next) => drawn = next,
