@@ -13,7 +13,8 @@ pub(super) const ROWS: usize = 128;
 /// Centroids, ready to be compared with many rows.
 #[derive(Debug)]
 pub(super) struct Centroids {
-    /// `[codes, dim]`
+    /// `[codes, dim]`, a copy: of a view with strides between its rows nalgebra 0.35 takes the length of the memory for
+    /// that of a column where a side has at most five entries, and writes beyond the product.
     matrix: DMatrix<f32>,
     half_norms: Vec<f32>,
 }
