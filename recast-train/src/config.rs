@@ -10,7 +10,7 @@ use crate::data::{Columns, Format, PrepareOptions, SplitKind, SyntheticConfig};
 use crate::error::{Error, Result};
 use crate::evaluate::EvaluateConfig;
 use crate::model::ModelConfig;
-use crate::sid::TokenizerOptions;
+use crate::sid::{Codes, Collisions, TokenizerOptions};
 use crate::train::{RlConfig, SasrecConfig, SftConfig};
 
 /// Every key with its meaning, as `recast init` writes it.
@@ -138,7 +138,7 @@ impl Default for Config {
             threads: 0,
             data: DataConfig::default(),
             tokenizer: TokenizerOptions {
-                collisions: crate::sid::Collisions::NearestFree,
+                collisions: Collisions::NearestFree,
                 ..TokenizerOptions::default()
             },
             model: ModelConfig::default(),
@@ -166,7 +166,7 @@ impl Preset {
             Self::Demo => {
                 config.data.synthetic.items = 3000;
                 config.data.synthetic.companion = 0.98;
-                config.tokenizer.codes = 64;
+                config.tokenizer.codes = Codes::Each(64);
                 config.model = ModelConfig::tiny();
                 // short, so that reinforcement learning has something left to find
                 config.sft.epochs = 4;
@@ -179,7 +179,7 @@ impl Preset {
             Self::Smoke => {
                 config.data.synthetic.users = 600;
                 config.data.synthetic.items = 120;
-                config.tokenizer.codes = 16;
+                config.tokenizer.codes = Codes::Each(16);
                 config.model = ModelConfig { hidden_size: 32, head_dim: 16, ..ModelConfig::tiny() };
                 config.model.intermediate_size = 96;
                 config.sft.epochs = 6;

@@ -103,6 +103,22 @@ pub enum Error {
         /// The optimiser step, from 1.
         step: usize,
     },
+    /// A codebook collapsed in training: nearly all items take the same few codes.
+    #[error(
+        "tokenizer.rq_vae: level {level} uses its {codes} codes like {perplexity:.1} (perplexity) in epoch {epoch}: its \
+         codebook collapses; lower tokenizer.rq_vae.learning_rate, take fewer tokenizer.codes, or accept it with a lower \
+         tokenizer.rq_vae.min_perplexity"
+    )]
+    Collapse {
+        /// The level, from 1.
+        level: usize,
+        /// The perplexity of its codes over the epoch.
+        perplexity: f64,
+        /// The number of its codes.
+        codes: usize,
+        /// The epoch, from 1.
+        epoch: usize,
+    },
     /// The user asked to stop; what was done is on disk.
     #[error("interrupted; go on with: recast run --resume {}", run_dir.display())]
     Interrupted {

@@ -25,6 +25,10 @@ pub enum Purpose {
     Validation = 8,
     /// The order of a user's interactions of one timestamp.
     Ties = 9,
+    /// RQ-VAE: 0 its first weights, 2 e the order of items in epoch e, 2 e + 1 the items that unused codes are set on.
+    RqVae = 10,
+    /// The items whose neighbours a tokenizer is judged by.
+    Neighbours = 11,
 }
 
 /// The generator of one purpose and index (an epoch, a step, a level): equal arguments, equal numbers.

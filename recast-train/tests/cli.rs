@@ -292,6 +292,120 @@ fn a_folder_of_mini_one_rec_is_run_by_its_own_split_and_semantic_ids() {
 }
 
 #[test]
+fn bad_embeddings_are_one_message_and_nothing_is_written() {
+    let desk = Desk::new();
+    let mut values = vec![0.5; 12 * 4];
+    Embeddings::new(4, values.clone()).unwrap().save(&desk.path("whole.safetensors")).unwrap();
+    let whole = fs::read(desk.path("whole.safetensors")).unwrap();
+    fs::write(desk.path("cut.safetensors"), &whole[..whole.len() - 3]).unwrap();
+    values[9] = f32::NAN;
+    let npy = |values: &[f32]| {
+        let header =
+            format!("{{'descr': '<f4', 'fortran_order': False, 'shape': (12, 4), }}{:>56}\n", "");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+        bytes
+    };
+    fs::write(desk.path("nan.npy"), npy(&values)).unwrap();
+    fs::write(desk.path("cut.npy"), npy(&values[..47])).unwrap();
+    for (file, part) in [
+        ("cut.safetensors", "189 bytes of values where 192 are announced"),
+        ("cut.npy", "188 bytes of values where [12, 4] of 4 bytes each are announced"),
+        ("nan.npy", "row 2, column 1 is NaN"),
+    ] {
+        let message = desk.refused(&["run", "--interactions", "log.csv", "--embeddings", file]);
+        assert!(message.starts_with(&format!("recast: {file}: ")), "{message}");
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_bad_table_of_semantic_ids_is_one_message_and_nothing_is_written() {
+    let desk = Desk::new();
+    let table = |last: &str| {
+        let others: String = (0..11).map(|i| format!("\"i{i}\": [{i}, 0], ")).collect();
+        format!("{{{others}{last}}}")
+    };
+    for (last, part) in [
+        ("\"i10\": [1, 1], \"i11\": [1, 2]", "item 'i10' appears twice"),
+        ("\"i11\": [1, 2, 3]", "the SID of item 'i11' has 3 codes for 2 levels"),
+        ("\"i11\": [1, 65536]", "the SID [1, 65536] of item 'i11' exceeds"),
+        ("\"i11\": [1, -2]", "not a SID table"),
+        ("\"z\": [1, 2]", "item 'i11' has no SID"),
+    ] {
+        desk.write("index.json", &table(last));
+        let message = desk.refused(&[
+            "run",
+            "--interactions",
+            "log.csv",
+            "--set",
+            "tokenizer.table=index.json",
+        ]);
+        assert!(message.starts_with("recast: index.json: "), "{message}");
+        assert!(message.contains(part), "'{part}' is not in: {message}");
+    }
+}
+
+#[test]
+fn the_report_of_a_table_stands_beside_others() {
+    let desk = Desk::new();
+    let own = ["--interactions", "log.csv", "--run-dir", "run"];
+    let small = ["--set", "tokenizer.codes=[4, 8, 8]", "--set", "tokenizer.method=balanced_kmeans"];
+    desk.done(&[&["prepare"], &SMALL[..], &own[..], &small[..]].concat());
+
+    let same: String = (0..12).map(|i| format!(", \"i{i}\": [{}, {i}]", i % 2)).collect();
+    desk.write("same.json", &format!("{{{}}}", &same[2..]));
+    desk.write("other.json", r#"{"0": ["<a_1>", "<b_2>"], "1": ["<a_1>", "<b_2>"]}"#);
+    desk.write("bad.json", r#"{"0": [1], "1": [1, 2]}"#);
+    let tokenize = ["tokenize", "--run-dir", "run", "--report"];
+    let message = desk.refused(&[&tokenize[..], &["--compare", "bad.json"]].concat());
+    assert!(message.contains("bad.json: the SID of item '1' has 2 codes"), "{message}");
+    assert!(!desk.path("run/sid").exists(), "a table was made before the bad one was found");
+
+    let report = desk.done(&tokenize);
+    assert!(report.contains("12 items, ") && report.contains("nearest neighbours"), "{report}");
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let report = json(&desk.done(&[&tokenize[..], &["--json"]].concat()));
+    assert_eq!(report["levels"][1]["codes"], 8);
+    assert_eq!(report["distinct_after"], 12);
+
+    let compare =
+        ["--compare", "same.json", "--compare", "other.json", "--compare", "run/sid/table.json"];
+    let text = desk.done(&[&tokenize[..], &compare[..]].concat());
+    assert!(text.lines().next().unwrap().ends_with("run/sid/table.json"), "{text}");
+    assert!(text.contains("other.json: has no item 'i0'"), "{text}");
+    let compared = json(&desk.done(&[&tokenize[..], &compare[..], &["--json"]].concat()));
+    let tables = compared["tables"].as_array().unwrap();
+    assert_eq!(tables.len(), 4);
+    assert_eq!(tables[1]["distinct_after"], 12);
+    assert!(tables[1]["neighbourhood"]["prefixes"][0]["neighbours"].is_f64());
+    assert_eq!(tables[2]["distinct_after"], 1);
+    assert!(tables[2]["neighbourhood"].is_null());
+    assert_eq!(tables[3]["neighbourhood"], tables[0]["neighbourhood"]);
+    assert_eq!(compared["notes"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_collapsed_codebook_stops_with_what_to_change() {
+    let desk = Desk::new();
+    let mut values = vec![0.5; 12 * 4];
+    values[0] = 9.0;
+    Embeddings::new(4, values).unwrap().save(&desk.path("same.safetensors")).unwrap();
+    let own = ["--interactions", "log.csv", "--embeddings", "same.safetensors", "--run-dir", "run"];
+    let small =
+        ["--set", "tokenizer.method=rq_vae", "--set", "tokenizer.rq_vae.min_perplexity=0.5"];
+    desk.done(&[&["prepare"], &SMALL[..], &own[..], &small[..]].concat());
+    let output = desk.recast(&["tokenize", "--run-dir", "run", "--quiet"]);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("level 1 uses its 16 codes like"), "{message}");
+    assert!(message.contains("lower tokenizer.rq_vae.learning_rate"), "{message}");
+    assert!(!desk.path("run/sid").exists());
+}
+
+#[test]
 fn data_without_interactions_is_refused() {
     let desk = Desk::new();
     desk.write("empty.csv", "");
@@ -349,6 +463,24 @@ fn a_bad_value_of_every_setting_is_refused_by_its_name() {
         ("tokenizer.levels=17", "tokenizer.levels"),
         ("tokenizer.codes=0", "tokenizer.codes"),
         ("tokenizer.collisions=ignore", "ignore"),
+        ("tokenizer.method=opq", "opq"),
+        ("tokenizer.codes=[256, 256]", "tokenizer.codes"),
+        ("tokenizer.codes=[256, 0, 256]", "tokenizer.codes"),
+        ("tokenizer.codes=many", "a list of one for each level"),
+        ("tokenizer.iterations=-1", "tokenizer.iterations"),
+        ("tokenizer.sample_per_code=-1", "tokenizer.sample_per_code"),
+        ("tokenizer.rq_vae.hidden=[64, 0]", "tokenizer.rq_vae.hidden"),
+        ("tokenizer.rq_vae.latent_dim=0", "tokenizer.rq_vae.latent_dim"),
+        ("tokenizer.rq_vae.pretrain_epochs=-1", "tokenizer.rq_vae.pretrain_epochs"),
+        ("tokenizer.rq_vae.epochs=0", "tokenizer.rq_vae.epochs"),
+        ("tokenizer.rq_vae.batch_items=0", "tokenizer.rq_vae.batch_items"),
+        ("tokenizer.rq_vae.learning_rate=0.0", "tokenizer.rq_vae.learning_rate"),
+        ("tokenizer.rq_vae.warmup=1.0", "tokenizer.rq_vae.warmup"),
+        ("tokenizer.rq_vae.weight_decay=-0.1", "tokenizer.rq_vae.weight_decay"),
+        ("tokenizer.rq_vae.max_norm=0.0", "tokenizer.rq_vae.max_norm"),
+        ("tokenizer.rq_vae.commitment=-1.0", "tokenizer.rq_vae.commitment"),
+        ("tokenizer.rq_vae.reset_every=-1", "tokenizer.rq_vae.reset_every"),
+        ("tokenizer.rq_vae.min_perplexity=1.5", "tokenizer.rq_vae.min_perplexity"),
         ("model.hidden_size=0", "model.hidden_size"),
         ("model.head_dim=7", "model.head_dim"),
         ("model.num_key_value_heads=3", "model.num_key_value_heads"),
@@ -405,6 +537,8 @@ fn a_bad_value_of_every_flag_is_refused() {
         &["run", "--items", "log.csv"],
         &["run", "--interactions", "log.csv", "--items", "log.csv"],
         &["tokenize", "--run-dir", "nowhere"],
+        &["tokenize", "--run-dir", "nowhere", "--json"],
+        &["tokenize", "--run-dir", "nowhere", "--report", "--compare", "nowhere"],
         &["sft", "--run-dir", "nowhere"],
         &["rl", "--run-dir", "nowhere", "--signal", "ppo"],
         &["eval", "--run-dir", "nowhere"],

@@ -27,7 +27,7 @@ use crate::evaluate::Catalogue;
 use crate::model::{Decoder, ModelConfig};
 use crate::random::{Purpose, stream};
 use crate::run::{Monitor, peak_memory_bytes, reset_peak_memory};
-use crate::sid::{Embeddings, SidTable, TokenizerOptions, Trie, tokenize};
+use crate::sid::{Codes, Embeddings, SidTable, TokenizerOptions, Trie, tokenize};
 use crate::train::{
     KeptGroup, Layout, Optimiser, completion_log_probs, group_loss, next_code_loss, select_group,
 };
@@ -228,11 +228,13 @@ impl Bench<'_> {
         let embeddings = Embeddings::new(WIDTH, values)?;
         let options = TokenizerOptions {
             levels: config.levels,
-            codes: config.codes,
+            codes: Codes::Each(config.codes),
             ..TokenizerOptions::default()
         };
+        let (device, silent) = (config.device.device(), Monitor::silent());
         self.measure("tokenizer".to_owned(), "items", config.items, None, || {
-            black_box(tokenize(&embeddings, &options, config.seed).is_ok());
+            let made = tokenize(&embeddings, &options, config.seed, &device, &silent);
+            black_box(made.is_ok());
         });
         Ok(())
     }

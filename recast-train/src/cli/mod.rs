@@ -43,7 +43,7 @@ enum Command {
     /// Read a log into a new run folder.
     Prepare(prepare::PrepareArgs),
     /// Give every item of a run a semantic ID.
-    Tokenize(FolderArgs),
+    Tokenize(tokenize::TokenizeArgs),
     /// Train a run's decoder on the logs.
     Sft(FolderArgs),
     /// Train and judge SASRec with cross-entropy over all items, beside popularity and item-kNN.
@@ -128,7 +128,7 @@ pub fn main() -> ExitCode {
     eprintln!("recast: {error:#}");
     ExitCode::from(match error.downcast_ref::<Error>() {
         Some(Error::Interrupted { .. }) => INTERRUPTED,
-        Some(Error::Write { .. } | Error::NotFinite { .. }) | None => 1,
+        Some(Error::Write { .. } | Error::NotFinite { .. } | Error::Collapse { .. }) | None => 1,
         Some(_) => BAD_INPUT,
     })
 }

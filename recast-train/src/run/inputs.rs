@@ -106,7 +106,7 @@ impl Inputs {
             Some(path) => {
                 sources.push(path.clone());
                 let rows_follow = (items.n_rows() > 0).then_some(&items);
-                Some(aligned(&read_embeddings(path)?, path, &sequences, rows_follow)?)
+                Some(aligned(read_embeddings(path)?, path, &sequences, rows_follow)?)
             }
             None => None,
         };
@@ -221,14 +221,14 @@ pub(super) fn imported_sids_path(run_dir: &Path) -> PathBuf {
 
 /// Puts a file's rows in item order: by the items file if there is one, else by the log.
 fn aligned(
-    file: &Embeddings,
+    file: Embeddings,
     path: &Path,
     sequences: &Sequences,
     items: Option<&Items>,
 ) -> Result<Embeddings> {
     let expected = items.map_or(sequences.log_items, Items::n_rows);
     file.check_rows(expected, path)?;
-    let mut values = Vec::with_capacity(sequences.n_items() * file.dim());
+    let mut rows = Vec::with_capacity(sequences.n_items());
     for (index, id) in sequences.items.iter().enumerate() {
         let row = match items {
             Some(items) => items.row_of(index as u32),
@@ -241,7 +241,11 @@ fn aligned(
                 "add the item there and its embedding here, or give no embeddings",
             ));
         };
-        values.extend_from_slice(file.row(row));
+        rows.push(row);
     }
+    if rows.iter().copied().eq(0..file.rows()) {
+        return Ok(file);
+    }
+    let values = rows.iter().flat_map(|&row| file.row(row)).copied().collect();
     Embeddings::new(file.dim(), values)
 }

@@ -16,6 +16,7 @@ mod memory;
 mod monitor;
 mod pipeline;
 mod summary;
+mod tokenizing;
 
 pub use checkpoint::Stage;
 pub use comparison::{BudgetRatio, ComparedSystem, Comparison, Spread};

@@ -34,13 +34,28 @@ impl Output {
 /// Seconds between two lines of progress where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Whether the user asked to stop, and the run to go on with.
+#[derive(Debug, Clone)]
+struct Interrupt {
+    run_dir: PathBuf,
+    asked: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    fn check(&self) -> Result<()> {
+        if self.asked.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted { run_dir: self.run_dir.clone() });
+        }
+        Ok(())
+    }
+}
+
 /// Shows progress, appends to the event log, and tells whether the user asked to stop.
 #[derive(Debug)]
 pub struct Monitor {
     output: Output,
-    run_dir: PathBuf,
     events: Option<Mutex<File>>,
-    interrupted: Arc<AtomicBool>,
+    interrupt: Interrupt,
 }
 
 impl Monitor {
@@ -57,7 +72,8 @@ impl Monitor {
             .open(&path)
             .map_err(|source| Error::write(&path, source))?;
         let events = Some(Mutex::new(file));
-        Ok(Self { output, run_dir: run_dir.to_owned(), events, interrupted })
+        let interrupt = Interrupt { run_dir: run_dir.to_owned(), asked: interrupted };
+        Ok(Self { output, events, interrupt })
     }
 
     /// A monitor that shows and records nothing, for work outside a run folder.
@@ -69,7 +85,8 @@ impl Monitor {
     /// A monitor that shows progress and records nothing, for work outside a run folder.
     #[must_use]
     pub fn outside(output: Output) -> Self {
-        Self { output, run_dir: PathBuf::new(), events: None, interrupted: Arc::default() }
+        let interrupt = Interrupt { run_dir: PathBuf::new(), asked: Arc::default() };
+        Self { output, events: None, interrupt }
     }
 
     /// A line for people.
@@ -91,7 +108,7 @@ impl Monitor {
             fields: &'a F,
         }
         let Some(events) = &self.events else { return Ok(()) };
-        let path = self.run_dir.join("events.jsonl");
+        let path = self.interrupt.run_dir.join("events.jsonl");
         let failed = |source| Error::write(&path, source);
         let line = serde_json::to_string(&Line { event, fields })
             .map_err(|source| failed(source.into()))?;
@@ -102,10 +119,7 @@ impl Monitor {
     /// # Errors
     /// [`Error::Interrupted`] once the user asked to stop.
     pub fn check_interrupt(&self) -> Result<()> {
-        if self.interrupted.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted { run_dir: self.run_dir.clone() });
-        }
-        Ok(())
+        self.interrupt.check()
     }
 
     /// A bar, or lines, for `total` pieces of work.
@@ -130,6 +144,7 @@ impl Monitor {
             lines,
             started: Instant::now(),
             last: Mutex::new(Instant::now()),
+            interrupt: self.interrupt.clone(),
         }
     }
 }
@@ -142,6 +157,7 @@ pub struct Progress {
     lines: bool,
     started: Instant,
     last: Mutex<Instant>,
+    interrupt: Interrupt,
 }
 
 impl Progress {
@@ -153,10 +169,24 @@ impl Progress {
             *last = Instant::now();
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
             let rate = done as f64 / self.started.elapsed().as_secs_f64();
-            let left = total.saturating_sub(done) as f64 / rate.max(f64::MIN_POSITIVE);
             let message = self.bar.message();
+            if done == 0 {
+                eprintln!("{}: {done}/{total}  {message}", self.label);
+                return;
+            }
+            let left = total.saturating_sub(done) as f64 / rate;
             eprintln!("{}: {done}/{total}, {rate:.1}/s, {left:.0} s left  {message}", self.label);
         }
+    }
+
+    /// Counts work done and goes on unless the user asked to stop; for threads that share one job.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once the user asked to stop.
+    pub fn advance_or_stop(&self, done: u64) -> Result<()> {
+        self.interrupt.check()?;
+        self.advance(done);
+        Ok(())
     }
 
     /// Puts what was done before an interruption aside, so that the rate is that of now.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::baseline::RANKED;
 use super::checkpoint::Stage;
 use super::file::{write_atomic, write_json};
-use super::inputs::{DataReport, Inputs, Prepared, imported_sids_path};
+use super::inputs::{DataReport, Inputs, Prepared};
 use super::memory::peak_memory_bytes;
 use super::monitor::{Monitor, Output};
 use super::summary::{GroupSummary, Summary, SystemResult};
@@ -23,7 +23,7 @@ use crate::decode::Search;
 use crate::error::{Error, Result};
 use crate::evaluate::{Catalogue, Evaluation, SearchCheck, check_search, evaluate, judge};
 use crate::model::{Decoder, ModelConfig};
-use crate::sid::{SidTable, TokenizerReport, Trie, tokenize};
+use crate::sid::{SidTable, Trie};
 use crate::train::{RlState, SftState, SignalName, TrainInputs, rl, sft};
 
 /// A run folder at work.
@@ -181,43 +181,6 @@ impl Run {
     #[must_use]
     pub fn monitor(&self) -> &Monitor {
         &self.monitor
-    }
-
-    /// Gives every item a semantic ID, unless that is done.
-    ///
-    /// # Errors
-    /// If embeddings cannot be read, or collisions cannot be resolved.
-    pub fn tokenize(&self) -> Result<Tokenized> {
-        if self.table_path().exists() {
-            return self.tokenized();
-        }
-        self.timed("tokenize", || {
-            let (sids, report) = if self.config.tokenizer.table.is_some() {
-                let sids = SidTable::load(&imported_sids_path(&self.dir), &self.item_ids())?;
-                let report = TokenizerReport::new(&sids, &sids, &[]);
-                (sids, report)
-            } else {
-                let embeddings = self.prepared.embeddings(&self.dir, &self.config)?;
-                tokenize(&embeddings, &self.config.tokenizer, self.config.seed)?
-            };
-            self.monitor.say(&report.to_string());
-            self.monitor.record("tokenize", &report)?;
-            write_json(&self.dir.join("sid/report.json"), &report)?;
-            sids.save(&self.table_path(), &self.item_ids())?;
-            let trie = Trie::new(&sids);
-            Ok(Tokenized { sids, trie })
-        })
-    }
-
-    /// The semantic IDs that [`Run::tokenize`] wrote.
-    ///
-    /// # Errors
-    /// If that is not done.
-    pub fn tokenized(&self) -> Result<Tokenized> {
-        self.required(&self.table_path(), "recast tokenize")?;
-        let sids = SidTable::load(&self.table_path(), &self.item_ids())?;
-        let trie = Trie::new(&sids);
-        Ok(Tokenized { sids, trie })
     }
 
     pub(super) fn train_inputs<'a>(&'a self, tokenized: &'a Tokenized) -> TrainInputs<'a> {
@@ -482,19 +445,23 @@ impl Run {
         Stage::new(&self.dir, &format!("rl-{}", signal.key()))
     }
 
-    fn table_path(&self) -> PathBuf {
+    pub(super) fn table_path(&self) -> PathBuf {
         self.dir.join("sid/table.json")
+    }
+
+    pub(super) fn tokenizer_report_path(&self) -> PathBuf {
+        self.dir.join("sid/report.json")
     }
 
     fn summary_path(&self) -> PathBuf {
         self.dir.join("summary.json")
     }
 
-    fn item_ids(&self) -> Vec<&str> {
+    pub(super) fn item_ids(&self) -> Vec<&str> {
         self.prepared.sequences.items.iter().collect()
     }
 
-    fn required(&self, path: &Path, command: &str) -> Result<()> {
+    pub(super) fn required(&self, path: &Path, command: &str) -> Result<()> {
         if path.exists() {
             return Ok(());
         }

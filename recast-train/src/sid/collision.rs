@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::assignment::squared_distance;
 use super::embedding::Embeddings;
-use super::kmeans::{MAX_CODES, squared_distance};
-use super::residual::{ResidualKmeans, subtract};
+use super::kmeans::MAX_CODES;
+use super::residual::{Quantised, subtract};
 use super::table::SidTable;
 use crate::error::{Error, Result};
 
@@ -41,13 +42,13 @@ impl Collisions {
     ///
     /// # Panics
     ///
-    /// If `fit` is not a fit of `embeddings`.
-    pub fn resolve(self, fit: &ResidualKmeans, embeddings: &Embeddings) -> Result<SidTable> {
+    /// If `fit` is not a fit of `vectors`: the embeddings, or what an encoder made of them.
+    pub fn resolve(self, fit: &Quantised, vectors: &Embeddings) -> Result<SidTable> {
         let table = SidTable::new(fit.codes_per_level().to_vec(), fit.codes().to_vec())?;
-        assert_eq!(table.n_items(), embeddings.rows(), "items of the fit, rows of embeddings");
+        assert_eq!(table.n_items(), vectors.rows(), "items of the fit, rows of vectors");
         match self {
             Self::ExtraLevel => with_extra_level(&table),
-            Self::NearestFree => with_nearest_free(&table, fit, embeddings),
+            Self::NearestFree => with_nearest_free(&table, fit, vectors),
             Self::Keep => Ok(table),
         }
     }
@@ -76,11 +77,7 @@ fn with_extra_level(table: &SidTable) -> Result<SidTable> {
     SidTable::new([table.codes_per_level(), &[largest]].concat(), codes)
 }
 
-fn with_nearest_free(
-    table: &SidTable,
-    fit: &ResidualKmeans,
-    embeddings: &Embeddings,
-) -> Result<SidTable> {
+fn with_nearest_free(table: &SidTable, fit: &Quantised, vectors: &Embeddings) -> Result<SidTable> {
     let mut places = Places::new(fit);
     if places.capacity(0) < table.n_items() as u64 {
         return Err(Error::data(
@@ -101,7 +98,7 @@ fn with_nearest_free(
             let mut by_distance: Vec<(f32, u32)> = group
                 .iter()
                 .map(|&item| {
-                    let rest = places.residual(embeddings.row(item as usize), table.sid(item));
+                    let rest = places.residual(vectors.row(item as usize), table.sid(item));
                     (rest.iter().map(|x| x * x).sum(), item)
                 })
                 .collect();
@@ -114,7 +111,7 @@ fn with_nearest_free(
     let levels = table.levels();
     let mut codes: Vec<u16> = table.sids().flatten().copied().collect();
     for (_, item) in moved {
-        let sid = places.nearest_free(embeddings.row(item as usize), table.sid(item));
+        let sid = places.nearest_free(vectors.row(item as usize), table.sid(item));
         places.occupy(&sid);
         codes[item as usize * levels..][..levels].copy_from_slice(&sid);
     }
@@ -127,13 +124,13 @@ fn closest_first(a: &(f32, u32), b: &(f32, u32)) -> std::cmp::Ordering {
 
 /// The SIDs that are taken, counted under each of their prefixes.
 struct Places<'a> {
-    fit: &'a ResidualKmeans,
+    fit: &'a Quantised,
     origin: Vec<f32>,
     taken: HashMap<Vec<u16>, u64>,
 }
 
 impl<'a> Places<'a> {
-    fn new(fit: &'a ResidualKmeans) -> Self {
+    fn new(fit: &'a Quantised) -> Self {
         Self { fit, origin: vec![0.0; fit.dim()], taken: HashMap::new() }
     }
 
@@ -194,11 +191,11 @@ impl<'a> Places<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::residual::tests::random_embeddings;
+    use super::super::residual_kmeans::tests::{self, random_embeddings};
     use super::*;
 
-    fn fit(embeddings: &Embeddings, codes: &[usize]) -> ResidualKmeans {
-        ResidualKmeans::fit(embeddings, codes, 10, 1).unwrap()
+    fn fit(embeddings: &Embeddings, codes: &[usize]) -> Quantised {
+        tests::fit(embeddings, codes, 1)
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Item embeddings: one row of finite numbers per item, read from the files other programs write.
 
-use std::fs;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use half::{bf16, f16};
-use npyz::{DType, NpyFile, Order, TypeChar};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 
 use crate::error::{Error, Result};
 use crate::run::write_atomic;
@@ -58,12 +58,18 @@ impl Embeddings {
     ///
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let bytes: Vec<u8> = self.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let shape = vec![self.rows(), self.dim];
-        let failed = |e: SafeTensorError| Error::write(path, std::io::Error::other(e));
-        let view = TensorView::new(Dtype::F32, shape, &bytes).map_err(failed)?;
-        let file = safetensors::serialize([(TENSOR_NAME, view)], None).map_err(failed)?;
-        write_atomic(path, |writer| writer.write_all(&file))
+        let bytes = self.values.len() * size_of::<f32>();
+        let header = serde_json::json!({
+            TENSOR_NAME: { "dtype": "F32", "shape": [self.rows(), self.dim], "data_offsets": [0, bytes] }
+        });
+        // The format asks for values at a multiple of eight bytes, filled up with spaces.
+        let mut header = header.to_string();
+        header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+        write_atomic(path, |writer| {
+            writer.write_all(&(header.len() as u64).to_le_bytes())?;
+            writer.write_all(header.as_bytes())?;
+            self.values.iter().try_for_each(|value| writer.write_all(&value.to_le_bytes()))
+        })
     }
 
     /// The vector of item `i`.
@@ -97,7 +103,7 @@ impl Embeddings {
 ///
 /// A `.npy` file holds one array [items, D] of f16, f32 or f64 in C order. A `.safetensors` file holds one
 /// tensor [items, D] of F16, BF16 or F32, or several of which one is named `embeddings`. Everything is
-/// converted to f32.
+/// converted to f32 while it is read: no more than the result is held in memory.
 ///
 /// # Errors
 ///
@@ -116,8 +122,10 @@ pub fn read_embeddings(path: &Path) -> Result<Embeddings> {
             ));
         }
     };
-    let bytes = fs::read(path).map_err(|source| Error::read(path, source))?;
-    parse(&bytes)
+    let failed = |cause| Error::read(path, cause);
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    parse(BufReader::with_capacity(1 << 16, file), length)
         .and_then(|(dim, values)| {
             check_values(dim, &values)?;
             Ok(Embeddings { dim, values })
@@ -147,19 +155,16 @@ fn check_values(dim: usize, values: &[f32]) -> Checked<()> {
 }
 
 /// The two sizes of a matrix whose bytes are `found` long, checked against its header.
-fn matrix_shape(shape: &[u64], item_size: usize, found: usize) -> Checked<(usize, usize)> {
+fn matrix_shape(shape: &[u64], item_size: usize, found: u64) -> Checked<(usize, usize)> {
     let &[rows, dim] = shape else {
         return Err((
             format!("an array of {} dimensions {shape:?}", shape.len()),
             "save a matrix [items, width]",
         ));
     };
-    let sizes = usize::try_from(rows).ok().zip(usize::try_from(dim).ok());
-    let expected = sizes
-        .and_then(|(rows, dim)| rows.checked_mul(dim))
-        .and_then(|length| length.checked_mul(item_size));
-    match (sizes, expected) {
-        (Some(sizes), Some(expected)) if expected == found => Ok(sizes),
+    let expected = rows.checked_mul(dim).and_then(|n| n.checked_mul(item_size as u64));
+    match (usize::try_from(rows), usize::try_from(dim), expected) {
+        (Ok(rows), Ok(dim), Some(expected)) if expected == found => Ok((rows, dim)),
         _ => Err((
             format!(
                 "{found} bytes of values where {shape:?} of {item_size} bytes each are announced"
@@ -169,15 +174,11 @@ fn matrix_shape(shape: &[u64], item_size: usize, found: usize) -> Checked<(usize
     }
 }
 
-fn parse_npy(bytes: &[u8]) -> Checked<(usize, Vec<f32>)> {
+fn parse_npy(mut reader: BufReader<File>, length: u64) -> Checked<(usize, Vec<f32>)> {
     const DAMAGED: &str = "the file is cut off or damaged; write it again with numpy.save";
     let not_npy = |error: std::io::Error| (format!("not a .npy file: {error}"), DAMAGED);
 
-    let mut rest = bytes;
-    let file = NpyFile::new(&mut rest).map_err(not_npy)?;
-    let header = file.header().clone();
-    drop(file);
-
+    let header = NpyHeader::from_reader(&mut reader).map_err(not_npy)?;
     let kind = match header.dtype() {
         DType::Plain(kind) if kind.type_char() == TypeChar::Float => kind.size_field(),
         _ => 0,
@@ -194,54 +195,112 @@ fn parse_npy(bytes: &[u8]) -> Checked<(usize, Vec<f32>)> {
             "save it in C order: numpy.save(path, numpy.ascontiguousarray(array))",
         ));
     }
-    let item_size = kind as usize;
-    let (_, dim) = matrix_shape(header.shape(), item_size, rest.len())?;
-    let file = NpyFile::with_header(header, rest);
-    let values = match item_size {
-        2 => file.into_vec::<f16>().map(|v| v.into_iter().map(f16::to_f32).collect()),
-        4 => file.into_vec::<f32>(),
-        _ => file.into_vec::<f64>().map(|v| v.into_iter().map(|x| x as f32).collect()),
+    let start = reader.stream_position().map_err(not_npy)?;
+    let (rows, dim) = matrix_shape(header.shape(), kind as usize, length.saturating_sub(start))?;
+    let file = NpyFile::with_header(header, reader);
+    let values = match kind {
+        2 => npy_values(file, rows * dim, f16::to_f32),
+        4 => npy_values(file, rows * dim, |x: f32| x),
+        _ => npy_values(file, rows * dim, |x: f64| x as f32),
     };
     Ok((dim, values.map_err(not_npy)?))
 }
 
-fn parse_safetensors(bytes: &[u8]) -> Checked<(usize, Vec<f32>)> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| {
-        (
-            format!("not a .safetensors file: {error}"),
-            "the file is cut off or damaged; copy or write it again",
-        )
-    })?;
-    let tensor = match (tensors.tensor(TENSOR_NAME), tensors.tensors().pop(), tensors.len()) {
-        (Ok(tensor), ..) | (Err(_), Some((_, tensor)), 1) => tensor,
-        (.., count) => {
-            return Err((
-                format!("{count} tensors, none of them named '{TENSOR_NAME}'"),
-                "save one tensor [items, width], or name it 'embeddings'",
-            ));
-        }
+fn npy_values<T: Deserialize>(
+    file: NpyFile<impl Read>,
+    count: usize,
+    convert: impl Fn(T) -> f32,
+) -> std::io::Result<Vec<f32>> {
+    let mut values = Vec::with_capacity(count);
+    for value in file.data::<T>().map_err(std::io::Error::other)? {
+        values.push(convert(value?));
+    }
+    Ok(values)
+}
+
+/// The longest header that is read; that of one tensor takes about a hundred bytes.
+const LONGEST_HEADER: u64 = 1 << 26;
+
+fn parse_safetensors(mut reader: BufReader<File>, length: u64) -> Checked<(usize, Vec<f32>)> {
+    const DAMAGED: &str = "the file is cut off or damaged; copy or write it again";
+    let bad = |problem: String| (format!("not a .safetensors file: {problem}"), DAMAGED);
+    let failed = |error: std::io::Error| bad(error.to_string());
+
+    let mut size = [0; 8];
+    reader.read_exact(&mut size).map_err(failed)?;
+    let size = u64::from_le_bytes(size);
+    if size > LONGEST_HEADER || size + 8 > length {
+        return Err(bad(format!("a header of {size} bytes in a file of {length}")));
+    }
+    let mut header = vec![0; size as usize];
+    reader.read_exact(&mut header).map_err(failed)?;
+    let header: Metadata =
+        serde_json::from_slice(&header).map_err(|error| bad(error.to_string()))?;
+    let found = length - size - 8;
+    if header.data_len() as u64 != found {
+        return Err(bad(format!(
+            "{found} bytes of values where {} are announced",
+            header.data_len()
+        )));
+    }
+    let mut tensors = header.tensors();
+    let tensor = match (tensors.remove(TENSOR_NAME), tensors.len()) {
+        (Some(tensor), _) => Some(tensor),
+        (None, 1) => tensors.into_values().next(),
+        (None, _) => None,
     };
-    let data = tensor.data();
-    let pairs = || data.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
-    let values: Vec<f32> = match tensor.dtype() {
-        Dtype::F16 => pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
-        Dtype::BF16 => pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
+    let Some(tensor) = tensor else {
+        return Err((
+            format!("{} tensors, none of them named '{TENSOR_NAME}'", header.tensors().len()),
+            "save one tensor [items, width], or name it 'embeddings'",
+        ));
+    };
+    let (start, end) = tensor.data_offsets;
+    let shape: Vec<u64> = tensor.shape.iter().map(|&size| size as u64).collect();
+    let bytes = (end - start) as u64;
+    reader.seek(SeekFrom::Start(size + 8 + start as u64)).map_err(failed)?;
+    let (dim, values) = match tensor.dtype {
+        Dtype::F16 => {
+            let (rows, dim) = matrix_shape(&shape, 2, bytes)?;
+            (dim, numbers(&mut reader, rows * dim, |b| f16::from_le_bytes(b).to_f32()))
+        }
+        Dtype::BF16 => {
+            let (rows, dim) = matrix_shape(&shape, 2, bytes)?;
+            (dim, numbers(&mut reader, rows * dim, |b| bf16::from_le_bytes(b).to_f32()))
+        }
         Dtype::F32 => {
-            data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+            let (rows, dim) = matrix_shape(&shape, 4, bytes)?;
+            (dim, numbers(&mut reader, rows * dim, f32::from_le_bytes))
         }
         other => {
             return Err((format!("values of type {other:?}"), "save them as F16, BF16 or F32"));
         }
     };
-    let shape: Vec<u64> = tensor.shape().iter().map(|&size| size as u64).collect();
-    let (_, dim) = matrix_shape(&shape, tensor.dtype().bitsize() / 8, data.len())?;
-    Ok((dim, values))
+    Ok((dim, values.map_err(failed)?))
+}
+
+/// Reads `count` numbers of `N` bytes each.
+fn numbers<const N: usize>(
+    reader: &mut impl BufRead,
+    count: usize,
+    convert: impl Fn([u8; N]) -> f32,
+) -> std::io::Result<Vec<f32>> {
+    let mut values = Vec::with_capacity(count);
+    let mut bytes = [0; N];
+    for _ in 0..count {
+        reader.read_exact(&mut bytes)?;
+        values.push(convert(bytes));
+    }
+    Ok(values)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use npyz::WriterBuilder;
+    use safetensors::SafeTensors;
+    use safetensors::tensor::TensorView;
+    use std::fs;
     use std::path::PathBuf;
 
     fn npy<T: npyz::AutoSerialize + Copy>(shape: &[u64], order: Order, values: &[T]) -> Vec<u8> {
@@ -336,6 +395,30 @@ mod tests {
         let infinite = [f32::INFINITY.to_le_bytes(); 6].concat();
         let infinite = tensors(&[("x", Dtype::F32, &[2, 3], &infinite)]);
         assert_fault("a.safetensors", &infinite, "row 0, column 0 is inf");
+    }
+
+    #[test]
+    fn what_is_saved_is_a_file_of_the_format_and_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        for dim in 1..4 {
+            let embeddings = Embeddings::new(dim, ROWS[..dim * 2].to_vec()).unwrap();
+            embeddings.save(&path).unwrap();
+            assert_eq!(read_embeddings(&path).unwrap(), embeddings);
+            let bytes = fs::read(&path).unwrap();
+            let file = SafeTensors::deserialize(&bytes).unwrap();
+            let tensor = file.tensor(TENSOR_NAME).unwrap();
+            assert_eq!((tensor.dtype(), tensor.shape()), (Dtype::F32, &[2, dim][..]));
+        }
+    }
+
+    #[test]
+    fn headers_that_announce_too_much_are_refused() {
+        let mut bytes = u64::MAX.to_le_bytes().to_vec();
+        bytes.extend([b'{'; 40]);
+        assert_fault("a.safetensors", &bytes, "a header of 18446744073709551615 bytes");
+        bytes[..8].copy_from_slice(&41u64.to_le_bytes());
+        assert_fault("a.safetensors", &bytes, "a header of 41 bytes in a file of 48");
     }
 
     #[test]

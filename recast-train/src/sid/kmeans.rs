@@ -1,64 +1,98 @@
-//! K-means: seeding by squared distance, then Lloyd's iterations with assignments by matrix product.
+//! K-means: seeding by squared distance, then Lloyd's iterations, plain or with equal shares.
 
-use nalgebra::{DMatrix, DMatrixView};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
+
+use super::assignment::{Assignment, squared_distance};
+use super::residual::Residuals;
+use crate::error::Result;
+use crate::run::Progress;
 
 /// Codes are u16.
 pub const MAX_CODES: usize = 1 << 16;
 
-/// Rows of one matrix product: fixed, so that results don't depend on the number of threads.
-const CHUNK: usize = 128;
-
 /// Seeding looks at no more than this many rows for each centroid, or [`MIN_SEEDING_ROWS`].
 const SEEDING_ROWS_PER_CODE: usize = 16;
 const MIN_SEEDING_ROWS: usize = 1 << 14;
+
+/// Rows of the sample that a thread measures at a time.
+const SEEDING_CHUNK: usize = 128;
+
+/// How k-means goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KmeansOptions {
+    /// The most rounds.
+    pub iterations: usize,
+    /// Whether no code may take more than its share of the rows.
+    pub balanced: bool,
+    /// Centroids are fitted to a sample of at most this many rows a code; 0 means to all rows.
+    pub sample_per_code: usize,
+}
 
 /// The result of k-means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kmeans {
     /// The centroids as rows; fewer than asked for where there are fewer distinct rows.
     pub centroids: Vec<f32>,
-    /// The nearest centroid of each row; ties go to the lowest index.
+    /// The code of each row: the nearest centroid, ties to the lowest index; or, balanced, one with room.
     pub codes: Vec<u16>,
-    /// The sum of squared distances to the nearest centroid after each assignment; the last one is final.
+    /// The sum of squared distances to the assigned centroid after each assignment: of the rows that centroids are
+    /// fitted to, and at last of all rows.
     pub inertia: Vec<f64>,
 }
 
 impl Kmeans {
-    /// Clusters `rows`, each of `dim` values, around at most `n_codes` centroids.
+    /// Clusters `rows` around at most `n_codes` centroids.
     ///
     /// The first centroids are drawn with a probability proportional to the squared distance to those drawn
     /// before (k-means++), from a sample of the rows if there are many. Then centroids become means and rows
     /// move to their nearest centroid until nothing moves or after `iterations` rounds. An empty cluster takes
     /// the row farthest from its centroid. Equal generators give equal results for any number of threads.
-    /// `O(rows * n_codes * dim)` time a round.
+    ///
+    /// Balanced, no centroid takes more than `ceil(rows / codes)` rows: a row asks its centroids, the nearest first, and a
+    /// full centroid keeps the closest. Then nearly all codes are used equally, and distances are longer.
+    ///
+    /// With `sample_per_code` the rounds see that many rows a code, drawn without replacement; all rows then go to
+    /// these centroids. `O(rows * n_codes * D)` time a round; beside the rows memory for a code and a number a row
+    /// (balanced, 32 of each), the centroids, and the seeding's sample of 16 rows a code.
     ///
     /// Distances are compared as `|c|^2 - 2 x.c` in f32: rows whose common offset is far larger than their
     /// spread should be centred first.
     ///
     /// See "k-means++: The Advantages of Careful Seeding", Arthur and Vassilvitskii,
-    /// <https://theory.stanford.edu/~sergei/papers/kMeansPP-soda.pdf>.
+    /// <https://theory.stanford.edu/~sergei/papers/kMeansPP-soda.pdf>; for the sample "Billion-Scale Similarity Search
+    /// with GPUs", Johnson, Douze and Jégou, <https://arxiv.org/abs/1702.08734>, whose program FAISS takes 256 rows a code.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`](crate::Error::Interrupted) once the user asked to stop. `progress` counts rows assigned.
     ///
     /// # Panics
     ///
-    /// If there is no row, `dim` is 0, or `n_codes` is not in 1..=65536.
-    #[must_use]
+    /// If `n_codes` is not in 1..=65536.
     pub fn fit(
-        rows: &[f32],
-        dim: usize,
+        rows: Residuals<'_>,
         n_codes: usize,
-        iterations: usize,
+        options: KmeansOptions,
         rng: &mut impl Rng,
-    ) -> Self {
-        assert!(dim > 0 && !rows.is_empty(), "{} values of width {dim}: no row", rows.len());
+        progress: &Progress,
+    ) -> Result<Self> {
         assert!((1..=MAX_CODES).contains(&n_codes), "{n_codes} codes, not 1 to {MAX_CODES}");
-        let mut centroids = first_centroids(rows, dim, n_codes, rng);
-        let mut assigned = assign(rows, dim, &centroids);
+        let sample = options
+            .sample_size(n_codes, rows.rows())
+            .map(|size| sorted_sample(rows.rows(), size, rng));
+        let fitted = sample.as_deref().map_or(rows, |sample| rows.chosen(sample));
+
+        let mut centroids = first_centroids(fitted, n_codes, rng, progress)?;
+        let assign = |rows: Residuals<'_>, centroids: &[f32]| match options.balanced {
+            false => Assignment::nearest(rows, centroids, progress),
+            true => Assignment::within_capacity(rows, centroids, progress),
+        };
+        let mut assigned = assign(fitted, &centroids)?;
         let mut inertia = vec![assigned.inertia()];
-        for _ in 0..iterations {
-            move_to_means(&mut centroids, rows, dim, &assigned);
-            let next = assign(rows, dim, &centroids);
+        for _ in 0..options.iterations {
+            move_to_means(&mut centroids, fitted, &assigned);
+            let next = assign(fitted, &centroids)?;
             inertia.push(next.inertia());
             let settled = next.codes == assigned.codes;
             assigned = next;
@@ -66,62 +100,80 @@ impl Kmeans {
                 break;
             }
         }
-        Self { centroids, codes: assigned.codes, inertia }
+        if sample.is_some() {
+            assigned = assign(rows, &centroids)?;
+            inertia.push(assigned.inertia());
+        }
+        Ok(Self { centroids, codes: assigned.codes, inertia })
     }
 }
 
-struct Assignment {
-    codes: Vec<u16>,
-    /// Squared distances to the assigned centroid.
-    distances: Vec<f32>,
-}
+impl KmeansOptions {
+    /// The rows that centroids are fitted to; `None` means all.
+    fn sample_size(self, n_codes: usize, rows: usize) -> Option<usize> {
+        let size = self.sample_per_code.saturating_mul(n_codes);
+        (size > 0 && size < rows).then_some(size)
+    }
 
-impl Assignment {
-    fn inertia(&self) -> f64 {
-        self.distances.iter().map(|&d| f64::from(d)).sum()
+    /// The rows that a fit assigns, all rounds together, if none settles early.
+    pub(super) fn assignments(self, n_codes: usize, rows: usize) -> usize {
+        match self.sample_size(n_codes, rows) {
+            Some(sample) => (self.iterations + 1) * sample + rows,
+            None => (self.iterations + 1) * rows,
+        }
     }
 }
 
-fn first_centroids(rows: &[f32], dim: usize, n_codes: usize, rng: &mut impl Rng) -> Vec<f32> {
-    let n = rows.len() / dim;
-    let sample = sorted_sample(n, (n_codes * SEEDING_ROWS_PER_CODE).max(MIN_SEEDING_ROWS), rng);
-    let row = |i: usize| &rows[sample[i] * dim..][..dim];
+fn first_centroids(
+    rows: Residuals<'_>,
+    n_codes: usize,
+    rng: &mut impl Rng,
+    progress: &Progress,
+) -> Result<Vec<f32>> {
+    let dim = rows.dim();
+    let size = (n_codes * SEEDING_ROWS_PER_CODE).max(MIN_SEEDING_ROWS);
+    let sample = sorted_sample(rows.rows(), size, rng);
+    let mut values = Vec::with_capacity(sample.len() * dim);
+    sample.iter().for_each(|&i| rows.append(i as usize, &mut values));
+    let row = |i: usize| &values[i * dim..][..dim];
 
     let mut centroids = Vec::with_capacity(n_codes * dim);
     let mut drawn = rng.random_range(0..sample.len());
     let mut distances = vec![f32::INFINITY; sample.len()];
     loop {
+        progress.advance_or_stop(0)?;
         let centroid = row(drawn);
         centroids.extend_from_slice(centroid);
         if centroids.len() == n_codes * dim {
-            return centroids;
+            return Ok(centroids);
         }
-        distances.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, distances)| {
+        distances.par_chunks_mut(SEEDING_CHUNK).enumerate().for_each(|(chunk, distances)| {
             for (i, distance) in distances.iter_mut().enumerate() {
-                *distance = distance.min(squared_distance(row(chunk * CHUNK + i), centroid));
+                let other = row(chunk * SEEDING_CHUNK + i);
+                *distance = distance.min(squared_distance(other, centroid));
             }
         });
         match draw_proportional(&distances, rng) {
             Some(next) => drawn = next,
             // Every row of the sample is a centroid.
-            None => return centroids,
+            None => return Ok(centroids),
         }
     }
 }
 
 /// `size` of 0..n without repetition, ascending; all if there are no more.
-fn sorted_sample(n: usize, size: usize, rng: &mut impl Rng) -> Vec<usize> {
+pub(super) fn sorted_sample(n: usize, size: usize, rng: &mut impl Rng) -> Vec<u32> {
+    let all = 0..n as u32;
     if n <= size {
-        return (0..n).collect();
+        return all.collect();
     }
     let mut missing = size;
-    (0..n)
-        .filter(|i| {
-            let taken = rng.random_range(0..n - i) < missing;
-            missing -= usize::from(taken);
-            taken
-        })
-        .collect()
+    all.filter(|&i| {
+        let taken = rng.random_range(0..n - i as usize) < missing;
+        missing -= usize::from(taken);
+        taken
+    })
+    .collect()
 }
 
 fn draw_proportional(weights: &[f32], rng: &mut impl Rng) -> Option<usize> {
@@ -140,87 +192,44 @@ fn draw_proportional(weights: &[f32], rng: &mut impl Rng) -> Option<usize> {
     last
 }
 
-fn assign(rows: &[f32], dim: usize, centroids: &[f32]) -> Assignment {
-    let n = rows.len() / dim;
-    let matrix = DMatrix::from_row_slice(centroids.len() / dim, dim, centroids);
-    let half_norms: Vec<f32> =
-        centroids.chunks_exact(dim).map(|c| 0.5 * c.iter().map(|x| x * x).sum::<f32>()).collect();
-
-    let mut assigned = Assignment { codes: vec![0; n], distances: vec![0.0; n] };
-    let chunks = rows.par_chunks(CHUNK * dim);
-    let targets =
-        assigned.codes.par_chunks_mut(CHUNK).zip(assigned.distances.par_chunks_mut(CHUNK));
-    chunks.zip(targets).for_each(|(rows, (codes, distances))| {
-        // [codes, dim] x [dim, rows]: the rows of the chunk are the columns of the second matrix.
-        let products = &matrix * DMatrixView::from_slice(rows, dim, rows.len() / dim);
-        for (i, products) in products.as_slice().chunks_exact(half_norms.len()).enumerate() {
-            let code = nearest(products, &half_norms);
-            codes[i] = code as u16;
-            let centroid = &centroids[code * dim..][..dim];
-            distances[i] = squared_distance(&rows[i * dim..][..dim], centroid);
-        }
-    });
-    assigned
-}
-
-/// `argmin |c|^2 / 2 - x.c`; ties go to the lowest index.
-fn nearest(products: &[f32], half_norms: &[f32]) -> usize {
-    let mut best = (0, f32::INFINITY);
-    for (code, (product, half_norm)) in products.iter().zip(half_norms).enumerate() {
-        let distance = half_norm - product;
-        if distance < best.1 {
-            best = (code, distance);
-        }
-    }
-    best.0
-}
-
-fn move_to_means(centroids: &mut [f32], rows: &[f32], dim: usize, assigned: &Assignment) {
-    let members = members_of_codes(&assigned.codes, centroids.len() / dim);
-    centroids.par_chunks_mut(dim).zip(&members).for_each(|(centroid, members)| {
-        if members.is_empty() {
-            return;
-        }
-        let mut sums = vec![0.0f64; dim];
-        for &i in members {
-            let row = &rows[i as usize * dim..][..dim];
-            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
-        }
-        let count = members.len() as f64;
-        centroid.iter_mut().zip(sums).for_each(|(x, sum)| *x = (sum / count) as f32);
-    });
+fn move_to_means(centroids: &mut [f32], rows: Residuals<'_>, assigned: &Assignment) {
+    let dim = rows.dim();
+    let members = assigned.members(centroids.len() / dim);
+    centroids.par_chunks_mut(dim).zip(&members).for_each_init(
+        || Vec::with_capacity(dim),
+        |row, (centroid, members)| {
+            if members.is_empty() {
+                return;
+            }
+            let mut sums = vec![0.0f64; dim];
+            for &i in members {
+                row.clear();
+                rows.append(i as usize, row);
+                sums.iter_mut().zip(&*row).for_each(|(sum, &x)| *sum += f64::from(x));
+            }
+            let count = members.len() as f64;
+            centroid.iter_mut().zip(sums).for_each(|(x, sum)| *x = (sum / count) as f32);
+        },
+    );
 
     let empty: Vec<usize> = (0..members.len()).filter(|&code| members[code].is_empty()).collect();
-    let farthest = farthest_distinct_rows(rows, dim, &assigned.distances, empty.len());
+    let farthest = farthest_distinct_rows(rows, &assigned.distances, empty.len());
     for (code, row) in empty.into_iter().zip(farthest) {
-        centroids[code * dim..][..dim].copy_from_slice(row);
+        centroids[code * dim..][..dim].copy_from_slice(&row);
     }
-}
-
-/// The rows of each code, ascending.
-fn members_of_codes(codes: &[u16], n_codes: usize) -> Vec<Vec<u32>> {
-    let mut members = vec![Vec::new(); n_codes];
-    for (i, &code) in codes.iter().enumerate() {
-        members[code as usize].push(i as u32);
-    }
-    members
 }
 
 /// At most `count` unequal rows that are not on their centroid, the farthest first.
-fn farthest_distinct_rows<'a>(
-    rows: &'a [f32],
-    dim: usize,
-    distances: &[f32],
-    count: usize,
-) -> Vec<&'a [f32]> {
-    let mut found: Vec<&[f32]> = Vec::with_capacity(count);
+fn farthest_distinct_rows(rows: Residuals<'_>, distances: &[f32], count: usize) -> Vec<Vec<f32>> {
+    let mut found: Vec<Vec<f32>> = Vec::with_capacity(count);
     if count == 0 {
         return found;
     }
     let mut order: Vec<usize> = (0..distances.len()).filter(|&i| distances[i] > 0.0).collect();
     order.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]).then(a.cmp(&b)));
     for i in order {
-        let row = &rows[i * dim..][..dim];
+        let mut row = Vec::with_capacity(rows.dim());
+        rows.append(i, &mut row);
         if !found.contains(&row) {
             found.push(row);
             if found.len() == count {
@@ -231,26 +240,12 @@ fn farthest_distinct_rows<'a>(
     found
 }
 
-/// The squared Euclidean distance of two vectors of one length, summed in eight lanes.
-pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 8;
-    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
-    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
-    let mut sums = [0.0f32; LANES];
-    for (a, b) in a_lanes.iter().zip(b_lanes) {
-        for lane in 0..LANES {
-            let difference = a[lane] - b[lane];
-            sums[lane] += difference * difference;
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b) * (a - b)).sum();
-    sums.iter().sum::<f32>() + rest
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::embedding::Embeddings;
     use super::*;
     use crate::random::{Purpose, stream};
+    use crate::run::Monitor;
     use std::collections::BTreeSet;
 
     fn random_rows(n: usize, dim: usize, seed: u64) -> Vec<f32> {
@@ -258,9 +253,25 @@ mod tests {
         (0..n * dim).map(|_| rng.random_range(-1.0..1.0)).collect()
     }
 
-    fn fit(rows: &[f32], dim: usize, n_codes: usize, iterations: usize, seed: u64) -> Kmeans {
-        Kmeans::fit(rows, dim, n_codes, iterations, &mut stream(seed, Purpose::Centroids, 0))
+    fn fit_with(
+        rows: &[f32],
+        dim: usize,
+        n_codes: usize,
+        options: KmeansOptions,
+        seed: u64,
+    ) -> Kmeans {
+        let rows = Embeddings::new(dim, rows.to_vec()).unwrap();
+        let mut rng = stream(seed, Purpose::Centroids, 0);
+        let progress = Monitor::silent().progress("", 0);
+        Kmeans::fit(Residuals::of(&rows), n_codes, options, &mut rng, &progress).unwrap()
     }
+
+    fn fit(rows: &[f32], dim: usize, n_codes: usize, iterations: usize, seed: u64) -> Kmeans {
+        fit_with(rows, dim, n_codes, KmeansOptions { iterations, ..PLAIN }, seed)
+    }
+
+    const PLAIN: KmeansOptions =
+        KmeansOptions { iterations: 10, balanced: false, sample_per_code: 0 };
 
     #[test]
     fn inertia_never_rises() {
@@ -314,11 +325,13 @@ mod tests {
 
     #[test]
     fn an_empty_cluster_takes_the_farthest_row() {
-        let rows = [0.0, 1.0, 2.0, 100.0];
+        let rows = Embeddings::new(1, vec![0.0, 1.0, 2.0, 100.0]).unwrap();
         let mut centroids = [1.0, 50.0, -1000.0];
-        let assigned = assign(&rows, 1, &centroids);
+        let progress = Monitor::silent().progress("", 0);
+        let rows = Residuals::of(&rows);
+        let assigned = Assignment::nearest(rows, &centroids, &progress).unwrap();
         assert_eq!(assigned.codes, [0, 0, 0, 1]);
-        move_to_means(&mut centroids, &rows, 1, &assigned);
+        move_to_means(&mut centroids, rows, &assigned);
         assert!((centroids[2] - 100.0).abs() < 1e-6);
         assert!((centroids[0] - 1.0).abs() < 1e-6);
     }
@@ -328,8 +341,10 @@ mod tests {
         let rows = random_rows(1000, 17, 5);
         let run = |threads, seed| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| fit(&rows, 17, 32, 10, seed))
+            let options = KmeansOptions { balanced: seed == 6, ..PLAIN };
+            pool.install(|| fit_with(&rows, 17, 32, options, seed))
         };
+        assert_eq!(run(1, 6), run(2, 6));
         assert_eq!(run(1, 4), run(2, 4));
         assert_ne!(run(2, 4).codes, run(2, 5).codes);
     }
@@ -342,7 +357,7 @@ mod tests {
             assert_eq!(sample.len(), n.min(50));
             assert!(sample.is_sorted());
             assert_eq!(sample.iter().collect::<BTreeSet<_>>().len(), sample.len());
-            assert!(sample.iter().all(|&i| i < n));
+            assert!(sample.iter().all(|&i| (i as usize) < n));
         }
     }
 
@@ -359,11 +374,71 @@ mod tests {
     }
 
     #[test]
-    fn the_distance_is_the_sum_of_squares_at_any_width() {
-        for dim in 0..20 {
-            let (a, b) = (random_rows(1, dim, 1), random_rows(1, dim, 2));
-            let plain: f32 = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum();
-            assert!((squared_distance(&a, &b) - plain).abs() < 1e-5);
+    fn a_sample_of_every_row_changes_nothing_and_a_smaller_one_comes_near() {
+        let rows = random_rows(600, 5, 3);
+        let all = fit(&rows, 5, 12, 10, 3);
+        let with =
+            |sample_per_code| fit_with(&rows, 5, 12, KmeansOptions { sample_per_code, ..PLAIN }, 3);
+        assert_eq!(with(50), all);
+        let sampled = with(20);
+        assert_eq!(sampled.codes.len(), 600);
+        let (sampled, all) = (sampled.inertia.last().unwrap(), all.inertia.last().unwrap());
+        assert!(sampled > all && *sampled < 1.2 * all, "{sampled}, all rows {all}");
+    }
+
+    #[test]
+    fn balanced_codes_take_equal_shares_where_plain_ones_starve() {
+        // One dense cluster of 900 rows and 100 scattered rows.
+        let mut rows = random_rows(1000, 4, 1);
+        rows[..3600].iter_mut().for_each(|x| *x *= 0.05);
+        let shares = |balanced| {
+            let found = fit_with(&rows, 4, 20, KmeansOptions { balanced, ..PLAIN }, 1);
+            let mut counts = [0usize; 20];
+            found.codes.iter().for_each(|&code| counts[usize::from(code)] += 1);
+            (*counts.iter().min().unwrap(), *counts.iter().max().unwrap())
+        };
+        let plain = shares(false);
+        assert!(plain.0 < 10 && plain.1 > 200, "{plain:?}");
+        assert_eq!(shares(true), (50, 50));
+    }
+
+    #[test]
+    fn the_inertia_is_that_of_plain_lloyd_from_the_same_seeds() {
+        let (n, dim, n_codes) = (1500, 24, 40);
+        let rows = Embeddings::new(dim, random_rows(n, dim, 8)).unwrap();
+        let progress = Monitor::silent().progress("", 0);
+        let mut rng = stream(8, Purpose::Centroids, 0);
+        let first = first_centroids(Residuals::of(&rows), n_codes, &mut rng, &progress).unwrap();
+        let mut centroids: Vec<f64> = first.into_iter().map(f64::from).collect();
+        let mut inertia = 0.0;
+        for _ in 0..=10 {
+            let (mut sums, mut counts) = (vec![0.0; n_codes * dim], vec![0.0; n_codes]);
+            inertia = 0.0;
+            for row in rows.values().chunks_exact(dim) {
+                let distance = |c: &[f64]| -> f64 {
+                    c.iter().zip(row).map(|(c, &x)| (f64::from(x) - c).powi(2)).sum()
+                };
+                let distances: Vec<f64> = centroids.chunks_exact(dim).map(distance).collect();
+                let code = (0..n_codes).min_by(|&a, &b| distances[a].total_cmp(&distances[b]));
+                let code = code.unwrap();
+                inertia += distances[code];
+                counts[code] += 1.0;
+                for (sum, &x) in sums[code * dim..][..dim].iter_mut().zip(row) {
+                    *sum += f64::from(x);
+                }
+            }
+            centroids = sums.iter().enumerate().map(|(i, sum)| sum / counts[i / dim]).collect();
         }
+        let found = fit(rows.values(), dim, n_codes, 10, 8);
+        let last = found.inertia.last().unwrap();
+        assert!((last / inertia - 1.0).abs() < 0.01, "{last}, plain {inertia}");
+    }
+
+    #[test]
+    fn one_code_takes_every_row() {
+        let rows = random_rows(9, 2, 1);
+        let found = fit_with(&rows, 2, 1, KmeansOptions { balanced: true, ..PLAIN }, 1);
+        assert_eq!(found.codes, [0; 9]);
+        assert!(found.inertia.iter().all(|x| x.is_finite()));
     }
 }

@@ -1,12 +1,20 @@
-//! From items to semantic IDs: embeddings, residual k-means, the SID table and its trie.
+//! From items to semantic IDs: embeddings, quantisers, the SID table, its quality and its trie.
 
+mod assignment;
+mod capacity;
 mod collision;
+mod comparison;
 mod cooccurrence;
 mod embedding;
 mod from_data;
+mod imported;
 mod kmeans;
+mod neighbourhood;
+mod options;
 mod report;
 mod residual;
+mod residual_kmeans;
+mod rq_vae;
 mod sparse;
 mod svd;
 mod table;
@@ -14,119 +22,134 @@ mod text;
 mod trie;
 
 pub use collision::Collisions;
+pub use comparison::{ComparedTable, TokenizerComparison};
 pub use cooccurrence::positive_mutual_information;
 pub use embedding::{Embeddings, read_embeddings};
-pub use kmeans::{Kmeans, MAX_CODES};
+pub use imported::ImportedTable;
+pub use kmeans::{Kmeans, KmeansOptions, MAX_CODES};
+pub use neighbourhood::{Neighbourhood, SharedPrefix};
+pub use options::{Codes, Method, TokenizerOptions};
 pub use report::{LevelReport, TokenizerReport};
-pub use residual::ResidualKmeans;
+pub use residual::{Quantised, Residuals};
+pub use residual_kmeans::residual_kmeans;
+pub use rq_vae::{RqVaeOptions, rq_vae};
 pub use sparse::SparseMatrix;
 pub use svd::{TruncatedSvd, truncated_svd};
 pub use table::SidTable;
 pub use text::tf_idf;
 pub use trie::{Node, Trie};
 
-use std::path::PathBuf;
+use burn::tensor::Device;
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
-
-/// How embeddings become SIDs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TokenizerOptions {
-    /// The levels of residual k-means; `extra_level` adds one more to the table.
-    pub levels: usize,
-    /// The codes of each of these levels.
-    pub codes: usize,
-    /// The most rounds of k-means at each level.
-    pub iterations: usize,
-    /// What to do with items that share a SID.
-    pub collisions: Collisions,
-    /// The table of another program, taken as it is: the settings above then mean nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub table: Option<PathBuf>,
-}
-
-impl Default for TokenizerOptions {
-    fn default() -> Self {
-        Self {
-            levels: 3,
-            codes: 256,
-            iterations: 20,
-            collisions: Collisions::default(),
-            table: None,
-        }
-    }
-}
-
-/// The most levels of a SID: more would name any catalogue many times over.
-const MAX_LEVELS: usize = 16;
-
-impl TokenizerOptions {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    ///
-    /// If there is no level or there are more than 16, or a level has not 1 to 65536 codes.
-    pub fn check(&self) -> Result<()> {
-        if self.levels > MAX_LEVELS {
-            let problem = format!("{} levels", self.levels);
-            let hint = format!("set 1 to {MAX_LEVELS}; 3 is usual");
-            return Err(Error::setting("tokenizer.levels", problem, hint));
-        }
-        residual::check_codes(&self.codes_per_level())
-    }
-
-    fn codes_per_level(&self) -> Vec<usize> {
-        vec![self.codes; self.levels]
-    }
-}
+use crate::error::Result;
+use crate::run::Monitor;
 
 /// Gives every item a SID, and reports how well.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] if the options do not pass [`TokenizerOptions::check`]; [`Error::Data`] if collisions cannot
-/// be resolved.
+/// [`Error::Setting`](crate::Error::Setting) if the options do not pass [`TokenizerOptions::check`];
+/// [`Error::Data`](crate::Error::Data) if collisions cannot be resolved; what [`rq_vae()`] says of its training;
+/// [`Error::Interrupted`](crate::Error::Interrupted) once the user asked to stop.
 pub fn tokenize(
     embeddings: &Embeddings,
     options: &TokenizerOptions,
     seed: u64,
+    device: &Device,
+    monitor: &Monitor,
 ) -> Result<(SidTable, TokenizerReport)> {
     options.check()?;
-    let fit =
-        ResidualKmeans::fit(embeddings, &options.codes_per_level(), options.iterations, seed)?;
-    let before = Collisions::Keep.resolve(&fit, embeddings)?;
-    let after = options.collisions.resolve(&fit, embeddings)?;
-    let report = TokenizerReport::new(&before, &after, fit.reconstruction_errors());
+    let codes = options.codes_per_level();
+    let kmeans = options.kmeans();
+    let (fit, latents) = match options.method {
+        Method::Kmeans | Method::BalancedKmeans => {
+            (residual_kmeans(embeddings, &codes, kmeans, seed, monitor)?, None)
+        }
+        Method::RqVae => {
+            let (fit, latents) =
+                rq_vae(embeddings, &codes, &options.rq_vae, kmeans, seed, device, monitor)?;
+            (fit, Some(latents))
+        }
+    };
+    let vectors = latents.as_ref().unwrap_or(embeddings);
+    let before = Collisions::Keep.resolve(&fit, vectors)?;
+    let after = options.collisions.resolve(&fit, vectors)?;
+    let neighbourhood = Neighbourhood::new(&after, embeddings, seed, monitor)?;
+    let report =
+        TokenizerReport::new(&before, &after, fit.reconstruction_errors(), Some(neighbourhood));
     Ok((after, report))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use recast_burn::DeviceKind;
+
+    fn run(embeddings: &Embeddings, options: &TokenizerOptions) -> (SidTable, TokenizerReport) {
+        let device = DeviceKind::Cpu.device();
+        tokenize(embeddings, options, 11, &device, &Monitor::silent()).unwrap()
+    }
 
     #[test]
     fn equal_seeds_give_equal_tables_with_one_thread_or_two() {
-        let embeddings = residual::tests::random_embeddings(300, 8, 2);
-        let options = TokenizerOptions { codes: 8, ..TokenizerOptions::default() };
-        let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| tokenize(&embeddings, &options, 11).unwrap())
-        };
-        assert_eq!(run(1), run(2));
+        let embeddings = residual_kmeans::tests::random_embeddings(300, 8, 2);
+        for method in [Method::Kmeans, Method::BalancedKmeans] {
+            let options =
+                TokenizerOptions { method, codes: Codes::Each(8), ..TokenizerOptions::default() };
+            let with = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| run(&embeddings, &options))
+            };
+            assert_eq!(with(1), with(2));
+        }
+    }
+
+    #[test]
+    fn every_method_tells_items_apart_and_levels_may_differ() {
+        let embeddings = residual_kmeans::tests::random_embeddings(200, 8, 2);
+        let rq_vae = RqVaeOptions { hidden: vec![16], epochs: 5, ..RqVaeOptions::default() };
+        for method in [Method::Kmeans, Method::BalancedKmeans, Method::RqVae] {
+            let options = TokenizerOptions {
+                method,
+                levels: 2,
+                codes: Codes::PerLevel(vec![8, 32]),
+                collisions: Collisions::NearestFree,
+                rq_vae: rq_vae.clone(),
+                ..TokenizerOptions::default()
+            };
+            let (table, report) = run(&embeddings, &options);
+            assert_eq!(table.codes_per_level(), [8, 32]);
+            assert_eq!((table.n_distinct(), report.distinct_after), (200, 200), "{method:?}");
+        }
     }
 
     #[test]
     fn beauty_is_told_apart_by_every_way_of_resolving_collisions() {
-        let Some(embeddings) = residual::tests::beauty() else { return };
+        let Some(embeddings) = residual_kmeans::tests::beauty() else { return };
         for collisions in [Collisions::ExtraLevel, Collisions::NearestFree] {
             let options = TokenizerOptions { collisions, iterations: 5, ..Default::default() };
-            let (table, report) = tokenize(&embeddings, &options, 0).unwrap();
+            let (table, report) = run(&embeddings, &options);
             eprintln!("{collisions:?}\n{report}");
             assert_eq!(table.n_distinct(), 12_101);
             assert_eq!(Trie::new(&table).levels(), table.levels());
         }
+    }
+
+    #[test]
+    fn balanced_codes_of_beauty_are_used_more_evenly() {
+        let Some(embeddings) = residual_kmeans::tests::beauty() else { return };
+        let report = |method| {
+            let options = TokenizerOptions { method, ..TokenizerOptions::default() };
+            let (_, report) = run(&embeddings, &options);
+            eprintln!("{method:?}\n{report}");
+            report
+        };
+        let (plain, balanced) = (report(Method::Kmeans), report(Method::BalancedKmeans));
+        for (plain, balanced) in plain.levels.iter().zip(&balanced.levels).take(3) {
+            assert_eq!(balanced.used, 256);
+            assert!(balanced.perplexity > 250.0 && balanced.perplexity > plain.perplexity + 40.0);
+        }
+        assert!(balanced.distinct_before > plain.distinct_before + 300);
+        assert_eq!(balanced.distinct_after, 12_101);
     }
 }

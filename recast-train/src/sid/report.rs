@@ -1,13 +1,14 @@
-//! How good a tokenizer is: use of the codes, collisions, and what the codes lose.
+//! How good a tokenizer is: use of the codes, collisions, what the codes lose and what neighbours share.
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::neighbourhood::Neighbourhood;
 use super::table::SidTable;
 
 /// What a tokenizer made of a catalogue.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TokenizerReport {
     /// The number of items.
     pub items: usize,
@@ -21,15 +22,19 @@ pub struct TokenizerReport {
     pub largest_group: usize,
     /// The share of items that shared their SID with another before.
     pub collision_rate: f64,
+    /// What neighbours share once collisions are resolved; `None` where there are no embeddings of these items.
+    pub neighbourhood: Option<Neighbourhood>,
 }
 
 /// The use of one level's codes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LevelReport {
     /// The number of codes.
     pub codes: usize,
     /// The codes that stand in at least one SID.
     pub used: usize,
+    /// Different SIDs if they ended after this level.
+    pub prefixes: usize,
     /// The entropy of the codes over items, in nats.
     pub entropy: f64,
     /// `exp(entropy)`: the number of codes that would be used as evenly.
@@ -41,13 +46,18 @@ pub struct LevelReport {
 
 impl TokenizerReport {
     /// Compares the SIDs of the quantiser with the table that collisions were resolved to; an imported table is both,
-    /// without reconstruction errors.
+    /// without reconstruction errors. `O(items * levels * log items)` time.
     ///
     /// # Panics
     ///
     /// If both have not the same number of items.
     #[must_use]
-    pub fn new(before: &SidTable, after: &SidTable, reconstruction_errors: &[f64]) -> Self {
+    pub fn new(
+        before: &SidTable,
+        after: &SidTable,
+        reconstruction_errors: &[f64],
+        neighbourhood: Option<Neighbourhood>,
+    ) -> Self {
         assert_eq!(before.n_items(), after.n_items(), "items before and after");
         let order = before.items_by_sid();
         let groups: Vec<usize> =
@@ -64,6 +74,7 @@ impl TokenizerReport {
             distinct_after: after.n_distinct(),
             largest_group: groups.iter().copied().max().unwrap_or(0),
             collision_rate: colliding as f64 / before.n_items() as f64,
+            neighbourhood,
         }
     }
 }
@@ -74,17 +85,11 @@ impl LevelReport {
         for sid in table.sids() {
             counts[usize::from(sid[level])] += 1;
         }
-        let entropy: f64 = counts
-            .iter()
-            .filter(|&&count| count > 0)
-            .map(|&count| {
-                let share = f64::from(count) / table.n_items() as f64;
-                -share * share.ln()
-            })
-            .sum();
+        let entropy = entropy(&counts);
         Self {
             codes: counts.len(),
             used: counts.iter().filter(|&&count| count > 0).count(),
+            prefixes: table.n_prefixes(level + 1),
             entropy,
             perplexity: entropy.exp(),
             reconstruction_error,
@@ -92,18 +97,32 @@ impl LevelReport {
     }
 }
 
+/// The entropy of shares in proportion to `counts`, in nats; 0 if nothing is counted.
+pub(super) fn entropy(counts: &[u32]) -> f64 {
+    let total: f64 = counts.iter().map(|&count| f64::from(count)).sum();
+    counts
+        .iter()
+        .filter(|&&count| count > 0)
+        .map(|&count| {
+            let share = f64::from(count) / total;
+            -share * share.ln()
+        })
+        .sum()
+}
+
 impl fmt::Display for TokenizerReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "level  codes   used  perplexity  entropy  lost")?;
+        writeln!(f, "level  codes   used  perplexity  entropy  prefixes  lost")?;
         for (number, level) in self.levels.iter().enumerate() {
             write!(
                 f,
-                "{:>5}  {:>5}  {:>5}  {:>10.1}  {:>7.3}  ",
+                "{:>5}  {:>5}  {:>5}  {:>10.1}  {:>7.3}  {:>8}  ",
                 number + 1,
                 level.codes,
                 level.used,
                 level.perplexity,
-                level.entropy
+                level.entropy,
+                level.prefixes
             )?;
             match level.reconstruction_error {
                 Some(error) => writeln!(f, "{:.1}%", 100.0 * error)?,
@@ -120,7 +139,8 @@ impl fmt::Display for TokenizerReport {
             "{:.1}% of the items shared their SID, at most {} one SID",
             100.0 * self.collision_rate,
             self.largest_group
-        )
+        )?;
+        self.neighbourhood.iter().try_for_each(|found| write!(f, "\n{found}"))
     }
 }
 
@@ -128,15 +148,17 @@ impl fmt::Display for TokenizerReport {
 mod tests {
     use super::super::collision::Collisions;
     use super::super::embedding::Embeddings;
-    use super::super::residual::ResidualKmeans;
+    use super::super::residual_kmeans::tests::fit;
     use super::*;
+    use crate::run::Monitor;
 
     fn example(collisions: Collisions) -> TokenizerReport {
         let embeddings = Embeddings::new(1, vec![1.0, 1.0, 1.0, 5.0, -3.0, 5.0]).unwrap();
-        let fit = ResidualKmeans::fit(&embeddings, &[8], 10, 0).unwrap();
+        let fit = fit(&embeddings, &[8], 0);
         let before = Collisions::Keep.resolve(&fit, &embeddings).unwrap();
         let after = collisions.resolve(&fit, &embeddings).unwrap();
-        TokenizerReport::new(&before, &after, fit.reconstruction_errors())
+        let neighbourhood = Neighbourhood::new(&after, &embeddings, 1, &Monitor::silent()).unwrap();
+        TokenizerReport::new(&before, &after, fit.reconstruction_errors(), Some(neighbourhood))
     }
 
     #[test]
@@ -158,17 +180,28 @@ mod tests {
         let report = example(Collisions::ExtraLevel);
         assert_eq!(report.distinct_after, 6);
         assert_eq!((report.levels[1].codes, report.levels[1].used), (3, 3));
+        assert_eq!((report.levels[0].prefixes, report.levels[1].prefixes), (3, 6));
         assert_eq!(report.levels[1].reconstruction_error, None);
     }
 
     #[test]
     fn it_reads_as_a_short_table() {
         let text = example(Collisions::ExtraLevel).to_string();
-        assert_eq!(text.lines().count(), 5);
+        assert_eq!(text.lines().count(), 8);
         assert!(
             text.contains("6 items, 3 distinct SIDs, 6 once collisions are resolved"),
             "{text}"
         );
-        assert!(text.ends_with("83.3% of the items shared their SID, at most 3 one SID"), "{text}");
+        assert!(
+            text.contains("83.3% of the items shared their SID, at most 3 one SID\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_written_report_reads_back() {
+        let report = example(Collisions::Keep);
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<TokenizerReport>(&text).unwrap(), report);
     }
 }

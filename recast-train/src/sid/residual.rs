@@ -1,79 +1,35 @@
-//! Residual k-means: each level clusters what the levels before left unexplained.
+//! What a residual quantiser makes of vectors, and what its levels leave of them.
+
+use std::ops::Range;
 
 use super::embedding::Embeddings;
-use super::kmeans::{Kmeans, MAX_CODES};
-use crate::error::{Error, Result};
-use crate::random::{Purpose, stream};
 
-/// One code per item and level, and the centroids behind the codes.
+/// One code per vector and level, and the codebooks behind the codes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ResidualKmeans {
-    dim: usize,
-    codes_per_level: Vec<usize>,
-    centroids: Vec<Vec<f32>>,
-    codes: Vec<u16>,
-    reconstruction_errors: Vec<f64>,
+pub struct Quantised {
+    pub(super) dim: usize,
+    pub(super) codes_per_level: Vec<usize>,
+    /// The codebook of each level, its centroids as rows; fewer rows than codes where nothing was left to tell apart.
+    pub(super) codebooks: Vec<Vec<f32>>,
+    /// One vector after the other, L codes each.
+    pub(super) codes: Vec<u16>,
+    pub(super) reconstruction_errors: Vec<f64>,
 }
 
-impl ResidualKmeans {
-    /// Fits one k-means per entry of `codes_per_level`, each to the residuals of the one before.
-    ///
-    /// ```text
-    /// r_i0 = e_i        c_il = argmin_c |r_il - m_lc|        r_i(l+1) = r_il - m_l(c_il)
-    /// ```
-    ///
-    /// Where a level has fewer distinct residuals than codes, it uses fewer codes. Equal seeds give equal codes
-    /// for any number of threads.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] if there is no level or a level has not 1 to 65536 codes.
-    pub fn fit(
-        embeddings: &Embeddings,
-        codes_per_level: &[usize],
-        iterations: usize,
-        seed: u64,
-    ) -> Result<Self> {
-        check_codes(codes_per_level)?;
-        let dim = embeddings.dim();
-        let levels = codes_per_level.len();
-        let mut fit = Self {
-            dim,
-            codes_per_level: codes_per_level.to_vec(),
-            centroids: Vec::with_capacity(levels),
-            codes: vec![0; embeddings.rows() * levels],
-            reconstruction_errors: Vec::with_capacity(levels),
-        };
-        let mut residuals = embeddings.values().to_vec();
-        let energy = sum_of_squares(&residuals);
-        for (level, &n_codes) in codes_per_level.iter().enumerate() {
-            let mut rng = stream(seed, Purpose::Centroids, level as u64);
-            let found = Kmeans::fit(&residuals, dim, n_codes, iterations, &mut rng);
-            for (i, residual) in residuals.chunks_exact_mut(dim).enumerate() {
-                let code = found.codes[i];
-                fit.codes[i * levels + level] = code;
-                subtract(residual, &found.centroids[usize::from(code) * dim..][..dim]);
-            }
-            fit.centroids.push(found.centroids);
-            let left = sum_of_squares(&residuals);
-            fit.reconstruction_errors.push(if energy > 0.0 { left / energy } else { 0.0 });
-        }
-        Ok(fit)
-    }
-
+impl Quantised {
     /// The number of codes of each level, used or not.
     #[must_use]
     pub fn codes_per_level(&self) -> &[usize] {
         &self.codes_per_level
     }
 
-    /// The width of the embeddings.
+    /// The width of the vectors.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// The codes of all items, one item after the other.
+    /// The codes of all vectors, one vector after the other.
     #[must_use]
     pub fn codes(&self) -> &[u16] {
         &self.codes
@@ -87,13 +43,13 @@ impl ResidualKmeans {
     #[must_use]
     pub fn centroid(&self, level: usize, code: u16) -> Option<&[f32]> {
         let start = usize::from(code) * self.dim;
-        self.centroids[level].get(start..start + self.dim)
+        self.codebooks[level].get(start..start + self.dim)
     }
 
     /// What is left of the embeddings after each level, relative to all of it.
     ///
     /// ```text
-    /// sum_i |r_i(l+1)|^2 / sum_i |e_i|^2
+    /// sum_i |e_i - ê_il|^2 / sum_i |e_i|^2        ê_il: the embedding that the first l codes stand for
     /// ```
     ///
     /// 0 if all embeddings are zero.
@@ -103,22 +59,85 @@ impl ResidualKmeans {
     }
 }
 
-pub(super) fn check_codes(codes_per_level: &[usize]) -> Result<()> {
-    if codes_per_level.is_empty() {
-        return Err(Error::setting("tokenizer.levels", "0 levels", "set at least 1; 3 is usual"));
-    }
-    match codes_per_level.iter().find(|&n| !(1..=MAX_CODES).contains(n)) {
-        None => Ok(()),
-        Some(n) => Err(Error::setting(
-            "tokenizer.codes",
-            format!("{n} codes in a level"),
-            format!("set 1 to {MAX_CODES}; 256 is usual"),
-        )),
-    }
+/// What the first levels of a residual quantiser leave of vectors.
+///
+/// ```text
+/// r_i = x_i - m_1(c_i1) - m_2(c_i2) - ..
+/// ```
+///
+/// Rows are computed where they are needed, in `O(levels * D)` each: nothing of the size of the vectors is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Residuals<'a> {
+    vectors: &'a Embeddings,
+    /// The codebooks of the levels before.
+    codebooks: &'a [Vec<f32>],
+    /// The codes of all levels, also of those to come: `levels` a vector.
+    codes: &'a [u16],
+    levels: usize,
+    /// The vectors that count as rows; `None` means all.
+    chosen: Option<&'a [u32]>,
 }
 
-fn sum_of_squares(values: &[f32]) -> f64 {
-    values.iter().map(|&x| f64::from(x) * f64::from(x)).sum()
+impl<'a> Residuals<'a> {
+    /// What no level leaves: the vectors themselves.
+    #[must_use]
+    pub fn of(vectors: &'a Embeddings) -> Self {
+        Self { vectors, codebooks: &[], codes: &[], levels: 0, chosen: None }
+    }
+
+    /// What `codebooks` leave, where every vector has `levels` codes, the first ones for these codebooks.
+    pub(super) fn after(
+        vectors: &'a Embeddings,
+        codebooks: &'a [Vec<f32>],
+        codes: &'a [u16],
+        levels: usize,
+    ) -> Self {
+        Self { vectors, codebooks, codes, levels, chosen: None }
+    }
+
+    /// The same of the vectors `chosen` alone.
+    pub(super) fn chosen(self, chosen: &'a [u32]) -> Self {
+        Self { chosen: Some(chosen), ..self }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.chosen.map_or(self.vectors.rows(), <[u32]>::len)
+    }
+
+    pub(super) fn dim(&self) -> usize {
+        self.vectors.dim()
+    }
+
+    /// Appends one row.
+    pub(super) fn append(&self, row: usize, into: &mut Vec<f32>) {
+        let i = self.chosen.map_or(row, |chosen| chosen[row] as usize);
+        let start = into.len();
+        into.extend_from_slice(self.vectors.row(i));
+        let dim = self.dim();
+        for (codebook, &code) in self.codebooks.iter().zip(&self.codes[i * self.levels..]) {
+            subtract(&mut into[start..], &codebook[usize::from(code) * dim..][..dim]);
+        }
+    }
+
+    /// Some rows one after the other; they are written to `buffer` unless they stand like that in memory.
+    pub(super) fn block<'b>(&'b self, rows: Range<usize>, buffer: &'b mut Vec<f32>) -> &'b [f32] {
+        if self.codebooks.is_empty() && self.chosen.is_none() {
+            return &self.vectors.values()[rows.start * self.dim()..rows.end * self.dim()];
+        }
+        buffer.clear();
+        rows.for_each(|row| self.append(row, buffer));
+        buffer
+    }
+
+    /// The sum of all squared values, in the order of the rows.
+    pub(super) fn sum_of_squares(&self) -> f64 {
+        let mut row = Vec::with_capacity(self.dim());
+        (0..self.rows()).fold(0.0, |sum, i| {
+            row.clear();
+            self.append(i, &mut row);
+            row.iter().fold(sum, |sum, &x| sum + f64::from(x) * f64::from(x))
+        })
+    }
 }
 
 pub(super) fn subtract(residual: &mut [f32], centroid: &[f32]) {
@@ -126,102 +145,20 @@ pub(super) fn subtract(residual: &mut [f32], centroid: &[f32]) {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::sid::read_embeddings;
-    use rand::RngExt;
-    use std::path::Path;
-    use std::time::Instant;
-
-    pub(in crate::sid) fn random_embeddings(n: usize, dim: usize, seed: u64) -> Embeddings {
-        let mut rng = stream(seed, Purpose::Catalogue, 0);
-        let values = (0..n * dim).map(|_| rng.random_range(-1.0..1.0)).collect();
-        Embeddings::new(dim, values).unwrap()
-    }
-
-    /// The embeddings of Amazon Beauty in the folder that `RECAST_DATA` names, or a message that they are missing.
-    pub(in crate::sid) fn beauty() -> Option<Embeddings> {
-        let folder = std::env::var_os("RECAST_DATA").unwrap_or_default();
-        let path = Path::new(&folder).join("beauty/embeddings.minilm384.f16.npy");
-        if !path.exists() {
-            eprintln!("skipped: {} is not here; set RECAST_DATA", path.display());
-            return None;
-        }
-        Some(read_embeddings(&path).unwrap())
-    }
 
     #[test]
-    fn the_error_falls_with_every_level() {
-        for seed in 0..5 {
-            let fit = ResidualKmeans::fit(&random_embeddings(200, 6, seed), &[8, 8, 8], 10, seed)
-                .unwrap();
-            let errors = fit.reconstruction_errors();
-            assert!(errors[0] < 1.0 && errors[1] < errors[0] && errors[2] < errors[1]);
-        }
-    }
-
-    #[test]
-    fn the_last_error_is_that_of_the_summed_centroids() {
-        let embeddings = random_embeddings(100, 4, 1);
-        let fit = ResidualKmeans::fit(&embeddings, &[4, 6], 10, 1).unwrap();
-        let (mut left, mut all) = (0.0, 0.0);
-        for i in 0..100 {
-            let mut residual = embeddings.row(i).to_vec();
-            all += sum_of_squares(&residual);
-            for level in 0..2 {
-                subtract(&mut residual, fit.centroid(level, fit.codes()[i * 2 + level]).unwrap());
-            }
-            left += sum_of_squares(&residual);
-        }
-        assert!((fit.reconstruction_errors()[1] - left / all).abs() < 1e-9);
-    }
-
-    #[test]
-    fn equal_seeds_give_equal_codes_with_one_thread_or_two() {
-        let embeddings = random_embeddings(500, 12, 3);
-        let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| ResidualKmeans::fit(&embeddings, &[16, 16], 8, 9).unwrap())
-        };
-        assert_eq!(run(1), run(2));
-    }
-
-    #[test]
-    fn equal_rows_and_zeros_do_not_fail() {
-        let fit = ResidualKmeans::fit(&Embeddings::new(2, vec![0.0; 8]).unwrap(), &[4, 4], 5, 0);
-        let fit = fit.unwrap();
-        assert_eq!(fit.codes(), [0; 8]);
-        assert_eq!(fit.centroid(0, 1), None);
-        assert!(fit.reconstruction_errors().iter().all(|e| e.abs() < 1e-12));
-    }
-
-    #[test]
-    fn bad_settings_are_named() {
-        let embeddings = random_embeddings(3, 2, 0);
-        let message = |codes: &[usize]| {
-            ResidualKmeans::fit(&embeddings, codes, 5, 0).unwrap_err().to_string()
-        };
-        assert!(message(&[]).contains("'tokenizer.levels': 0 levels"));
-        assert!(message(&[4, 0]).contains("'tokenizer.codes': 0 codes"));
-        assert!(message(&[65537]).contains("65537 codes"));
-    }
-
-    #[test]
-    fn beauty_gets_as_many_distinct_sids_as_the_reference() {
-        let Some(embeddings) = beauty() else { return };
-        assert_eq!(embeddings.rows(), 12_101);
-        let start = Instant::now();
-        let fit = ResidualKmeans::fit(&embeddings, &[256; 3], 15, 0).unwrap();
-        let seconds = start.elapsed().as_secs_f64();
-        let mut sids: Vec<&[u16]> = fit.codes().chunks_exact(3).collect();
-        sids.sort_unstable();
-        sids.dedup();
-        eprintln!(
-            "{} distinct SIDs in {seconds:.2} s, errors {:.4?}",
-            sids.len(),
-            fit.reconstruction_errors()
-        );
-        // Plain RQ-k-means in numpy: 10,550.
-        assert!(sids.len() > 10_300, "{} distinct SIDs", sids.len());
+    fn rows_are_what_the_levels_leave() {
+        let vectors = Embeddings::new(2, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+        let codebooks = [vec![0.5, 0.5, 1.0, -1.0], vec![0.0, 0.25]];
+        let codes = [0, 0, 9, 1, 0, 9, 1, 0, 9];
+        let all = Residuals::after(&vectors, &codebooks, &codes, 3);
+        let mut buffer = Vec::new();
+        assert_eq!(all.block(0..3, &mut buffer), [0.5, 1.25, 2.0, 4.75, 4.0, 6.75]);
+        assert_eq!(all.chosen(&[2, 0]).block(0..2, &mut buffer), [4.0, 6.75, 0.5, 1.25]);
+        assert_eq!(Residuals::of(&vectors).block(1..3, &mut buffer), [3.0, 4.0, 5.0, 6.0]);
+        assert_eq!((all.rows(), all.chosen(&[2]).rows(), all.dim()), (3, 1, 2));
+        assert!((all.chosen(&[0]).sum_of_squares() - (0.25 + 1.5625)).abs() < 1e-12);
     }
 }

@@ -77,7 +77,18 @@ impl SidTable {
     /// The number of different SIDs.
     #[must_use]
     pub fn n_distinct(&self) -> usize {
-        self.items_by_sid().chunk_by(|&a, &b| self.sid(a) == self.sid(b)).count()
+        self.n_prefixes(self.levels())
+    }
+
+    /// The number of different prefixes of `length` codes.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many levels.
+    #[must_use]
+    pub fn n_prefixes(&self, length: usize) -> usize {
+        let prefix = |item: u32| &self.sid(item)[..length];
+        self.items_by_sid().chunk_by(|&a, &b| prefix(a) == prefix(b)).count()
     }
 
     /// Writes the table as JSON under the ids of the items.
@@ -104,7 +115,7 @@ impl SidTable {
                     .iter()
                     .zip(self.sids())
                     .map(|(id, sid)| {
-                        (id.as_ref().to_owned(), sid.iter().map(|&c| c.into()).collect())
+                        (id.as_ref().to_owned(), sid.iter().map(|&c| u64::from(c)).collect())
                     })
                     .collect(),
             ),
@@ -125,7 +136,7 @@ impl SidTable {
     }
 
     fn parse<S: AsRef<str>>(text: &str, item_ids: &[S]) -> Checked<Self> {
-        let file: TableFile = serde_json::from_str(text).map_err(|error| {
+        let file: TableFile<u64> = serde_json::from_str(text).map_err(|error| {
             (
                 format!("not a SID table: {error}"),
                 r#"expected {"codes_per_level":[256,..],"sids":{"item id":[3,..],..}}"#,
@@ -138,62 +149,17 @@ impl SidTable {
         Self::in_item_order(file.codes_per_level, &file.sids.0, item_ids, &rows)
     }
 
-    /// Reads the table of another program, for the items `item_ids` in that order: a JSON object of item ids and lists
-    /// of codes.
-    ///
-    /// ```json
-    /// {"17": ["<a_3>", "<b_299>"], "18": [0, 7]}
-    /// ```
-    ///
-    /// A code is a number, or a token that ends in one. A level has as many codes as its largest code needs. Items that
-    /// are not in `item_ids` are passed over; items may share a SID.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Read`] if the file cannot be read; [`Error::File`] if it is no such JSON object, names an item twice,
-    /// lacks one of `item_ids`, or holds a SID of another length, a token without a number or a code above 65535. The
-    /// message names the item.
-    pub fn import<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|cause| Error::read(path, cause))?;
-        Self::parse_foreign(&text, item_ids)
-            .map_err(|(problem, hint)| Error::file(path, problem, hint))
-    }
-
-    fn parse_foreign<S: AsRef<str>>(text: &str, item_ids: &[S]) -> Checked<Self> {
-        let file: Entries<Vec<Code>> = serde_json::from_str(text).map_err(|error| {
-            (
-                format!("not a SID table: {error}"),
-                r#"expected {"item id": ["<a_3>", ..] or [3, ..]}"#,
-            )
-        })?;
-        let rows = rows_of(item_ids);
-        let mut sids = Vec::with_capacity(item_ids.len());
-        for (id, sid) in file.0 {
-            if rows.contains_key(id.as_str()) {
-                let codes =
-                    sid.iter().map(|code| code.number(&id)).collect::<Checked<Vec<u64>>>()?;
-                sids.push((id, codes));
-            }
-        }
-        let levels = sids.first().map_or(0, |(_, sid)| sid.len());
-        let codes_of = |level: usize| {
-            let largest = sids.iter().filter_map(|(_, sid)| sid.get(level)).max();
-            largest.map_or(0, |&code| usize::try_from(code).unwrap_or(usize::MAX).saturating_add(1))
-        };
-        let codes_per_level = (0..levels).map(codes_of).collect();
-        Self::in_item_order(codes_per_level, &sids, item_ids, &rows)
-    }
-
     /// Puts the SIDs of a file, whose items are all among `item_ids`, in item order and checks them.
-    fn in_item_order<S: AsRef<str>>(
+    pub(super) fn in_item_order<S: AsRef<str>>(
         codes_per_level: Vec<usize>,
-        entries: &[(String, Vec<u64>)],
+        entries: &[(impl AsRef<str>, Vec<u64>)],
         item_ids: &[S],
         rows: &HashMap<&str, usize>,
     ) -> Checked<Self> {
         let levels = codes_per_level.len();
         let mut sids: Vec<Option<Vec<u16>>> = vec![None; item_ids.len()];
         for (id, sid) in entries {
+            let id = id.as_ref();
             if sid.len() != levels {
                 return Err((
                     format!("the SID of item '{id}' has {} codes for {levels} levels", sid.len()),
@@ -209,7 +175,7 @@ impl SidTable {
                     "codes count from 0, are at most 65535 and below their level's number of codes",
                 ));
             };
-            if sids[rows[id.as_str()]].replace(narrowed).is_some() {
+            if sids[rows[id]].replace(narrowed).is_some() {
                 return Err((format!("item '{id}' appears twice"), "keep one SID per item"));
             }
         }
@@ -222,14 +188,14 @@ impl SidTable {
     }
 }
 
-fn rows_of<S: AsRef<str>>(item_ids: &[S]) -> HashMap<&str, usize> {
+pub(super) fn rows_of<S: AsRef<str>>(item_ids: &[S]) -> HashMap<&str, usize> {
     item_ids.iter().enumerate().map(|(i, id)| (id.as_ref(), i)).collect()
 }
 
 /// What is wrong, and what to do.
 type Fault = (String, &'static str);
 
-type Checked<T> = std::result::Result<T, Fault>;
+pub(super) type Checked<T> = std::result::Result<T, Fault>;
 
 const OTHER_DATA: &str =
     "the table belongs to other data; use the one of this data or tokenize it again";
@@ -266,34 +232,13 @@ fn check(codes_per_level: &[usize], codes: &[u16]) -> Checked<()> {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TableFile {
-    codes_per_level: Vec<usize>,
-    sids: Entries<Vec<u64>>,
-}
-
-/// A code in the table of another program.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Code {
-    Number(u64),
-    Token(String),
-}
-
-impl Code {
-    /// The code: the number itself, or the last one of a token such as `<a_3>`.
-    fn number(&self, id: &str) -> Checked<u64> {
-        let token = match self {
-            Self::Number(code) => return Ok(*code),
-            Self::Token(token) => token,
-        };
-        let digits = token.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let start = digits.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-        digits[start..].parse().map_err(|_| {
-            let problem = format!("the token '{token}' of item '{id}' holds no code");
-            (problem, "write tokens as <a_3> or plain numbers")
-        })
-    }
+#[serde(
+    deny_unknown_fields,
+    bound(serialize = "C: Serialize", deserialize = "C: Deserialize<'de>")
+)]
+pub(super) struct TableFile<C> {
+    pub(super) codes_per_level: Vec<usize>,
+    pub(super) sids: Entries<Vec<C>>,
 }
 
 #[cfg(test)]
@@ -310,6 +255,7 @@ mod tests {
     fn items_have_their_sids() {
         let table = example();
         assert_eq!((table.levels(), table.n_items(), table.n_distinct()), (2, 4, 3));
+        assert_eq!([0, 1, 2].map(|length| table.n_prefixes(length)), [1, 2, 3]);
         assert_eq!(table.sid(1), [0, 7]);
         assert_eq!(table.items_by_sid(), [3, 1, 0, 2]);
     }
@@ -368,45 +314,6 @@ mod tests {
             let message = SidTable::load(&path, &["a", "b"]).unwrap_err().to_string();
             assert!(message.contains(part), "'{part}' is not in: {message}");
             assert!(message.contains("sids.json: "), "{message}");
-        }
-    }
-
-    fn imported(text: &str) -> Result<SidTable> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("index.json");
-        fs::write(&path, text).unwrap();
-        SidTable::import(&path, &["a", "b"])
-    }
-
-    #[test]
-    fn tokens_and_numbers_are_imported_alike_and_other_items_passed_over() {
-        let tokens = r#"{"b": ["<a_1>", "<b_0>"], "z": ["<a_9>"], "a": ["<a_3>", "<b_299>"]}"#;
-        let numbers = r#"{"a": [3, 299], "b": [1, 0]}"#;
-        let expected = SidTable::new(vec![4, 300], vec![3, 299, 1, 0]).unwrap();
-        assert_eq!(imported(tokens).unwrap(), expected);
-        assert_eq!(imported(numbers).unwrap(), expected);
-    }
-
-    #[test]
-    fn imported_items_may_share_a_sid() {
-        assert_eq!(imported(r#"{"a": [1], "b": [1]}"#).unwrap().n_distinct(), 1);
-    }
-
-    #[test]
-    fn every_bad_import_gives_its_message() {
-        for (text, part) in [
-            ("", "not a SID table: EOF"),
-            (r#"{"a": "<a_1>"}"#, "not a SID table"),
-            (r#"{"a": [1]}"#, "item 'b' has no SID"),
-            (r#"{"a": [1], "a": [2], "b": [3]}"#, "item 'a' appears twice"),
-            (r#"{"a": [1], "b": [1, 2]}"#, "'b' has 2 codes for 1 levels"),
-            (r#"{"a": [1], "b": [65536]}"#, "the SID [65536] of item 'b' exceeds"),
-            (r#"{"a": [1], "b": ["<b>"]}"#, "the token '<b>' of item 'b' holds no code"),
-            (r#"{"a": [], "b": []}"#, "SIDs of 0 levels"),
-        ] {
-            let message = imported(text).unwrap_err().to_string();
-            assert!(message.contains(part), "'{part}' is not in: {message}");
-            assert!(message.contains("index.json: "), "{message}");
         }
     }
 }

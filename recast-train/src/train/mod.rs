@@ -11,8 +11,8 @@ pub use optimiser::{Optimiser, learning_rate};
 pub use rl::{GroupCounts, PhaseSeconds, RecastConfig, RlConfig, RlState, SignalName, rl};
 pub use rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
 pub use sasrec::{SasrecConfig, item_tokens};
-pub(crate) use sft::next_code_loss;
 pub use sft::{SftConfig, SftState, sft};
+pub(crate) use sft::{check_finite, check_rates, indices, next_code_loss};
 pub use update::{Layout, completion_log_probs, group_loss};
 
 use crate::data::{Example, Histories};

@@ -7,7 +7,6 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{ElementConversion, Tensor};
 
 use crate::error::{Error, Result};
-use crate::model::Decoder;
 
 /// AdamW with clipping by the norm of all gradients together.
 ///
@@ -40,7 +39,7 @@ impl Optimiser {
     ///
     /// A norm that is not finite is left to the caller, who stops.
     #[must_use]
-    pub fn gradients(&self, model: &Decoder, loss: &Tensor<1>) -> (GradientsParams, f32) {
+    pub fn gradients<M: Module>(&self, model: &M, loss: &Tensor<1>) -> (GradientsParams, f32) {
         let mut grads = GradientsParams::from_grads(loss.backward(), model);
         let norm = global_norm(model, &grads);
         if norm > self.max_norm {
@@ -51,7 +50,7 @@ impl Optimiser {
 
     /// Takes one step along clipped gradients.
     #[must_use]
-    pub fn step(&mut self, learning_rate: f64, model: Decoder, grads: GradientsParams) -> Decoder {
+    pub fn step<M: Module>(&mut self, learning_rate: f64, model: M, grads: GradientsParams) -> M {
         self.adamw.step(learning_rate, model, grads)
     }
 
@@ -76,7 +75,7 @@ impl Optimiser {
     }
 }
 
-fn global_norm(model: &Decoder, grads: &GradientsParams) -> f32 {
+fn global_norm(model: &impl Module, grads: &GradientsParams) -> f32 {
     let mut squares = SquaredNorm { grads, total: None };
     model.visit(&mut squares);
     squares.total.map_or(0.0, |total| total.sqrt().into_scalar::<f32>().elem())

@@ -76,8 +76,8 @@ impl SftConfig {
     }
 }
 
-/// Checks what both kinds of training share.
-pub(super) fn check_rates(
+/// Checks what every kind of training shares.
+pub(crate) fn check_rates(
     section: &str,
     learning_rate: f64,
     warmup: f64,
@@ -267,7 +267,7 @@ pub fn sft(
 }
 
 /// Stops training that has left the finite numbers, before the step that would spoil the weights.
-pub(super) fn check_finite(phase: &str, step: usize, loss: f64, norm: f32) -> Result<()> {
+pub(crate) fn check_finite(phase: &str, step: usize, loss: f64, norm: f32) -> Result<()> {
     for (quantity, value) in [("loss", loss), ("gradient norm", norm.into())] {
         if !value.is_finite() {
             return Err(Error::NotFinite { phase: phase.to_owned(), quantity, value, step });
@@ -355,7 +355,7 @@ pub(crate) fn next_code_loss(
     total * (-1.0 / count.max(1) as f32)
 }
 
-pub(super) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     let length = values.len();
     Tensor::from_data(TensorData::new(values, [length]), device)
 }

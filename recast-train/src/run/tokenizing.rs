@@ -1,0 +1,125 @@
+//! The phase that gives items their semantic IDs, and what is said of these.
+
+use std::fs;
+
+use super::file::write_json;
+use super::inputs::imported_sids_path;
+use super::pipeline::{Run, Tokenized};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::sid::{
+    ComparedTable, Embeddings, ImportedTable, Neighbourhood, SidTable, TokenizerComparison,
+    TokenizerReport, Trie, tokenize,
+};
+
+impl Run {
+    /// Gives every item a semantic ID, unless that is done.
+    ///
+    /// # Errors
+    /// If embeddings cannot be read, collisions cannot be resolved, training diverges, or the user interrupts.
+    pub fn tokenize(&self) -> Result<Tokenized> {
+        if self.table_path().exists() {
+            return self.tokenized();
+        }
+        self.timed("tokenize", || {
+            let (sids, report) = if self.config().tokenizer.table.is_some() {
+                let sids = SidTable::load(&imported_sids_path(self.dir()), &self.item_ids())?;
+                let report = self.imported_report(&sids, self.judging_embeddings()?.as_ref())?;
+                (sids, report)
+            } else {
+                let embeddings = self.prepared().embeddings(self.dir(), self.config())?;
+                let device = self.config().device_kind()?.device();
+                let Config { tokenizer, seed, .. } = self.config();
+                tokenize(&embeddings, tokenizer, *seed, &device, self.monitor())?
+            };
+            self.monitor().say(&report.to_string());
+            self.monitor().record("tokenize", &report)?;
+            write_json(&self.tokenizer_report_path(), &report)?;
+            sids.save(&self.table_path(), &self.item_ids())?;
+            let trie = Trie::new(&sids);
+            Ok(Tokenized { sids, trie })
+        })
+    }
+
+    /// The semantic IDs that [`Run::tokenize`] wrote.
+    ///
+    /// # Errors
+    /// If that is not done.
+    pub fn tokenized(&self) -> Result<Tokenized> {
+        self.required(&self.table_path(), "recast tokenize")?;
+        let sids = SidTable::load(&self.table_path(), &self.item_ids())?;
+        let trie = Trie::new(&sids);
+        Ok(Tokenized { sids, trie })
+    }
+
+    /// What [`Run::tokenize`] found of its table.
+    ///
+    /// # Errors
+    /// If that is not done, or an earlier version wrote it.
+    pub fn tokenizer_report(&self) -> Result<TokenizerReport> {
+        let path = self.tokenizer_report_path();
+        self.required(&path, "recast tokenize")?;
+        let text = fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
+        serde_json::from_str(&text).map_err(|e| {
+            let hint = "remove the run folder's sid folder and run recast tokenize again";
+            Error::file(&path, format!("is not what recast writes: {e}"), hint)
+        })
+    }
+
+    /// The report of this run's table beside those of other tables.
+    ///
+    /// Of a table that lacks items of this run, which then has another numbering, the statistics of the table alone are
+    /// compared, and a note says so.
+    ///
+    /// # Errors
+    /// If this run's table is not made, another one is not what it should be, or the user interrupts.
+    pub fn compare_tokenizers(
+        &self,
+        others: &[(String, ImportedTable)],
+    ) -> Result<TokenizerComparison> {
+        let name = self.dir().display().to_string();
+        let mut tables = vec![ComparedTable { name, report: self.tokenizer_report()? }];
+        let mut notes = Vec::new();
+        let ids = self.item_ids();
+        let embeddings = match others.iter().any(|(_, other)| other.missing(&ids).is_none()) {
+            true => self.judging_embeddings()?,
+            false => None,
+        };
+        for (name, other) in others {
+            let report = match other.missing(&ids) {
+                None => self.imported_report(&other.sids_of(&ids)?, embeddings.as_ref())?,
+                Some(id) => {
+                    notes.push(format!(
+                        "{name}: has no item '{id}', so its items are numbered in another way: statistics of the \
+                         table alone, no neighbours"
+                    ));
+                    self.imported_report(&other.sids()?, None)?
+                }
+            };
+            tables.push(ComparedTable { name: name.clone(), report });
+        }
+        Ok(TokenizerComparison { tables, notes })
+    }
+
+    /// The embeddings that neighbours are looked for in: those given or those the tokenizer used. An imported table
+    /// needs none, and none are made to judge it.
+    fn judging_embeddings(&self) -> Result<Option<Embeddings>> {
+        let config = self.config();
+        if config.tokenizer.table.is_some() && config.data.embeddings.is_none() {
+            return Ok(None);
+        }
+        self.prepared().embeddings(self.dir(), config).map(Some)
+    }
+
+    /// The report of a table that another program made.
+    fn imported_report(
+        &self,
+        sids: &SidTable,
+        embeddings: Option<&Embeddings>,
+    ) -> Result<TokenizerReport> {
+        let neighbourhood = embeddings
+            .map(|found| Neighbourhood::new(sids, found, self.config().seed, self.monitor()))
+            .transpose()?;
+        Ok(TokenizerReport::new(sids, sids, &[], neighbourhood))
+    }
+}

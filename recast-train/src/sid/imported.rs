@@ -1,0 +1,213 @@
+//! Tables of semantic IDs that others made, under their own item ids.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::table::{Checked, SidTable, TableFile, rows_of};
+use crate::error::{Error, Result};
+use crate::json::Entries;
+
+/// The table of another program or run: a JSON object of item ids and lists of codes, in the order of the file.
+///
+/// ```json
+/// {"17": ["<a_3>", "<b_299>"], "18": [0, 7]}
+/// ```
+///
+/// A code is a number, or a token that ends in one. A level has as many codes as its largest code needs. What
+/// [`SidTable::save`] writes is read too. Items may share a SID.
+#[derive(Debug)]
+pub struct ImportedTable {
+    path: PathBuf,
+    /// As the file says, if it does.
+    codes_per_level: Option<Vec<usize>>,
+    entries: Vec<(String, Vec<Code>)>,
+}
+
+impl ImportedTable {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] if the file cannot be read; [`Error::File`] if it is no such JSON object.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|cause| Error::read(path, cause))?;
+        let path = path.to_owned();
+        if let Ok(own) = serde_json::from_str::<TableFile<Code>>(&text) {
+            let codes_per_level = Some(own.codes_per_level);
+            return Ok(Self { path, codes_per_level, entries: own.sids.0 });
+        }
+        match serde_json::from_str::<Entries<Vec<Code>>>(&text) {
+            Ok(Entries(entries)) => Ok(Self { path, codes_per_level: None, entries }),
+            Err(error) => Err(Error::file(
+                &path,
+                format!("not a SID table: {error}"),
+                r#"expected {"item id": ["<a_3>", ..] or [3, ..]}"#,
+            )),
+        }
+    }
+
+    /// The first of `item_ids` that the table lacks.
+    pub fn missing<'a, S: AsRef<str>>(&self, item_ids: &'a [S]) -> Option<&'a str> {
+        let known: HashSet<&str> = self.entries.iter().map(|(id, _)| &id[..]).collect();
+        item_ids.iter().map(AsRef::as_ref).find(|id| !known.contains(id))
+    }
+
+    /// The SIDs of `item_ids`, in that order; other items of the file are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] if the file names an item twice, lacks one of `item_ids`, or holds a SID of another length, a token
+    /// without a number or a code above 65535. The message names the item.
+    pub fn sids_of<S: AsRef<str>>(&self, item_ids: &[S]) -> Result<SidTable> {
+        self.checked(item_ids).map_err(|(problem, hint)| Error::file(&self.path, problem, hint))
+    }
+
+    /// The SIDs of all items, in the order of the file.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ImportedTable::sids_of`].
+    pub fn sids(&self) -> Result<SidTable> {
+        let ids: Vec<&str> = self.entries.iter().map(|(id, _)| &id[..]).collect();
+        self.sids_of(&ids)
+    }
+
+    fn checked<S: AsRef<str>>(&self, item_ids: &[S]) -> Checked<SidTable> {
+        let rows = rows_of(item_ids);
+        let mut sids = Vec::with_capacity(item_ids.len());
+        for (id, sid) in &self.entries {
+            if rows.contains_key(id.as_str()) {
+                let codes =
+                    sid.iter().map(|code| code.number(id)).collect::<Checked<Vec<u64>>>()?;
+                sids.push((id.as_str(), codes));
+            }
+        }
+        let codes_per_level = match &self.codes_per_level {
+            Some(codes_per_level) => codes_per_level.clone(),
+            None => least_codes(&sids),
+        };
+        SidTable::in_item_order(codes_per_level, &sids, item_ids, &rows)
+    }
+}
+
+impl SidTable {
+    /// Reads the SIDs of `item_ids`, in that order, from the table of another program; see [`ImportedTable`].
+    ///
+    /// # Errors
+    ///
+    /// As of [`ImportedTable::read`] and [`ImportedTable::sids_of`].
+    pub fn import<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
+        ImportedTable::read(path)?.sids_of(item_ids)
+    }
+}
+
+/// What the largest code of each level needs; as many levels as the first SID has.
+fn least_codes(sids: &[(&str, Vec<u64>)]) -> Vec<usize> {
+    let levels = sids.first().map_or(0, |(_, sid)| sid.len());
+    let codes_of = |level: usize| {
+        let largest = sids.iter().filter_map(|(_, sid)| sid.get(level)).max();
+        largest.map_or(0, |&code| usize::try_from(code).unwrap_or(usize::MAX).saturating_add(1))
+    };
+    (0..levels).map(codes_of).collect()
+}
+
+/// A code in the table of another program.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Code {
+    Number(u64),
+    Token(String),
+}
+
+impl Code {
+    /// The code: the number itself, or the last one of a token such as `<a_3>`.
+    fn number(&self, id: &str) -> Checked<u64> {
+        let token = match self {
+            Self::Number(code) => return Ok(*code),
+            Self::Token(token) => token,
+        };
+        let digits = token.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let start = digits.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        digits[start..].parse().map_err(|_| {
+            let problem = format!("the token '{token}' of item '{id}' holds no code");
+            (problem, "write tokens as <a_3> or plain numbers")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ImportedTable> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.json");
+        fs::write(&path, text).unwrap();
+        ImportedTable::read(&path)
+    }
+
+    fn imported(text: &str) -> Result<SidTable> {
+        read(text)?.sids_of(&["a", "b"])
+    }
+
+    #[test]
+    fn tokens_and_numbers_are_imported_alike_and_other_items_passed_over() {
+        let tokens = r#"{"b": ["<a_1>", "<b_0>"], "z": ["<a_9>"], "a": ["<a_3>", "<b_299>"]}"#;
+        let numbers = r#"{"a": [3, 299], "b": [1, 0]}"#;
+        let expected = SidTable::new(vec![4, 300], vec![3, 299, 1, 0]).unwrap();
+        assert_eq!(imported(tokens).unwrap(), expected);
+        assert_eq!(imported(numbers).unwrap(), expected);
+    }
+
+    #[test]
+    fn imported_items_may_share_a_sid() {
+        assert_eq!(imported(r#"{"a": [1], "b": [1]}"#).unwrap().n_distinct(), 1);
+    }
+
+    #[test]
+    fn every_bad_import_gives_its_message() {
+        for (text, part) in [
+            ("", "not a SID table: EOF"),
+            (r#"{"a": "<a_1>"}"#, "not a SID table"),
+            (r#"{"a": [1]}"#, "item 'b' has no SID"),
+            (r#"{"a": [1], "a": [2], "b": [3]}"#, "item 'a' appears twice"),
+            (r#"{"a": [1], "b": [1, 2]}"#, "'b' has 2 codes for 1 levels"),
+            (r#"{"a": [1], "b": [65536]}"#, "the SID [65536] of item 'b' exceeds"),
+            (r#"{"a": [1], "b": ["<b>"]}"#, "the token '<b>' of item 'b' holds no code"),
+            (r#"{"a": [], "b": []}"#, "SIDs of 0 levels"),
+        ] {
+            let message = imported(text).unwrap_err().to_string();
+            assert!(message.contains(part), "'{part}' is not in: {message}");
+            assert!(message.contains("index.json: "), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_another_numbering_is_read_as_it_stands() {
+        let table = read(r#"{"9": [1, 5], "8": [0, 2], "7": [1, 5]}"#).unwrap();
+        assert_eq!(table.missing(&["8", "1", "2"]), Some("1"));
+        assert_eq!(table.missing(&["8", "9"]), None);
+        let expected = SidTable::new(vec![2, 6], vec![1, 5, 0, 2, 1, 5]).unwrap();
+        assert_eq!(table.sids().unwrap(), expected);
+        for (text, part) in [
+            (r#"{"a": [1], "a": [2]}"#, "item 'a' appears twice"),
+            (r#"{"a": [1], "b": [1, 2]}"#, "'b' has 2 codes for 1 levels"),
+            (r#"{}"#, "SIDs of 0 levels"),
+        ] {
+            let message = read(text).unwrap().sids().unwrap_err().to_string();
+            assert!(message.contains(part), "'{part}' is not in: {message}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_another_run_is_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.json");
+        let table = SidTable::new(vec![4, 300], vec![3, 299, 0, 7]).unwrap();
+        table.save(&path, &["a", "b"]).unwrap();
+        assert_eq!(SidTable::import(&path, &["a", "b"]).unwrap(), table);
+    }
+}
