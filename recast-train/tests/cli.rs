@@ -335,7 +335,7 @@ fn a_bad_table_of_semantic_ids_is_one_message_and_nothing_is_written() {
         ("\"i11\": [1, -2]", "not a SID table"),
         ("\"z\": [1, 2]", "item 'i11' has no SID"),
     ] {
-        desk.write("index.json", &table(last));
+        desk.write("index.json", table(last));
         let message = desk.refused(&[
             "run",
             "--interactions",
@@ -356,7 +356,7 @@ fn the_report_of_a_table_stands_beside_others() {
     desk.done(&[&["prepare"], &SMALL[..], &own[..], &small[..]].concat());
 
     let same: String = (0..12).map(|i| format!(", \"i{i}\": [{}, {i}]", i % 2)).collect();
-    desk.write("same.json", &format!("{{{}}}", &same[2..]));
+    desk.write("same.json", format!("{{{}}}", &same[2..]));
     desk.write("other.json", r#"{"0": ["<a_1>", "<b_2>"], "1": ["<a_1>", "<b_2>"]}"#);
     desk.write("bad.json", r#"{"0": [1], "1": [1, 2]}"#);
     let tokenize = ["tokenize", "--run-dir", "run", "--report"];
