@@ -1,0 +1,92 @@
+//! The program from outside: messages, exit codes, and what it leaves on disk.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod data;
+mod phases;
+mod semantic_ids;
+mod settings;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const BAD_INPUT: i32 = 2;
+
+/// A folder to work in, with a log of 60 users, 12 items and 6 interactions a user.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self(tempfile::tempdir().unwrap());
+        desk.write("log.csv", log("user,item,timestamp"));
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_recast"));
+        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn recast(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs what must be refused; its message.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let before = self.names();
+        let output = self.recast(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(BAD_INPUT), "{arguments:?}: {message}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert_eq!(self.names(), before, "{arguments:?} left something behind");
+        assert!(!message.contains("panicked"), "{message}");
+        message
+    }
+
+    /// Runs what must work; its standard output.
+    fn done(&self, arguments: &[&str]) -> String {
+        let output = self.recast(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn log(header: &str) -> String {
+    let mut log = format!("{header}\n");
+    for user in 0..60 {
+        for step in 0..6 {
+            writeln!(log, "u{user},i{},{}", (user + step * 5) % 12, 1000 + step).unwrap();
+        }
+    }
+    log
+}
+
+const SMALL: [&str; 4] = ["--preset", "smoke", "--threads", "1"];
+
+fn titles() -> String {
+    (0..12).map(|i| format!("{{\"id\": \"i{i}\", \"title\": \"Tea number {i}\"}}\n")).collect()
+}

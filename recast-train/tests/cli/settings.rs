@@ -1,0 +1,147 @@
+//! Settings and flags, each with a bad value.
+
+use std::fs;
+
+use crate::Desk;
+
+#[test]
+fn an_unknown_config_key_is_named_with_those_that_exist() {
+    let desk = Desk::new();
+    desk.write("run.toml", "[rl]\nstepz = 3\n");
+    let message = desk.refused(&["run", "--config", "run.toml"]);
+    assert!(message.contains("run.toml") && message.contains("line 2"), "{message}");
+    assert!(message.contains("unknown field `stepz`") && message.contains("`steps`"), "{message}");
+    let message = desk.refused(&["run", "--set", "rl.stepz=3"]);
+    assert!(message.contains("unknown field `stepz`"), "{message}");
+}
+
+#[test]
+fn a_bad_value_of_every_setting_is_refused_by_its_name() {
+    let desk = Desk::new();
+    for (setting, named) in [
+        ("seed=-1", "seed"),
+        ("device=tpu", "'tpu'"),
+        ("threads=-1", "threads"),
+        ("data.embedding_dim=0", "data.embedding_dim"),
+        ("data.prepare.tie_order=id", "tie_order"),
+        ("tokenizer.table=index.json", "tokenizer.table"),
+        ("data.max_history=0", "data.max_history"),
+        ("data.split=random", "random"),
+        ("data.split=given", "data.split"),
+        ("data.format=xlsx", "xlsx"),
+        ("data.split={ global_time = { valid = 0.0, test = 0.1 } }", "data.split.global_time"),
+        ("data.synthetic.users=0", "data.synthetic.users"),
+        ("data.synthetic.companion=1.5", "data.synthetic.companion"),
+        ("tokenizer.levels=0", "tokenizer.levels"),
+        ("tokenizer.levels=17", "tokenizer.levels"),
+        ("tokenizer.codes=0", "tokenizer.codes"),
+        ("tokenizer.collisions=ignore", "ignore"),
+        ("tokenizer.method=opq", "opq"),
+        ("tokenizer.codes=[256, 256]", "tokenizer.codes"),
+        ("tokenizer.codes=[256, 0, 256]", "tokenizer.codes"),
+        ("tokenizer.codes=many", "a list of one for each level"),
+        ("tokenizer.iterations=-1", "tokenizer.iterations"),
+        ("tokenizer.sample_per_code=-1", "tokenizer.sample_per_code"),
+        ("tokenizer.rq_vae.hidden=[64, 0]", "tokenizer.rq_vae.hidden"),
+        ("tokenizer.rq_vae.latent_dim=0", "tokenizer.rq_vae.latent_dim"),
+        ("tokenizer.rq_vae.pretrain_epochs=-1", "tokenizer.rq_vae.pretrain_epochs"),
+        ("tokenizer.rq_vae.epochs=0", "tokenizer.rq_vae.epochs"),
+        ("tokenizer.rq_vae.batch_items=0", "tokenizer.rq_vae.batch_items"),
+        ("tokenizer.rq_vae.learning_rate=0.0", "tokenizer.rq_vae.learning_rate"),
+        ("tokenizer.rq_vae.warmup=1.0", "tokenizer.rq_vae.warmup"),
+        ("tokenizer.rq_vae.weight_decay=-0.1", "tokenizer.rq_vae.weight_decay"),
+        ("tokenizer.rq_vae.max_norm=0.0", "tokenizer.rq_vae.max_norm"),
+        ("tokenizer.rq_vae.commitment=-1.0", "tokenizer.rq_vae.commitment"),
+        ("tokenizer.rq_vae.reset_every=-1", "tokenizer.rq_vae.reset_every"),
+        ("tokenizer.rq_vae.min_perplexity=1.5", "tokenizer.rq_vae.min_perplexity"),
+        ("model.hidden_size=0", "model.hidden_size"),
+        ("model.head_dim=7", "model.head_dim"),
+        ("model.num_key_value_heads=3", "model.num_key_value_heads"),
+        ("model.rms_norm_eps=0.0", "model.rms_norm_eps"),
+        ("model.dropout=1.0", "model.dropout"),
+        ("sft.epochs=0", "sft.epochs"),
+        ("sft.batch_tokens=0", "sft.batch_tokens"),
+        ("sft.learning_rate=nan", "sft.learning_rate"),
+        ("sft.warmup=1.5", "sft.warmup"),
+        ("sft.weight_decay=-1.0", "sft.weight_decay"),
+        ("sft.max_norm=0.0", "sft.max_norm"),
+        ("sft.evaluate_every=0", "sft.evaluate_every"),
+        ("sft.patience=0", "sft.patience"),
+        ("rl.signals=[\"ppo\"]", "ppo"),
+        ("rl.signals=[\"grpo\", \"grpo\"]", "rl.signals"),
+        ("rl.steps=0", "rl.steps"),
+        ("rl.group_size=1", "rl.group_size"),
+        ("rl.layout=padded", "layout"),
+        ("rl.learning_rate=0.0", "rl.learning_rate"),
+        ("rl.clip_low=-0.1", "clip"),
+        ("rl.clip_high=nan", "clip"),
+        ("rl.dual_clip=0.5", "dual"),
+        ("rl.kl_coef=-1.0", "rl"),
+        ("rl.recast.weight=0.0", "rl.recast"),
+        ("rl.recast.boundary=perhaps", "boundary"),
+        ("evaluate.beam_width=0", "evaluate.beam_width"),
+        ("evaluate.batch_prompts=0", "evaluate.batch_prompts"),
+        ("evaluate.mask_history=2", "evaluate.mask_history"),
+        ("evaluate.search=fast", "search"),
+        ("model.tie_word_embeddings=2", "tie_word_embeddings"),
+        ("sasrec.model.hidden_size=0", "sasrec.model.hidden_size"),
+        ("sasrec.sft.epochs=0", "sasrec.sft.epochs"),
+    ] {
+        let message = desk.refused(&["run", "--set", setting]);
+        assert!(message.contains(named), "{setting}: {message}");
+    }
+}
+
+#[test]
+fn a_bad_value_of_every_flag_is_refused() {
+    let desk = Desk::new();
+    for arguments in [
+        &["run", "--preset", "huge"][..],
+        &["run", "--model", "giant"],
+        &["run", "--seed", "one"],
+        &["run", "--threads", "-1"],
+        &["run", "--device", "tpu"],
+        &["run", "--tie-order", "id"],
+        &["run", "--set", "rl.steps"],
+        &["run", "--resume", "nowhere"],
+        &["run", "--resume", "nowhere", "--run-dir", "elsewhere"],
+        &["run", "--run-dir", "log.csv"],
+        &["run", "--interactions", "log.dat"],
+        &["run", "--items", "log.csv"],
+        &["run", "--interactions", "log.csv", "--items", "log.csv"],
+        &["tokenize", "--run-dir", "nowhere"],
+        &["tokenize", "--run-dir", "nowhere", "--json"],
+        &["tokenize", "--run-dir", "nowhere", "--report", "--compare", "nowhere"],
+        &["sft", "--run-dir", "nowhere"],
+        &["rl", "--run-dir", "nowhere", "--signal", "ppo"],
+        &["eval", "--run-dir", "nowhere"],
+        &["recommend", "--run-dir", "nowhere"],
+        &["recommend", "--run-dir", "nowhere", "--user", "u1"],
+        &["recommend", "--run-dir", "nowhere", "--user", "u1", "--top-k", "0"],
+        &["compare"],
+        &["compare", "nowhere"],
+        &["init", "log.csv"],
+        &["polish"],
+    ] {
+        let message = desk.refused(arguments);
+        assert!(!message.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_folder_with_other_things_is_left_alone() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("full")).unwrap();
+    desk.write("full/letter.txt", "dear");
+    let message = desk.refused(&["run", "--interactions", "log.csv", "--run-dir", "full"]);
+    assert!(message.contains("full: is a folder with other files"), "{message}");
+    assert_eq!(fs::read_dir(desk.path("full")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_init_writes_is_what_run_reads() {
+    let desk = Desk::new();
+    desk.done(&["init"]);
+    desk.done(&["prepare", "--config", "recast.toml", "--interactions", "log.csv"]);
+    assert!(desk.refused(&["init"]).contains("recast.toml: is there already"));
+}
