@@ -137,10 +137,8 @@ impl<'a, T: Real> Batch<'a, T> {
             let (rewards, duplicates) = (self.completions(), duplicate_of.len());
             return Err(BatchError::DuplicateCount { rewards, duplicates });
         }
-        let plain = Self { duplicate_of: None, ..self };
         for group in 0..self.len() {
-            plain
-                .group(group)
+            self.group(group)
                 .with_duplicates(&duplicate_of[self.range(group)])
                 .map_err(|error| BatchError::Group { group, error })?;
         }
