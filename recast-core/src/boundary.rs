@@ -39,22 +39,18 @@ pub struct BoundaryPair {
 /// ```
 #[must_use]
 pub fn boundary_pair<T: Real>(group: Group<'_, T>) -> Option<BoundaryPair> {
-    // `is_gt` leaves a tie with the earlier slot.
+    // A tie stays with the earlier slot.
     Some(BoundaryPair {
         positive: strongest_positive(group)?,
-        negative: group.negatives().reduce(|best, slot| {
-            if group.compare_hardness(slot, best).is_gt() { slot } else { best }
-        })?,
+        negative: group
+            .negatives()
+            .reduce(|best, slot| if group.is_harder(slot, best) { slot } else { best })?,
     })
 }
 
 /// The strongest positive, with or without a negative beside it.
 pub(crate) fn strongest_positive<T: Real>(group: Group<'_, T>) -> Option<usize> {
-    group.positives().reduce(
-        |best, slot| {
-            if group.compare_strength(slot, best).is_gt() { slot } else { best }
-        },
-    )
+    group.positives().reduce(|best, slot| if group.is_stronger(slot, best) { slot } else { best })
 }
 
 #[cfg(test)]

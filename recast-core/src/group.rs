@@ -1,10 +1,8 @@
 //! The unit of everything: the completions of one prompt, checked once.
 
-use core::cmp::Ordering;
-
 use thiserror::Error;
 
-use crate::real::{Real, all_finite, compare};
+use crate::real::{Real, all_finite};
 
 /// Why a group was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -293,15 +291,18 @@ impl<'a, T: Real> Group<'a, T> {
         (0..self.len()).filter(move |&index| self.duplicate_of.is_none_or(|of| of[index] == index))
     }
 
-    /// Orders two completions by structural score, then by old log-probability.
-    pub(crate) fn compare_hardness(&self, a: usize, b: usize) -> Ordering {
-        compare(self.structural_scores[a], self.structural_scores[b])
-            .then_with(|| self.old_log_probs.map_or(Ordering::Equal, |old| compare(old[a], old[b])))
+    /// Whether `a` has the higher structural score, or an equal one and the higher old
+    /// log-probability. Without branches: which of two is ahead, nothing predicts.
+    pub(crate) fn is_harder(&self, a: usize, b: usize) -> bool {
+        let scores = self.structural_scores;
+        (scores[a] > scores[b])
+            | ((scores[a] == scores[b]) & self.old_log_probs.is_some_and(|old| old[a] > old[b]))
     }
 
-    /// Orders two completions by reward, then by hardness.
-    pub(crate) fn compare_strength(&self, a: usize, b: usize) -> Ordering {
-        compare(self.rewards[a], self.rewards[b]).then_with(|| self.compare_hardness(a, b))
+    /// Whether `a` has the higher reward, or an equal one and is harder.
+    pub(crate) fn is_stronger(&self, a: usize, b: usize) -> bool {
+        let rewards = self.rewards;
+        (rewards[a] > rewards[b]) | ((rewards[a] == rewards[b]) & self.is_harder(a, b))
     }
 }
 

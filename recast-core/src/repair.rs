@@ -231,10 +231,8 @@ pub fn repair_slot<T: Real>(group: Group<'_, T>) -> Option<usize> {
     if group.regime() != Regime::AllZero {
         return None;
     }
-    // `is_le` lets a later slot take a tie.
-    (0..group.len()).reduce(
-        |least, slot| if group.compare_hardness(slot, least).is_le() { slot } else { least },
-    )
+    // A later slot takes a tie.
+    (0..group.len()).reduce(|least, slot| if group.is_harder(slot, least) { least } else { slot })
 }
 
 #[cfg(test)]

@@ -126,7 +126,9 @@ pub(super) fn prefer<'o, T: Real>(
         return Outcome::Skipped(one_sided(group));
     };
     // Hardest first, then the lowest index; the positive takes the slot after the last one kept.
-    kept[..found].sort_unstable_by(|&a, &b| group.compare_hardness(b, a).then(a.cmp(&b)));
+    kept[..found].sort_unstable_by(|&a, &b| {
+        group.is_harder(b, a).cmp(&group.is_harder(a, b)).then(a.cmp(&b))
+    });
     let count = found.min(negatives) + 1;
     kept[count - 1] = positive;
     let (kept, advantages) = (&mut kept[..count], &mut advantages[..count]);
