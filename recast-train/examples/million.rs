@@ -83,7 +83,8 @@ fn main() -> recast_train::Result<()> {
     let monitor = Monitor::outside(Output::detect());
     let started = Instant::now();
     let fit = residual_kmeans(&embeddings, &vec![codes; levels], options, seed, &monitor)?;
-    println!("{levels} x {codes} codes in {:.1} minutes", started.elapsed().as_secs_f64() / 60.0);
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{levels} x {codes} codes in {seconds:.2} s, {:.1} minutes", seconds / 60.0);
     println!("lost of the embeddings: {:.4?}", fit.reconstruction_errors());
     let table = SidTable::new(fit.codes_per_level().to_vec(), fit.codes().to_vec())?;
     println!("{} distinct SIDs", table.n_distinct());

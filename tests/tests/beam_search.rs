@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use burn::module::Module;
-use recast_train::decode::{Completion, beam_search, exact_search, leaf_log_probs};
+use recast_train::decode::{
+    Completion, beam_search, exact_search, leaf_log_probs, unconstrained_beam_search,
+};
 use recast_train::model::Decoder;
 use recast_train::sid::{Node, SidTable, Trie};
 
@@ -199,5 +201,45 @@ fn exact_search_of_many_prefixes_is_the_beam_as_wide_as_the_catalogue() {
             assert_eq!(found_leaves(exact), found_leaves(&beam[..10]), "{device_name}");
             assert_all_close(&log_probs(exact), &log_probs(&beam[..10]), DECODER, device_name);
         }
+    }
+}
+
+#[test]
+fn without_a_trie_any_code_may_follow_as_where_every_semantic_id_is_legal() {
+    for (device_name, device) in devices() {
+        let (table, trie) = catalogue();
+        let sizes = table.codes_per_level().to_vec();
+        let model = decoder(&table, &device).valid();
+        // every combination of codes, in the order of an odometer
+        let count: usize = sizes.iter().product();
+        let codes = |index: usize| -> Vec<u16> {
+            let places = sizes.iter().rev().scan(index, |rest, &size| {
+                let code = *rest % size;
+                *rest /= size;
+                Some(code as u16)
+            });
+            let mut codes: Vec<u16> = places.collect();
+            codes.reverse();
+            codes
+        };
+        let all = SidTable::new(sizes.clone(), (0..count).flat_map(codes).collect()).unwrap();
+        let all = Trie::new(&all);
+        let prompts = prompts(&model, &table);
+        let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let mut illegal = 0;
+        for width in WIDTHS {
+            let free = unconstrained_beam_search(&model, &slices, width);
+            let expected = beam_search(&model, &all, &slices, width);
+            assert_eq!(free.len(), PROMPTS.len());
+            for (free, expected) in free.iter().zip(&expected) {
+                let leaves: Vec<Node> = free.iter().map(|c| all.walk(&c.codes).unwrap()).collect();
+                assert_eq!(leaves, found_leaves(expected), "{device_name}, width {width}");
+                let found: Vec<f32> = free.iter().map(|c| c.log_prob).collect();
+                assert_all_close(&found, &log_probs(expected), DECODER, device_name);
+                illegal += free.iter().filter(|c| trie.walk(&c.codes).is_none()).count();
+            }
+        }
+        assert!(illegal > 0, "a search without a trie finds what is no item's");
+        assert!(unconstrained_beam_search(&model, &[], 3).is_empty());
     }
 }

@@ -9,7 +9,7 @@ use crate::sid::SidTable;
 use crate::train::{KeptGroup, Layout};
 
 /// A backward pass multiplies twice for each product of the forward pass.
-const WITH_BACKWARD: f64 = 3.0;
+pub(super) const WITH_BACKWARD: f64 = 3.0;
 
 /// Of the layers, for `slots` tokens of which each attends to `keys` slots.
 fn layers(model: &ModelConfig, slots: usize, keys: usize) -> f64 {

@@ -7,9 +7,10 @@
 mod flops;
 mod report;
 
-use report::update_name;
-pub use report::{BenchReport, Measurement, UpdateRatio};
+pub use report::{BenchReport, Legality, Measurement, Ratio, Settings};
+use report::{rl_step_name, rollout_name, update_name};
 
+use std::collections::HashSet;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -19,9 +20,10 @@ use rand::RngExt;
 use recast_burn::DeviceKind;
 use recast_core::Signal;
 use recast_core::objective::Objective;
+use serde::Serialize;
 
 use crate::data::Histories;
-use crate::decode::{Completion, beam_search};
+use crate::decode::{Completion, beam_search, unconstrained_beam_search};
 use crate::error::{Error, Result};
 use crate::evaluate::Catalogue;
 use crate::model::{Decoder, ModelConfig};
@@ -33,9 +35,10 @@ use crate::train::{
 };
 
 /// What is measured, and how large it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BenchConfig {
     /// Where tensors live.
+    #[serde(skip)]
     pub device: DeviceKind,
     /// The decoder's shape.
     pub model: ModelConfig,
@@ -55,6 +58,8 @@ pub struct BenchConfig {
     pub batch_tokens: usize,
     /// Measured repetitions, after one that is not.
     pub repeats: usize,
+    /// Completions that are decoded and looked for in the table of semantic IDs; 0 means that none are.
+    pub legality: usize,
     /// Only parts whose names hold this.
     pub only: Option<String>,
     /// All randomness follows from it.
@@ -110,11 +115,17 @@ pub fn bench(config: &BenchConfig, monitor: &Monitor) -> Result<BenchReport> {
         bench.group(&inputs, group_size)?;
     }
     bench.supervised(&inputs);
-    if bench.found.is_empty() {
+    let legality = bench.legality(&inputs)?;
+    if bench.found.is_empty() && legality.is_none() {
         let problem = format!("no part's name holds '{}'", config.only.as_deref().unwrap_or(""));
         return Err(Error::data(problem, "run recast bench without --only to see the names"));
     }
-    Ok(BenchReport::new(config, reference, bench.found))
+    let settings = Settings {
+        config: config.clone(),
+        parameters: inputs.decoder.num_params(),
+        trie_bytes: inputs.trie.memory_bytes(),
+    };
+    Ok(BenchReport::new(settings, reference, bench.found, legality))
 }
 
 /// What is measured upon.
@@ -239,41 +250,100 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Rollout, selection and the four updates of groups of one size.
+    /// Rollout, selection, the four updates and whole steps of groups of one size.
     fn group(&mut self, inputs: &Inputs, group_size: usize) -> Result<()> {
         let config = self.config;
         let prompts = inputs.prompts(config.groups);
         let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
         let frozen = inputs.decoder.valid();
+        let of_size = |name: &str| format!("{name}, G = {group_size}");
         let flops = flops::beam_search(&config.model, &inputs.table, &slices, group_size);
-        self.measure(
-            format!("rollout, G = {group_size}"),
-            "prompts",
-            prompts.len(),
-            Some(flops),
-            || {
-                black_box(beam_search(&frozen, &inputs.trie, &slices, group_size));
-            },
-        );
+        self.measure(of_size(rollout_name(true)), "prompts", prompts.len(), Some(flops), || {
+            black_box(beam_search(&frozen, &inputs.trie, &slices, group_size));
+        });
+        self.measure(of_size(rollout_name(false)), "prompts", prompts.len(), Some(flops), || {
+            black_box(unconstrained_beam_search(&frozen, &slices, group_size));
+        });
         let rollouts = beam_search(&frozen, &inputs.trie, &slices, group_size);
-        self.measure(format!("selection, G = {group_size}"), "groups", prompts.len(), None, || {
+        self.measure(of_size("selection"), "groups", prompts.len(), None, || {
             black_box(kept(inputs, &Signal::recast(), &prompts, &rollouts).is_ok());
         });
         for (title, signal) in [("ReCast", Signal::recast()), ("GRPO", Signal::grpo())] {
             let groups = kept(inputs, &signal, &prompts, &rollouts)?;
+            // any old log-probs do
+            let completions: usize = groups.iter().map(|group| group.leaves.len()).sum();
+            let log_probs = vec![-(config.codes as f32).ln(); completions * config.levels];
             for layout in [Layout::Packed, Layout::RowWise] {
                 let flops = flops::update(&config.model, &inputs.table, &groups, layout);
-                let mut update = Update::new(inputs, &groups, layout);
+                let mut policy = Policy::new(inputs, layout);
                 self.measure(
-                    format!("{}, G = {group_size}", update_name(title, layout)),
+                    of_size(&update_name(title, layout)),
                     "groups",
                     groups.len(),
                     Some(flops),
-                    || update.step(),
+                    || policy.update(&groups, &log_probs, &log_probs),
                 );
             }
+            // the groups of every step are of these sizes, whatever their completions are
+            let update = flops::update(&config.model, &inputs.table, &groups, Layout::Packed);
+            let flops = flops + update * (1.0 + 2.0 / flops::WITH_BACKWARD);
+            let mut policy = Policy::new(inputs, Layout::Packed);
+            self.measure(
+                of_size(&rl_step_name(title)),
+                "groups",
+                groups.len(),
+                Some(flops),
+                || {
+                    let frozen = policy.model.valid();
+                    let rollouts = beam_search(&frozen, &inputs.trie, &slices, group_size);
+                    if let Ok(groups) = kept(inputs, &signal, &prompts, &rollouts) {
+                        let old = policy.log_probs(&frozen, &groups);
+                        let reference = policy.log_probs(&inputs.decoder.valid(), &groups);
+                        policy.update(&groups, &old, &reference);
+                    }
+                },
+            );
         }
         Ok(())
+    }
+
+    /// Decodes completions of random histories and looks each one's codes up in the table, not in the trie.
+    fn legality(&self, inputs: &Inputs) -> Result<Option<Legality>> {
+        let config = self.config;
+        if config.legality == 0 {
+            return Ok(None);
+        }
+        let width = config.group_sizes[0];
+        let legal: HashSet<&[u16]> = inputs.table.sids().collect();
+        let frozen = inputs.decoder.valid();
+        let catalogue =
+            Catalogue { sids: &inputs.table, trie: &inputs.trie, max_history: usize::MAX };
+        let progress = self.monitor.progress("legality", config.legality as u64);
+        let (mut completions, mut illegal) = (0, 0);
+        let mut rng = stream(config.seed, Purpose::Catalogue, 1);
+        while completions < config.legality {
+            self.monitor.check_interrupt()?;
+            let prompts: Vec<Vec<u32>> = (0..config.groups)
+                .map(|_| {
+                    let history: Vec<u32> = (0..config.history)
+                        .map(|_| rng.random_range(0..config.items as u32))
+                        .collect();
+                    catalogue.prompt(&frozen, &history)
+                })
+                .collect();
+            let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+            let found = beam_search(&frozen, &inputs.trie, &slices, width).concat();
+            for completion in &found {
+                let path = inputs.trie.path(completion.leaf);
+                let codes: Vec<u16> =
+                    path[1..].iter().map(|&node| inputs.trie.code(node)).collect();
+                illegal += usize::from(!legal.contains(&codes[..]));
+            }
+            completions += found.len();
+            progress.advance(found.len() as u64);
+        }
+        progress.finish();
+        Ok(Some(Legality { completions, illegal }))
     }
 
     fn supervised(&mut self, inputs: &Inputs) {
@@ -310,44 +380,37 @@ fn kept(
     Ok(groups)
 }
 
-/// The update of a policy on the same groups, again and again.
-struct Update<'a> {
+/// A policy that is trained on groups, again and again.
+struct Policy<'a> {
     trie: &'a Trie,
-    groups: &'a [KeptGroup],
     layout: Layout,
     model: Decoder,
     optimiser: Optimiser,
-    log_probs: Vec<f32>,
 }
 
-impl<'a> Update<'a> {
-    fn new(inputs: &'a Inputs, groups: &'a [KeptGroup], layout: Layout) -> Self {
-        let completions: usize = groups.iter().map(|group| group.leaves.len()).sum();
-        // any old log-probs do: those of the ratio 1 come out of the first step's rounding
-        let log_probs = vec![-(inputs.table.codes_per_level()[0] as f32).ln(); completions];
-        Self {
-            trie: &inputs.trie,
-            groups,
-            layout,
-            model: inputs.decoder.clone(),
-            optimiser: Optimiser::new(0.0, 1.0),
-            log_probs: log_probs.repeat(inputs.table.levels()),
-        }
+impl<'a> Policy<'a> {
+    fn new(inputs: &'a Inputs, layout: Layout) -> Self {
+        let model = inputs.decoder.clone();
+        Self { trie: &inputs.trie, layout, model, optimiser: Optimiser::new(0.0, 1.0) }
     }
 
-    fn step(&mut self) {
+    fn log_probs(&self, model: &Decoder, groups: &[KeptGroup]) -> Vec<f32> {
+        let found = completion_log_probs(model, self.trie, groups, self.layout).into_data();
+        #[expect(clippy::expect_used, reason = "the decoder's weights are f32")]
+        found.try_into_vec().expect("f32 log-probabilities")
+    }
+
+    fn update(&mut self, groups: &[KeptGroup], old: &[f32], reference: &[f32]) {
         let device = self.model.device();
-        let constant = || {
-            let values = self.log_probs.clone();
-            let length = values.len();
-            Tensor::<1>::from_data(TensorData::new(values, [length]), &device)
+        let constant = |values: &[f32]| {
+            Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device)
         };
-        let policy = completion_log_probs(&self.model, self.trie, self.groups, self.layout);
+        let policy = completion_log_probs(&self.model, self.trie, groups, self.layout);
         let loss = group_loss(
             policy,
-            constant(),
-            constant(),
-            self.groups,
+            constant(old),
+            constant(reference),
+            groups,
             self.model.levels(),
             &Objective::default(),
         );

@@ -71,17 +71,38 @@ impl Display for Measurement {
     }
 }
 
-/// How much less one update costs than another.
+/// How much more one part costs than another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct UpdateRatio {
+pub struct Ratio {
     /// Completions of a group.
     pub group_size: usize,
-    /// The dearer one.
+    /// The part that is compared.
     pub of: String,
-    /// The cheaper one.
+    /// The part that it is compared with.
     pub to: String,
     /// Seconds of the first over seconds of the second.
     pub ratio: f64,
+}
+
+/// What was measured upon.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// The sizes that were asked for.
+    #[serde(flatten)]
+    pub config: BenchConfig,
+    /// Weights of the decoder.
+    pub parameters: usize,
+    /// Bytes that the trie takes.
+    pub trie_bytes: usize,
+}
+
+/// Completions that were looked for in the table of semantic IDs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Legality {
+    /// All of them.
+    pub completions: usize,
+    /// Those that are no item's.
+    pub illegal: usize,
 }
 
 /// All measurements of a run.
@@ -95,42 +116,57 @@ pub struct BenchReport {
     pub threads: usize,
     /// Floating-point operations a second of a large matrix product: what utilisation is measured against.
     pub reference_flops: f64,
+    /// What was measured upon.
+    pub settings: Settings,
     /// The parts, in the order they ran.
     pub measurements: Vec<Measurement>,
-    /// Updates beside each other.
-    pub ratios: Vec<UpdateRatio>,
+    /// Parts beside each other.
+    pub ratios: Vec<Ratio>,
+    /// Null if no completions were looked for.
+    pub legality: Option<Legality>,
 }
 
 impl BenchReport {
     pub(super) fn new(
-        config: &BenchConfig,
+        settings: Settings,
         reference_flops: f64,
         measurements: Vec<Measurement>,
+        legality: Option<Legality>,
     ) -> Self {
         let seconds = |name: &str| measurements.iter().find(|m| m.name == name).map(|m| m.seconds);
+        let row_wise_grpo = update_name("GRPO", Layout::RowWise);
+        let pairs = [
+            (row_wise_grpo.clone(), update_name("ReCast", Layout::Packed)),
+            (row_wise_grpo, update_name("ReCast", Layout::RowWise)),
+            (update_name("GRPO", Layout::Packed), update_name("ReCast", Layout::Packed)),
+            (rl_step_name("GRPO"), rl_step_name("ReCast")),
+            (rollout_name(true).to_owned(), rollout_name(false).to_owned()),
+        ];
         let mut ratios = Vec::new();
-        for &group_size in &config.group_sizes {
-            for (of, to) in [
-                (("GRPO", Layout::RowWise), ("ReCast", Layout::Packed)),
-                (("GRPO", Layout::RowWise), ("ReCast", Layout::RowWise)),
-                (("GRPO", Layout::Packed), ("ReCast", Layout::Packed)),
-            ] {
-                let [of, to] = [of, to].map(|(title, layout)| update_name(title, layout));
-                let of_size = |name: &str| seconds(&format!("{name}, G = {group_size}"));
-                if let (Some(slow), Some(fast)) = (of_size(&of), of_size(&to)) {
-                    ratios.push(UpdateRatio { group_size, of, to, ratio: slow / fast });
+        for &group_size in &settings.config.group_sizes {
+            let of_size = |name: &str| seconds(&format!("{name}, G = {group_size}"));
+            for (of, to) in pairs.clone() {
+                if let (Some(a), Some(b)) = (of_size(&of), of_size(&to)) {
+                    ratios.push(Ratio { group_size, of, to, ratio: a / b });
                 }
             }
         }
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            device: config.device.name().to_owned(),
+            device: settings.config.device.name().to_owned(),
             threads: rayon::current_num_threads(),
             reference_flops,
+            settings,
             measurements,
             ratios,
+            legality,
         }
     }
+}
+
+/// The name of a rollout, without the size of its groups.
+pub(super) fn rollout_name(constrained: bool) -> &'static str {
+    if constrained { "rollout" } else { "rollout without trie" }
 }
 
 /// The name of an update, without the size of its groups.
@@ -142,14 +178,21 @@ pub(super) fn update_name(title: &str, layout: Layout) -> String {
     format!("update {title} {layout}")
 }
 
+/// The name of a whole step, without the size of its groups.
+pub(super) fn rl_step_name(title: &str) -> String {
+    format!("RL step of {title}")
+}
+
 impl Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "device {}, {} threads; matrix product {:.1} GFLOP/s",
+            "device {}, {} threads; matrix product {:.1} GFLOP/s; decoder of {} weights; trie of {} bytes",
             self.device,
             self.threads,
-            1e-9 * self.reference_flops
+            1e-9 * self.reference_flops,
+            self.settings.parameters,
+            self.settings.trie_bytes
         )?;
         writeln!(
             f,
@@ -179,7 +222,10 @@ impl Display for BenchReport {
             }
         }
         for r in &self.ratios {
-            writeln!(f, "G = {:>4}: {} takes {:.1} times {}", r.group_size, r.of, r.ratio, r.to)?;
+            writeln!(f, "G = {:>4}: {} takes {:.2} times {}", r.group_size, r.of, r.ratio, r.to)?;
+        }
+        if let Some(Legality { completions, illegal }) = self.legality {
+            writeln!(f, "{illegal} of {completions} completions are no item's")?;
         }
         Ok(())
     }

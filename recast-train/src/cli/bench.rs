@@ -6,6 +6,7 @@ use clap::Args;
 use super::output;
 use crate::bench::{BenchConfig, bench};
 use crate::config::{Config, ModelPreset};
+use crate::model::ModelConfig;
 use crate::run::Monitor;
 
 #[derive(Debug, Args)]
@@ -13,6 +14,9 @@ pub(super) struct BenchArgs {
     /// The decoder's size.
     #[arg(long, value_enum, default_value_t = ModelPreset::Small)]
     model: ModelPreset,
+    /// Decoder layers; those of the size if not given.
+    #[arg(long, value_name = "N")]
+    layers: Option<usize>,
     /// Items of the catalogue.
     #[arg(long, default_value_t = 12_101)]
     items: usize,
@@ -37,6 +41,9 @@ pub(super) struct BenchArgs {
     /// Measured repetitions, after one that is not.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
+    /// Decode so many completions and look each up in the table of semantic IDs.
+    #[arg(long, value_name = "COMPLETIONS", default_value_t = 0)]
+    legality: usize,
     /// Only parts whose names hold this.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -61,9 +68,11 @@ pub(super) fn measure(args: &BenchArgs) -> Result<()> {
     let settings =
         Config { device: args.device.clone(), threads: args.threads, ..Config::default() };
     super::settings::set_threads(&settings)?;
+    let shape = args.model.config();
+    let num_hidden_layers = args.layers.unwrap_or(shape.num_hidden_layers);
     let config = BenchConfig {
         device: settings.device_kind()?,
-        model: args.model.config(),
+        model: ModelConfig { num_hidden_layers, ..shape },
         items: args.items,
         levels: args.levels,
         codes: args.codes,
@@ -72,6 +81,7 @@ pub(super) fn measure(args: &BenchArgs) -> Result<()> {
         group_sizes: args.group_size.clone(),
         batch_tokens: args.batch_tokens,
         repeats: args.repeats,
+        legality: args.legality,
         only: args.only.clone(),
         seed: args.seed,
     };

@@ -8,7 +8,7 @@ mod beam;
 mod exact;
 mod reading;
 
-pub use beam::beam_search;
+pub use beam::{beam_search, unconstrained_beam_search};
 pub use exact::{exact_search, leaf_log_probs};
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,15 @@ pub struct Completion {
     /// The leaf: one semantic ID and the items that carry it.
     pub leaf: Node,
     /// Sum over levels of the log-probability renormalised over the allowed codes, in nats.
+    pub log_prob: f32,
+}
+
+/// A completion that no trie was asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnconstrainedCompletion {
+    /// The codes, one a level: a semantic ID, or what looks like one.
+    pub codes: Vec<u16>,
+    /// Sum over levels of the log-probability over all codes, in nats.
     pub log_prob: f32,
 }
 
@@ -67,10 +76,13 @@ fn children<'a>(
 ) -> impl Iterator<Item = (Node, f32)> + 'a {
     let allowed = trie.codes(node);
     let of = |code: &u16| logits[usize::from(*code)];
-    let top = allowed.iter().map(of).fold(f32::NEG_INFINITY, f32::max);
-    let total: f32 = allowed.iter().map(|code| (of(code) - top).exp()).sum();
-    let log_total = top + total.ln();
+    let log_total = log_sum_exp(allowed.iter().map(of));
     allowed.iter().enumerate().map(move |(position, code)| {
         (trie.nth_child(node, position), log_prob + of(code) - log_total)
     })
+}
+
+fn log_sum_exp(logits: impl Iterator<Item = f32> + Clone) -> f32 {
+    let top = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    top + logits.map(|logit| (logit - top).exp()).sum::<f32>().ln()
 }

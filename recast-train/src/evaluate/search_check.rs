@@ -5,10 +5,13 @@ use std::fmt::{self, Display};
 use serde::Serialize;
 
 use super::Catalogue;
-use crate::decode::{Completion, beam_search, exact_search};
+use crate::decode::{
+    Completion, UnconstrainedCompletion, beam_search, exact_search, unconstrained_beam_search,
+};
 use crate::error::Result;
 use crate::model::Decoder;
 use crate::run::Monitor;
+use crate::sid::Trie;
 
 /// How many of the best completions are compared.
 const TOP: usize = 10;
@@ -28,11 +31,17 @@ pub struct SearchCheck {
     pub mean_overlap: f64,
     /// Mean probability that the beam's ten best lack of what the exact ten best have.
     pub lost_probability: f64,
+    /// Share of the completions of a beam search without the trie that are no item's.
+    pub illegal_without_trie: f64,
 }
 
 impl SearchCheck {
     /// Compares the first ten completions of each prompt.
-    fn new(beam_width: usize, pairs: &[(Vec<Completion>, Vec<Completion>)]) -> Self {
+    fn new(
+        beam_width: usize,
+        pairs: &[(Vec<Completion>, Vec<Completion>)],
+        without_trie: LegalCount,
+    ) -> Self {
         let prompts = pairs.len();
         let mut sums = [0.0; 4];
         for (beam, exact) in pairs {
@@ -49,7 +58,33 @@ impl SearchCheck {
         }
         let [top_10_found, top_1_found, mean_overlap, lost_probability] =
             sums.map(|sum| sum / prompts.max(1) as f64);
-        Self { prompts, beam_width, top_10_found, top_1_found, mean_overlap, lost_probability }
+        Self {
+            prompts,
+            beam_width,
+            top_10_found,
+            top_1_found,
+            mean_overlap,
+            lost_probability,
+            illegal_without_trie: without_trie.illegal_share(),
+        }
+    }
+}
+
+/// How many completions are an item's.
+#[derive(Debug, Clone, Copy, Default)]
+struct LegalCount {
+    completions: usize,
+    legal: usize,
+}
+
+impl LegalCount {
+    fn count(&mut self, trie: &Trie, found: &[UnconstrainedCompletion]) {
+        self.completions += found.len();
+        self.legal += found.iter().filter(|c| trie.walk(&c.codes).is_some()).count();
+    }
+
+    fn illegal_share(self) -> f64 {
+        1.0 - self.legal as f64 / self.completions.max(1) as f64
     }
 }
 
@@ -71,21 +106,25 @@ pub fn check_search(
 ) -> Result<Vec<SearchCheck>> {
     let progress = monitor.progress("exact search", histories.len() as u64);
     let mut pairs = vec![Vec::with_capacity(histories.len()); beam_widths.len()];
+    let mut without_trie = vec![LegalCount::default(); beam_widths.len()];
     for batch in histories.chunks(batch_prompts) {
         monitor.check_interrupt()?;
         let prompts: Vec<Vec<u32>> =
             batch.iter().map(|history| catalogue.prompt(model, history)).collect();
         let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
         let exact = exact_search(model, catalogue.trie, &prompts, TOP);
-        for (pairs, &width) in pairs.iter_mut().zip(beam_widths) {
+        for ((pairs, count), &width) in pairs.iter_mut().zip(&mut without_trie).zip(beam_widths) {
             let beam = beam_search(model, catalogue.trie, &prompts, width);
             pairs.extend(beam.into_iter().zip(exact.iter().cloned()));
+            for found in unconstrained_beam_search(model, &prompts, width) {
+                count.count(catalogue.trie, &found);
+            }
         }
         progress.advance(batch.len() as u64);
     }
     progress.finish();
-    let checks = beam_widths.iter().zip(&pairs);
-    Ok(checks.map(|(&width, pairs)| SearchCheck::new(width, pairs)).collect())
+    let checks = beam_widths.iter().zip(&pairs).zip(without_trie);
+    Ok(checks.map(|((&width, pairs), count)| SearchCheck::new(width, pairs, count)).collect())
 }
 
 impl Display for SearchCheck {
@@ -93,13 +132,14 @@ impl Display for SearchCheck {
         write!(
             f,
             "beam width {:>4} beside exact search, {} prompts: the ten best found for {:.2}%, the best for {:.2}%, \
-             {:.2}% of the ten on average; probability lost {:.2e}",
+             {:.2}% of the ten on average; probability lost {:.2e}; without the trie {:.1}% of the beams are no item's",
             self.beam_width,
             self.prompts,
             100.0 * self.top_10_found,
             100.0 * self.top_1_found,
             100.0 * self.mean_overlap,
-            self.lost_probability
+            self.lost_probability,
+            100.0 * self.illegal_without_trie
         )
     }
 }
@@ -107,7 +147,7 @@ impl Display for SearchCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sid::{SidTable, Trie};
+    use crate::sid::SidTable;
 
     #[test]
     fn shares_are_those_of_the_first_ten() {
@@ -124,7 +164,12 @@ mod tests {
         // the second beam lacks code 0 among its first ten; what comes after does not count
         let lacking = [&all[1..11], &[0]].concat();
         let pairs = [(ranking(&all), ranking(&all)), (ranking(&lacking), ranking(&all[..10]))];
-        let found = SearchCheck::new(11, &pairs);
+        let mut count = LegalCount::default();
+        let free = [3, 25, 19, 20]
+            .map(|code| UnconstrainedCompletion { codes: vec![code], log_prob: 0.0 });
+        count.count(&trie, &free);
+        let found = SearchCheck::new(11, &pairs, count);
+        assert!((found.illegal_without_trie - 0.5).abs() < 1e-12);
         assert_eq!((found.prompts, found.beam_width), (2, 11));
         assert!((found.top_10_found - 0.5).abs() < 1e-12);
         assert!((found.top_1_found - 0.5).abs() < 1e-12);

@@ -1,6 +1,9 @@
 //! The nearest centroid of every row, found by matrix products.
+//!
+//! Loops are compiled for the vectors of the CPU found at run time, without fused multiply-add: equal bits for all.
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::residual::Residuals;
@@ -77,11 +80,13 @@ impl Assignment {
                 let start = chunk * ROWS;
                 let block = rows.block(start..start + codes.len(), buffer);
                 let products = compared.products(block, products);
-                for (i, (row, products)) in block.chunks_exact(dim).zip(products).enumerate() {
-                    let code = nearest(products, compared.half_norms());
-                    codes[i] = code as u16;
-                    distances[i] = squared_distance(row, &centroids[code * dim..][..dim]);
-                }
+                Arch::new().dispatch(|| {
+                    for (i, (row, products)) in block.chunks_exact(dim).zip(products).enumerate() {
+                        let code = nearest(products, compared.half_norms());
+                        codes[i] = code as u16;
+                        distances[i] = squared_distance(row, &centroids[code * dim..][..dim]);
+                    }
+                });
                 progress.advance_or_stop(codes.len() as u64)
             },
         )?;
@@ -106,6 +111,7 @@ impl Assignment {
 /// `argmin |c|^2 / 2 - x.c`; ties go to the lowest index.
 ///
 /// Eight lanes each look at every eighth code and keep the first of their smallest.
+#[inline(always)]
 fn nearest(products: &[f32], half_norms: &[f32]) -> usize {
     const LANES: usize = 8;
     let (product_lanes, product_rest) = products.as_chunks::<LANES>();
@@ -134,6 +140,7 @@ fn nearest(products: &[f32], half_norms: &[f32]) -> usize {
 }
 
 /// The squared Euclidean distance of two vectors of one length, summed in eight lanes.
+#[inline(always)]
 pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 8;
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();

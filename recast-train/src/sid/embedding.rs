@@ -178,6 +178,7 @@ fn parse_npy(mut reader: BufReader<File>, length: u64) -> Checked<(usize, Vec<f3
     const DAMAGED: &str = "the file is cut off or damaged; write it again with numpy.save";
     let not_npy = |error: std::io::Error| (format!("not a .npy file: {error}"), DAMAGED);
 
+    check_npy_header(&mut reader).map_err(not_npy)?;
     let header = NpyHeader::from_reader(&mut reader).map_err(not_npy)?;
     let kind = match header.dtype() {
         DType::Plain(kind) if kind.type_char() == TypeChar::Float => kind.size_field(),
@@ -204,6 +205,42 @@ fn parse_npy(mut reader: BufReader<File>, length: u64) -> Checked<(usize, Vec<f3
         _ => npy_values(file, rows * dim, |x: f64| x as f32),
     };
     Ok((dim, values.map_err(not_npy)?))
+}
+
+/// Refuses a header that npyz 0.9 would read for ever: its time doubles with every bracket within another.
+///
+/// That of an array takes about a hundred bytes and two brackets, one of records a few more.
+fn check_npy_header(reader: &mut BufReader<File>) -> std::io::Result<()> {
+    const LONGEST: usize = 1 << 16;
+    const DEEPEST: usize = 8;
+
+    // the magic string, the version, and the length in two bytes or, from version 2 on, in four
+    let mut start = [0; 12];
+    reader.read_exact(&mut start)?;
+    let (length, begins) = match start[6] {
+        1 => (u16::from_le_bytes([start[8], start[9]]) as usize, 10),
+        _ => (u32::from_le_bytes([start[8], start[9], start[10], start[11]]) as usize, 12),
+    };
+    if length > LONGEST {
+        return Err(std::io::Error::other(format!("a header of {length} bytes")));
+    }
+    let mut header = vec![0; length];
+    reader.seek(SeekFrom::Start(begins))?;
+    reader.read_exact(&mut header)?;
+    let depths = header.iter().scan(0usize, |depth, byte| {
+        match byte {
+            b'(' | b'[' | b'{' => *depth += 1,
+            b')' | b']' | b'}' => *depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        Some(*depth)
+    });
+    if depths.max().is_some_and(|deepest| deepest > DEEPEST) {
+        return Err(std::io::Error::other(format!(
+            "more than {DEEPEST} brackets within each other"
+        )));
+    }
+    reader.rewind()
 }
 
 fn npy_values<T: Deserialize>(
@@ -369,6 +406,9 @@ mod tests {
         assert_fault("a.npy", &good[..good.len() - 1], "23 bytes of values where [2, 3] of 4");
         assert_fault("a.npy", &good[..20], "not a .npy file");
         assert_fault("a.npy", b"", "not a .npy file");
+        let nested = [b"\x93NUMPY\x01\0\x40\0", &[b'['; 64][..]].concat();
+        assert_fault("a.npy", &nested, "more than 8 brackets within each other");
+        assert_fault("a.npy", b"\x93NUMPY\x02\0\xff\xff\xff\xff{}", "a header of 4294967295 bytes");
         assert_fault("a.npy", &npy(&[6], Order::C, &ROWS), "1 dimensions [6]");
         assert_fault("a.npy", &npy(&[2, 3], Order::Fortran, &ROWS), "Fortran order");
         assert_fault("a.npy", &npy(&[2, 3], Order::C, &[1i32; 6]), "type '<i4'");

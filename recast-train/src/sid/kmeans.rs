@@ -1,5 +1,6 @@
 //! K-means: seeding by squared distance, then Lloyd's iterations, plain or with equal shares.
 
+use pulp::Arch;
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
@@ -13,7 +14,7 @@ pub const MAX_CODES: usize = 1 << 16;
 
 /// Seeding looks at no more than this many rows for each centroid, or [`MIN_SEEDING_ROWS`].
 const SEEDING_ROWS_PER_CODE: usize = 16;
-const MIN_SEEDING_ROWS: usize = 1 << 14;
+const MIN_SEEDING_ROWS: usize = 1 << 12;
 
 /// Rows of the sample that a thread measures at a time.
 const SEEDING_CHUNK: usize = 128;
@@ -148,10 +149,12 @@ fn first_centroids(
             return Ok(centroids);
         }
         distances.par_chunks_mut(SEEDING_CHUNK).enumerate().for_each(|(chunk, distances)| {
-            for (i, distance) in distances.iter_mut().enumerate() {
-                let other = row(chunk * SEEDING_CHUNK + i);
-                *distance = distance.min(squared_distance(other, centroid));
-            }
+            Arch::new().dispatch(|| {
+                for (i, distance) in distances.iter_mut().enumerate() {
+                    let other = row(chunk * SEEDING_CHUNK + i);
+                    *distance = distance.min(squared_distance(other, centroid));
+                }
+            });
         });
         match draw_proportional(&distances, rng) {
             Some(next) => drawn = next,

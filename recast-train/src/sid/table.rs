@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::kmeans::MAX_CODES;
@@ -70,7 +71,7 @@ impl SidTable {
     #[must_use]
     pub fn items_by_sid(&self) -> Vec<u32> {
         let mut items: Vec<u32> = (0..self.n_items() as u32).collect();
-        items.sort_unstable_by_key(|&item| (self.sid(item), item));
+        items.par_sort_unstable_by_key(|&item| (self.sid(item), item));
         items
     }
 

@@ -70,7 +70,17 @@ impl Trie {
         trie.first_child.resize(trie.codes.len() + 1, trie.codes.len() as u32);
         trie.item_starts = bounds.into_iter().map(|bound| bound as u32).collect();
         trie.items = items;
+        trie.first_child.shrink_to_fit();
+        trie.codes.shrink_to_fit();
         trie
+    }
+
+    /// The memory that the trie takes, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let numbers = [&self.first_child, &self.level_starts, &self.item_starts, &self.items];
+        let words: usize = numbers.iter().map(|numbers| numbers.capacity()).sum();
+        words * size_of::<u32>() + self.codes.capacity() * size_of::<u16>()
     }
 
     /// The number of levels L of a SID: the level of the leaves.

@@ -97,15 +97,20 @@ fn bench_measures_every_part_and_sets_updates_side_by_side() {
         &["--history", "2", "--groups", "3", "--batch-tokens", "16", "--repeats", "1"],
     ]
     .concat();
-    let json = desk.done(&[&small[..], &["--group-size", "2,4", "--quiet", "--json"]].concat());
+    let sizes = ["--group-size", "2,4", "--layers", "1", "--legality", "20"];
+    let json = desk.done(&[&small[..], &sizes, &["--quiet", "--json"]].concat());
     let report: Value = serde_json::from_str(&json).unwrap();
     let parts = report["measurements"].as_array().unwrap();
     let names: Vec<&str> = parts.iter().map(|part| part["name"].as_str().unwrap()).collect();
     assert_eq!(names[..3], ["trie build", "trie look-up", "tokenizer"]);
-    assert_eq!(names.len(), 4 + 2 * 6);
+    assert_eq!(names.len(), 4 + 2 * 9);
     assert!(parts.iter().all(|part| part["seconds"].as_f64().unwrap() > 0.0));
     let ratios = report["ratios"].as_array().unwrap();
-    assert_eq!(ratios.len(), 2 * 3);
+    assert_eq!(ratios.len(), 2 * 5);
+    assert_eq!(report["settings"]["model"]["num_hidden_layers"], 1);
+    assert!(report["settings"]["trie_bytes"].as_u64().unwrap() > 60 * 4);
+    assert_eq!(report["legality"]["illegal"], 0);
+    assert!(report["legality"]["completions"].as_u64().unwrap() >= 20);
     let flops = |name: &str| {
         let part = parts.iter().find(|part| part["name"] == name).unwrap();
         part["flops"].as_f64().unwrap()
@@ -120,6 +125,8 @@ fn bench_measures_every_part_and_sets_updates_side_by_side() {
         &["--only", "nothing"],
         &["--device", "tpu"],
         &["--model", "giant"],
+        &["--layers", "0"],
+        &["--legality", "-1"],
     ] {
         desk.refused(&[&small[..8], arguments].concat());
     }

@@ -213,15 +213,18 @@ impl Training<'_> {
 
         let mut sums = StepSums::default();
         let mut rate = 0.0;
-        // log-probs of the whole step come first: the rollout policy is the one before any update
+        // log-probs of the whole step come first: the rollout policy is the one before any update; those of the first
+        // minibatch its update computes itself
         let minibatches: Vec<&[KeptGroup]> =
             groups.chunks(self.config.groups_per_minibatch).collect();
-        let old = self.log_probs(&frozen, &minibatches, |seconds| &mut seconds.old_log_prob);
+        let later = minibatches.get(1..).unwrap_or_default();
+        let later = self.log_probs(&frozen, later, |seconds| &mut seconds.old_log_prob);
+        let old = std::iter::once(None).chain(later.into_iter().map(Some));
         let reference = self.reference.clone();
         let reference =
             self.log_probs(&reference, &minibatches, |seconds| &mut seconds.ref_log_prob);
         for ((groups, old), reference) in minibatches.into_iter().zip(old).zip(reference) {
-            rate = self.update(groups, &old, &reference, &mut sums)?;
+            rate = self.update(groups, old, &reference, &mut sums)?;
         }
         self.state.step += 1;
         let count = sums.minibatches.max(1) as f64;
@@ -297,11 +300,12 @@ impl Training<'_> {
         log_probs
     }
 
-    /// One optimiser step on whole groups; the learning rate it took.
+    /// One optimiser step on whole groups; the learning rate it took. Without old log-probs the policy at hand is the one
+    /// that generated them.
     fn update(
         &mut self,
         groups: &[KeptGroup],
-        old: &[f32],
+        old: Option<Vec<f32>>,
         reference: &[f32],
         sums: &mut StepSums,
     ) -> Result<f64> {
@@ -312,9 +316,10 @@ impl Training<'_> {
         let constant = |values: &[f32]| {
             Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device)
         };
+        let old = old.unwrap_or_else(|| numbers(policy.clone().inner()));
         let loss = group_loss(
             policy.clone(),
-            constant(old),
+            constant(&old),
             constant(reference),
             groups,
             self.policy.levels(),
@@ -338,7 +343,7 @@ impl Training<'_> {
             groups.iter().flat_map(|group| group.advantages.iter().copied()).collect();
         let by_token = advantages.iter().cycle();
         for (((policy, old), reference), &advantage) in
-            numbers(policy.inner()).iter().zip(old).zip(reference).zip(by_token)
+            numbers(policy.inner()).iter().zip(&old).zip(reference).zip(by_token)
         {
             let clipped = is_clipped(*policy, *old, advantage, &self.objective);
             sums.clipped += usize::from(clipped);
