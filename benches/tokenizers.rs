@@ -4,7 +4,8 @@
 //! RECAST_DATA=... cargo bench --manifest-path benches/Cargo.toml --features train --bench tokenizers
 //! ```
 //!
-//! Without `RECAST_DATA` random embeddings of the same size take their place.
+//! Without `RECAST_DATA` random embeddings of the same size take their place. `python3 benches/tokenizers.py` runs this and a
+//! numpy reference on Amazon Beauty and prints both.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -36,6 +37,8 @@ fn tokenizers(criterion: &mut Criterion) {
     bench.sample_size(10);
     for (label, balanced) in [("plain", false), ("balanced", true)] {
         let options = KmeansOptions { iterations: 15, balanced, sample_per_code: 0 };
+        let fit = residual_kmeans(&embeddings, &[256; 3], options, 1, &monitor).expect("codes");
+        println!("{label}: lost of the embeddings {:?}", fit.reconstruction_errors());
         bench.bench_function(label, |b| {
             b.iter(|| residual_kmeans(black_box(&embeddings), &[256; 3], options, 1, &monitor));
         });

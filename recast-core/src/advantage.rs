@@ -231,8 +231,8 @@ impl<T: Real> Standard<T> {
         if len == 1 {
             return Self { unit: one, mean: zero, factor: one / (one + epsilon) };
         }
-        let differs = |value: T| if value == first { zero } else { one };
-        if sum_of(values, differs).is_zero() {
+        // without an early end, so that it vectorises
+        if !values.iter().fold(false, |differs, &value| differs | (value != first)) {
             return nothing;
         }
         let count = T::of_count(len);

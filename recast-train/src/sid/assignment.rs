@@ -2,9 +2,10 @@
 //!
 //! Loops are compiled for the vectors of the CPU found at run time, without fused multiply-add: equal bits for all.
 
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use burn::tensor::{Tensor, TensorData};
 use pulp::Arch;
 use rayon::prelude::*;
+use recast_burn::DeviceKind;
 
 use super::residual::Residuals;
 use crate::error::Result;
@@ -16,9 +17,8 @@ pub(super) const ROWS: usize = 128;
 /// Centroids, ready to be compared with many rows.
 #[derive(Debug)]
 pub(super) struct Centroids {
-    /// `[codes, dim]`, a copy: of a view with strides between its rows nalgebra 0.35 takes the length of the memory for
-    /// that of a column where a side has at most five entries, and writes beyond the product.
-    matrix: DMatrix<f32>,
+    /// `[dim, codes]`.
+    matrix: Tensor<2>,
     half_norms: Vec<f32>,
 }
 
@@ -26,8 +26,10 @@ impl Centroids {
     /// Takes centroids of width `dim`, one after the other.
     pub(super) fn new(centroids: &[f32], dim: usize) -> Self {
         let half_norm = |c: &[f32]| 0.5 * c.iter().map(|x| x * x).sum::<f32>();
+        let shape = [centroids.len() / dim, dim];
+        let values = TensorData::new(centroids.to_vec(), shape);
         Self {
-            matrix: DMatrix::from_row_slice(centroids.len() / dim, dim, centroids),
+            matrix: Tensor::<2>::from_data(values, &DeviceKind::Cpu.device()).transpose(),
             half_norms: centroids.chunks_exact(dim).map(half_norm).collect(),
         }
     }
@@ -37,19 +39,14 @@ impl Centroids {
         &self.half_norms
     }
 
-    /// `x.c` of each row with all centroids: as many numbers a row as there are codes. `buffer` is used again.
-    pub(super) fn products<'b>(
-        &self,
-        rows: &[f32],
-        buffer: &'b mut Vec<f32>,
-    ) -> std::slice::ChunksExact<'b, f32> {
-        let (codes, dim) = self.matrix.shape();
-        let n = rows.len() / dim;
-        buffer.resize(codes * n, 0.0);
-        // [codes, dim] x [dim, rows]: the rows are the columns of the second matrix.
-        let rows = DMatrixView::from_slice(rows, dim, n);
-        DMatrixViewMut::from_slice(buffer, codes, n).gemm(1.0, &self.matrix, &rows, 0.0);
-        buffer.chunks_exact(codes)
+    /// `x.c` of each row with all centroids: as many numbers a row as there are codes, row after row.
+    pub(super) fn products(&self, rows: &[f32]) -> Vec<f32> {
+        let [dim, _] = self.matrix.dims();
+        let rows = TensorData::new(rows.to_vec(), [rows.len() / dim, dim]);
+        let rows = Tensor::<2>::from_data(rows, &DeviceKind::Cpu.device());
+        let products = rows.matmul(self.matrix.clone()).into_data();
+        #[expect(clippy::expect_used, reason = "rows and centroids are f32")]
+        products.try_into_vec().expect("f32 products")
     }
 }
 
@@ -74,22 +71,20 @@ impl Assignment {
         let compared = Centroids::new(centroids, dim);
         let mut found = Self { codes: vec![0; n], distances: vec![0.0; n] };
         let chunks = found.codes.par_chunks_mut(ROWS).zip(found.distances.par_chunks_mut(ROWS));
-        chunks.enumerate().try_for_each_init(
-            || (Vec::new(), Vec::new()),
-            |(buffer, products), (chunk, (codes, distances))| {
-                let start = chunk * ROWS;
-                let block = rows.block(start..start + codes.len(), buffer);
-                let products = compared.products(block, products);
-                Arch::new().dispatch(|| {
-                    for (i, (row, products)) in block.chunks_exact(dim).zip(products).enumerate() {
-                        let code = nearest(products, compared.half_norms());
-                        codes[i] = code as u16;
-                        distances[i] = squared_distance(row, &centroids[code * dim..][..dim]);
-                    }
-                });
-                progress.advance_or_stop(codes.len() as u64)
-            },
-        )?;
+        chunks.enumerate().try_for_each_init(Vec::new, |buffer, (chunk, (codes, distances))| {
+            let start = chunk * ROWS;
+            let block = rows.block(start..start + codes.len(), buffer);
+            let products = compared.products(block);
+            let products = products.chunks_exact(compared.half_norms().len());
+            Arch::new().dispatch(|| {
+                for (i, (row, products)) in block.chunks_exact(dim).zip(products).enumerate() {
+                    let code = nearest(products, compared.half_norms());
+                    codes[i] = code as u16;
+                    distances[i] = squared_distance(row, &centroids[code * dim..][..dim]);
+                }
+            });
+            progress.advance_or_stop(codes.len() as u64)
+        })?;
         Ok(found)
     }
 
@@ -185,10 +180,9 @@ mod tests {
     fn products_are_those_of_each_row_with_each_centroid() {
         let (rows, centroids) = (random_rows(9, 4, 1), random_rows(11, 4, 2));
         let compared = Centroids::new(&centroids, 4);
-        let mut buffer = vec![7.0; 200];
-        let products = compared.products(&rows, &mut buffer);
-        assert_eq!(products.len(), 9);
-        for (row, products) in rows.chunks_exact(4).zip(products) {
+        let products = compared.products(&rows);
+        assert_eq!(products.len(), 9 * 11);
+        for (row, products) in rows.chunks_exact(4).zip(products.chunks_exact(11)) {
             for (centroid, product) in centroids.chunks_exact(4).zip(products) {
                 let plain: f32 = row.iter().zip(centroid).map(|(a, b)| a * b).sum();
                 assert!((plain - product).abs() < 1e-5);

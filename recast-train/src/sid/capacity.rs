@@ -93,14 +93,15 @@ fn candidates(
     let mut found: Vec<Candidates> = vec![Vec::new(); asking.len()];
     let chunks = found.par_chunks_mut(ROWS).zip(asking.par_chunks(ROWS));
     chunks.try_for_each_init(
-        || (Vec::new(), Vec::new(), Vec::new()),
-        |(buffer, products, all), (found, asking)| {
+        || (Vec::new(), Vec::new()),
+        |(buffer, all), (found, asking)| {
             buffer.clear();
             asking.iter().for_each(|&row| rows.append(row as usize, buffer));
             let norms = buffer.chunks_exact(rows.dim()).map(|x| x.iter().map(|x| x * x).sum());
             let norms: Vec<f32> = norms.collect();
+            let products = centroids.products(buffer);
             for ((found, norm), products) in
-                found.iter_mut().zip(norms).zip(centroids.products(buffer, products))
+                found.iter_mut().zip(norms).zip(products.chunks_exact(half_norms.len()))
             {
                 all.clear();
                 all.extend(products.iter().zip(half_norms).enumerate().map(

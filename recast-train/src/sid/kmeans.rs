@@ -205,11 +205,13 @@ fn move_to_means(centroids: &mut [f32], rows: Residuals<'_>, assigned: &Assignme
                 return;
             }
             let mut sums = vec![0.0f64; dim];
-            for &i in members {
-                row.clear();
-                rows.append(i as usize, row);
-                sums.iter_mut().zip(&*row).for_each(|(sum, &x)| *sum += f64::from(x));
-            }
+            Arch::new().dispatch(|| {
+                for &i in members {
+                    row.clear();
+                    rows.append(i as usize, row);
+                    sums.iter_mut().zip(&*row).for_each(|(sum, &x)| *sum += f64::from(x));
+                }
+            });
             let count = members.len() as f64;
             centroid.iter_mut().zip(sums).for_each(|(x, sum)| *x = (sum / count) as f32);
         },

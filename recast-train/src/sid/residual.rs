@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
+
 use super::embedding::Embeddings;
 
 /// One code per vector and level, and the codebooks behind the codes.
@@ -109,6 +111,7 @@ impl<'a> Residuals<'a> {
     }
 
     /// Appends one row.
+    #[inline(always)]
     pub(super) fn append(&self, row: usize, into: &mut Vec<f32>) {
         let i = self.chosen.map_or(row, |chosen| chosen[row] as usize);
         let start = into.len();
@@ -125,7 +128,7 @@ impl<'a> Residuals<'a> {
             return &self.vectors.values()[rows.start * self.dim()..rows.end * self.dim()];
         }
         buffer.clear();
-        rows.for_each(|row| self.append(row, buffer));
+        Arch::new().dispatch(|| rows.for_each(|row| self.append(row, buffer)));
         buffer
     }
 
@@ -140,6 +143,7 @@ impl<'a> Residuals<'a> {
     }
 }
 
+#[inline(always)]
 pub(super) fn subtract(residual: &mut [f32], centroid: &[f32]) {
     residual.iter_mut().zip(centroid).for_each(|(x, c)| *x -= c);
 }
