@@ -14,6 +14,7 @@ use recast_train::random::{Purpose, stream};
 use recast_train::run::{Monitor, Output, peak_memory_bytes};
 use recast_train::sid::{Embeddings, KmeansOptions, SidTable, residual_kmeans};
 
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

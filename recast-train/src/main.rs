@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 /// Training frees and takes large buffers all the time; the system's allocator gives them back to
 /// the kernel each time and clears them anew.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

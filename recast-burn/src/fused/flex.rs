@@ -1,9 +1,11 @@
 //! Kernels of the CPU backend flex, over f32 slices. Other element types take the decomposed form.
 
 use burn::backend::flex::{Flex, FlexTensor, Layout};
+use burn::backend::ops::FloatTensorOps;
 use burn::tensor::{Bytes, DType, Shape};
 use rayon::prelude::*;
 
+use super::product::{Matrices, products};
 use super::{FusedKernels, arithmetic, decomposed};
 
 /// Elements of one parallel task; the split does not depend on the number of threads.
@@ -57,7 +59,36 @@ fn last_dim(tensor: &FlexTensor) -> usize {
     shape[shape.num_dims() - 1]
 }
 
+/// The matrices of the last two dimensions, wherever they lie.
+fn matrices(tensor: &FlexTensor) -> Matrices<'_> {
+    let (layout, shape) = (tensor.layout(), tensor.layout().shape());
+    let (strides, rank) = (layout.strides(), shape.num_dims());
+    let mut starts = vec![layout.start_offset() as isize];
+    for dim in 0..rank - 2 {
+        let stack = starts.iter();
+        let along =
+            |&start: &isize| (0..shape[dim] as isize).map(move |i| start + i * strides[dim]);
+        starts = stack.flat_map(along).collect();
+    }
+    Matrices::new(
+        tensor.storage::<f32>(),
+        starts.into_iter().map(|start| start as usize).collect(),
+        [shape[rank - 2], shape[rank - 1]],
+        [strides[rank - 2], strides[rank - 1]],
+    )
+}
+
 impl FusedKernels for Flex {
+    fn kernel_matmul(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor {
+        if !is_f32(&[&lhs, &rhs]) {
+            return Self::float_matmul(lhs, rhs);
+        }
+        let mut shape = lhs.layout().shape().clone();
+        let last = shape.num_dims() - 1;
+        shape[last] = last_dim(&rhs);
+        tensor(products(&matrices(&lhs), &matrices(&rhs)), shape)
+    }
+
     fn kernel_swiglu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
         if !is_f32(&[&gate, &up]) {
             return decomposed::swiglu::<Self>(gate, up);

@@ -13,15 +13,13 @@
 )]
 
 mod arithmetic;
+mod backward;
 mod decomposed;
 mod flex;
+mod product;
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Int, Tensor};
 
 #[cfg(feature = "ndarray")]
@@ -29,6 +27,11 @@ use burn::backend::NdArray;
 
 /// The operations and their closed-form backward passes on a concrete backend.
 trait FusedKernels: Backend {
+    /// The product of two stacks of matrices; the stacks are of one shape.
+    fn kernel_matmul(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_matmul(lhs, rhs)
+    }
+
     fn kernel_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
         decomposed::swiglu::<Self>(gate, up)
     }
@@ -108,6 +111,7 @@ impl FusedKernels for NdArray {}
 /// The operations as tensors call them.
 #[backend_extension(Flex, NdArray: cfg(feature = "ndarray"), Autodiff)]
 trait FusedOps: Backend {
+    fn fused_matmul(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self>;
     fn fused_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
     fn fused_rms_norm(
         x: FloatTensor<Self>,
@@ -133,6 +137,10 @@ trait FusedOps: Backend {
 macro_rules! route_to_kernels {
     ($backend:ty) => {
         impl FusedOps for $backend {
+            fn fused_matmul(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
+                Self::kernel_matmul(lhs, rhs)
+            }
+
             fn fused_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
                 Self::kernel_swiglu(gate, up)
             }
@@ -175,159 +183,21 @@ route_to_kernels!(Flex);
 #[cfg(feature = "ndarray")]
 route_to_kernels!(NdArray);
 
-#[derive(Debug)]
-struct SwigluBackward;
-
-impl<B: FusedKernels> Backward<B, 2> for SwigluBackward {
-    type State = (FloatTensor<B>, FloatTensor<B>);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let (gate, up) = ops.state;
-        let (grad_gate, grad_up) = B::kernel_swiglu_backward(gate, up, grad);
-        for (parent, grad) in ops.parents.into_iter().zip([grad_gate, grad_up]) {
-            if let Some(node) = parent {
-                grads.register::<B>(node.id, grad);
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct RmsNormBackward;
-
-impl<B: FusedKernels> Backward<B, 2> for RmsNormBackward {
-    type State = (FloatTensor<B>, FloatTensor<B>, f32);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let (x, weight, epsilon) = ops.state;
-        let (grad_x, grad_weight) = B::kernel_rms_norm_backward(x, weight, epsilon, grad);
-        for (parent, grad) in ops.parents.into_iter().zip([grad_x, grad_weight]) {
-            if let Some(node) = parent {
-                grads.register::<B>(node.id, grad);
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct RopeBackward;
-
-impl<B: FusedKernels> Backward<B, 1> for RopeBackward {
-    type State = (FloatTensor<B>, FloatTensor<B>);
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let (cos, sin) = ops.state;
-        if let [Some(node)] = ops.parents {
-            grads.register::<B>(node.id, B::kernel_rope(grad, cos, sin, -1.0));
-        }
-    }
-}
-
-#[derive(Debug)]
-struct MaskedSoftmaxBackward;
-
-impl<B: FusedKernels> Backward<B, 1> for MaskedSoftmaxBackward {
-    type State = (FloatTensor<B>, f32);
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let (probabilities, scale) = ops.state;
-        if let [Some(node)] = ops.parents {
-            let grad = B::kernel_masked_softmax_backward(probabilities, grad, scale);
-            grads.register::<B>(node.id, grad);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct TokenLogProbsBackward;
-
-impl<B: FusedKernels> Backward<B, 1> for TokenLogProbsBackward {
-    type State = (FloatTensor<B>, IntTensor<B>);
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let (probabilities, targets) = ops.state;
-        if let [Some(node)] = ops.parents {
-            let grad = B::kernel_token_log_probs_backward(probabilities, targets, grad);
-            grads.register::<B>(node.id, grad);
-        }
-    }
-}
-
-impl<B: FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
-    fn fused_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        let ((gate, gate_node), (up, up_node)) = (gate.into_parts(), up.into_parts());
-        let node = Backward::<B, 2>::prepare::<C>(SwigluBackward, [gate_node, up_node]);
-        match node.compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                prep.finish((gate.clone(), up.clone()), B::kernel_swiglu(gate, up))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::kernel_swiglu(gate, up)),
-        }
-    }
-
-    fn fused_rms_norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        epsilon: f32,
-    ) -> FloatTensor<Self> {
-        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
-        let node = Backward::<B, 2>::prepare::<C>(RmsNormBackward, [x_node, weight_node]);
-        match node.compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(
-                (x.clone(), weight.clone(), epsilon),
-                B::kernel_rms_norm(x, weight, epsilon),
-            ),
-            OpsKind::UnTracked(prep) => prep.finish(B::kernel_rms_norm(x, weight, epsilon)),
-        }
-    }
-
-    fn fused_rope(
-        x: FloatTensor<Self>,
-        cos: FloatTensor<Self>,
-        sin: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        let (x, node) = x.into_parts();
-        let (cos, sin) = (cos.into_primitive(), sin.into_primitive());
-        let node = Backward::<B, 1>::prepare::<C>(RopeBackward, [node]);
-        match node.compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                prep.finish((cos.clone(), sin.clone()), B::kernel_rope(x, cos, sin, 1.0))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::kernel_rope(x, cos, sin, 1.0)),
-        }
-    }
-
-    fn fused_masked_softmax(
-        scores: FloatTensor<Self>,
-        mask: FloatTensor<Self>,
-        scale: f32,
-    ) -> FloatTensor<Self> {
-        let (scores, node) = scores.into_parts();
-        let probabilities = B::kernel_masked_softmax(scores, mask.into_primitive(), scale);
-        let node = Backward::<B, 1>::prepare::<C>(MaskedSoftmaxBackward, [node]);
-        match node.compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((probabilities.clone(), scale), probabilities),
-            OpsKind::UnTracked(prep) => prep.finish(probabilities),
-        }
-    }
-
-    fn fused_token_log_probs(
-        logits: FloatTensor<Self>,
-        targets: IntTensor<Self>,
-    ) -> FloatTensor<Self> {
-        let (logits, node) = logits.into_parts();
-        let (log_probs, probabilities) = B::kernel_token_log_probs(logits, targets.clone());
-        let node = Backward::<B, 1>::prepare::<C>(TokenLogProbsBackward, [node]);
-        match node.compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((probabilities, targets), log_probs),
-            OpsKind::UnTracked(prep) => prep.finish(log_probs),
-        }
-    }
+/// The matrix product over the last two dimensions.
+///
+/// burn's own, but for memory: on the CPU its result is written once and not zeroed and copied before.
+///
+/// # Shapes
+/// `lhs (.., M, K)`, `rhs (.., K, N)`, the result `(.., M, N)`; what stands before is equal.
+///
+/// # Panics
+/// If the shapes do not fit.
+#[must_use]
+pub fn matmul<const R: usize>(lhs: Tensor<R>, rhs: Tensor<R>) -> Tensor<R> {
+    let (left, right) = (lhs.dims(), rhs.dims());
+    assert_eq!(left[R - 1], right[R - 2], "as many columns as the other has rows");
+    assert_eq!(left[..R - 2], right[..R - 2], "stacks of one shape");
+    Tensor::from_dispatch(Dispatch::fused_matmul(lhs.into_dispatch(), rhs.into_dispatch()))
 }
 
 /// `silu(gate) * up`, the gated unit of a decoder's feed-forward layer.

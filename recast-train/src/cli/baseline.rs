@@ -19,9 +19,10 @@ pub(super) fn baseline(args: &BaselineArgs) -> Result<()> {
     let run = args.folder.open()?;
     let systems = run.baseline()?;
     let warnings = &run.prepared().report.prepare.warnings;
-    eprint!("{}", SystemTable { warnings, systems: &systems, shared_ids: false });
+    let table = SystemTable { warnings, systems: &systems, shared_ids: false };
+    eprint!("{table}");
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&systems)?);
+        println!("{}", serde_json::to_string_pretty(&table)?);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use recast_burn::fused::{masked_softmax, rms_norm, rope};
+use recast_burn::fused::{masked_softmax, matmul, rms_norm, rope};
 
 use super::{ModelConfig, Projection, WeightSource};
 
@@ -105,12 +105,15 @@ impl Attention {
         // the query heads of one key-value head stand below each other: no key is repeated
         let rows = heads / key_value_heads * tokens;
         let query = query.reshape([batch, key_value_heads, rows, head]);
-        let scores = query.matmul(key.swap_dims(2, 3)).reshape([batch, heads, tokens, slots]);
+        let scores = matmul(query, key.swap_dims(2, 3)).reshape([batch, heads, tokens, slots]);
         let scale = 1.0 / (head as f32).sqrt();
-        let attended = masked_softmax(scores, context.mask.clone(), scale)
-            .reshape([batch, key_value_heads, rows, slots])
-            .matmul(value);
-        let merged = attended
+        let probabilities = masked_softmax(scores, context.mask.clone(), scale).reshape([
+            batch,
+            key_value_heads,
+            rows,
+            slots,
+        ]);
+        let merged = matmul(probabilities, value)
             .reshape([batch, heads, tokens, head])
             .swap_dims(1, 2)
             .reshape([batch * tokens, heads * head]);

@@ -17,7 +17,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
-use recast_burn::fused::{rms_norm, swiglu};
+use recast_burn::fused::{matmul, rms_norm, swiglu};
 
 use crate::random::{Purpose, stream};
 use attention::{Attention, LayerCache};
@@ -34,7 +34,7 @@ pub struct Projection {
 
 impl Projection {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.val())
+        matmul(x, self.weight.val())
     }
 }
 
@@ -203,10 +203,11 @@ impl Decoder {
     #[must_use]
     pub fn logits(&self, hidden: Tensor<2>, level: usize) -> Tensor<2> {
         let codes = self.level_starts[level]..self.level_starts[level + 1];
-        hidden.matmul(match &self.lm_head {
+        let head = match &self.lm_head {
             Some(head) => head.val().slice([0..self.config.hidden_size, codes]),
             None => self.embed_tokens.val().slice([codes]).transpose(),
-        })
+        };
+        matmul(hidden, head)
     }
 }
 

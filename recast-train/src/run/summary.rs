@@ -121,9 +121,11 @@ impl Summary {
 
 /// Systems as a table, at item level, and where items share semantic IDs at that level too; under what is to be known
 /// of the data.
+#[derive(Serialize)]
 pub(crate) struct SystemTable<'a> {
     pub(crate) warnings: &'a [String],
     pub(crate) systems: &'a [SystemResult],
+    #[serde(skip)]
     pub(crate) shared_ids: bool,
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use pulp::Arch;
 use rayon::prelude::*;
 use recast_burn::DeviceKind;
+use recast_burn::fused::matmul;
 
 use super::residual::Residuals;
 use crate::error::Result;
@@ -44,7 +45,7 @@ impl Centroids {
         let [dim, _] = self.matrix.dims();
         let rows = TensorData::new(rows.to_vec(), [rows.len() / dim, dim]);
         let rows = Tensor::<2>::from_data(rows, &DeviceKind::Cpu.device());
-        let products = rows.matmul(self.matrix.clone()).into_data();
+        let products = matmul(rows, self.matrix.clone()).into_data();
         #[expect(clippy::expect_used, reason = "rows and centroids are f32")]
         products.try_into_vec().expect("f32 products")
     }

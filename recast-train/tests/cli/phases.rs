@@ -58,7 +58,9 @@ fn a_baseline_needs_nothing_but_data_and_stands_in_every_later_table() {
     };
     let short = ["--set", "sasrec.sft.epochs=2", "--set", "sft.epochs=1"];
     desk.done(&[&["prepare", "--run-dir", "run"][..], &short, &SMALL].concat());
-    let baselines = json(&["baseline"]);
+    let found = json(&["baseline"]);
+    assert!(found["warnings"].is_array());
+    let baselines = &found["systems"];
     let names: Vec<&Value> =
         baselines.as_array().unwrap().iter().map(|system| &system["name"]).collect();
     assert_eq!(names, ["popularity", "item_knn", "sasrec"]);
@@ -77,6 +79,8 @@ fn a_baseline_needs_nothing_but_data_and_stands_in_every_later_table() {
     assert!(checks[0]["mean_overlap"].as_f64().unwrap() < 0.5, "{checks}");
     // wider than the catalogue
     assert_eq!(checks[1]["top_10_found"], 1.0, "{checks}");
+    let illegal = checks[0]["illegal_without_trie"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&illegal), "{checks}");
     for arguments in [
         &["--search", "fast"][..],
         &["--check-search", "0"],

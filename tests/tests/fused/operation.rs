@@ -1,7 +1,7 @@
 //! Each fused operation beside its decomposed form, with inputs of every shape of the cases.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use recast_burn::fused::{masked_softmax, rms_norm, rope, swiglu, token_log_probs};
+use recast_burn::fused::{masked_softmax, matmul, rms_norm, rope, swiglu, token_log_probs};
 use recast_burn::packing::FORBIDDEN;
 use serde::Deserialize;
 
@@ -38,6 +38,8 @@ pub(super) struct Bits {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Shapes {
+    matmul: Vec<[usize; 3]>,
+    matmul_of_stacks: Vec<[usize; 5]>,
     swiglu: Vec<[usize; 2]>,
     rms_norm: Vec<[usize; 2]>,
     rope: Vec<[usize; 4]>,
@@ -50,6 +52,17 @@ pub(super) fn on_every_operation(claim: &impl Claim) {
     let shapes: Shapes = toml::from_str(include_str!("../../cases/fused.toml")).expect("shapes");
     for (device_name, device) in devices() {
         let named = |name: &str, dims: &[usize]| format!("{device_name}, {name} {dims:?}");
+        for dims in &shapes.matmul {
+            let [rows, inner, columns] = *dims;
+            let inputs = [seeded_data(11, &[rows, inner]), seeded_data(12, &[inner, columns])];
+            claim.assert_holds::<2>(&matmul_of(inputs, named("matmul", dims), &device));
+        }
+        for dims in &shapes.matmul_of_stacks {
+            let [batch, heads, rows, inner, columns] = *dims;
+            let inputs = [[rows, inner], [inner, columns]];
+            let inputs = inputs.map(|[m, n]| seeded_data((m + n) as u64, &[batch, heads, m, n]));
+            claim.assert_holds::<4>(&matmul_of(inputs, named("matmul", dims), &device));
+        }
         for dims in &shapes.swiglu {
             claim.assert_holds(&swiglu_of(*dims, named("swiglu", dims), &device));
         }
@@ -65,6 +78,20 @@ pub(super) fn on_every_operation(claim: &impl Claim) {
         for dims in &shapes.token_log_probs {
             claim.assert_holds(&token_log_probs_of(*dims, named("token_log_probs", dims), &device));
         }
+    }
+}
+
+fn matmul_of<const R: usize>(
+    inputs: [TensorData; 2],
+    name: String,
+    device: &Device,
+) -> Operation<R> {
+    Operation {
+        name,
+        device: device.clone(),
+        fused: Box::new(|[lhs, rhs]| matmul(lhs, rhs)),
+        decomposed: Box::new(|[lhs, rhs]| lhs.matmul(rhs)),
+        inputs,
     }
 }
 
