@@ -88,10 +88,11 @@ impl SettingsArgs {
     }
 }
 
-/// Sets the number of threads for the whole process.
+/// Sets the number of threads for the whole process. This thread is one of them: what it hands out it need not be woken for.
 pub(super) fn set_threads(config: &Config) -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(config.threads)
+        .use_current_thread()
         .build_global()
         .context("cannot start threads")
 }

@@ -3,6 +3,10 @@
 use burn::tensor::{Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
+use rayon::prelude::*;
+
+/// Elements of a parallel task, at least.
+const GRAIN: usize = 1 << 14;
 
 /// Sets a share of elements to zero and scales the others up, so that the mean stays.
 ///
@@ -28,7 +32,7 @@ impl Dropout {
         self.rng.fill_bytes(&mut bytes);
         let kept = 256.0 / f32::from(256 - self.threshold);
         let scale = |byte: u8| if u16::from(byte) < self.threshold { 0.0 } else { kept };
-        let mask: Vec<f32> = bytes.into_iter().map(scale).collect();
+        let mask: Vec<f32> = bytes.into_par_iter().with_min_len(GRAIN).map(scale).collect();
         let device = x.device();
         x * Tensor::from_data(TensorData::new(mask, dims), &device)
     }
