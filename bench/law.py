@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What an update costs as groups grow: a table and a plot of a report of `recast bench`.
 
-    recast bench --json --groups 8 --group-size 8,16,32,64,128 > law.json
+    recast bench --json --only update --groups 16 --group-size 8,16,32,64,128 > law.json
     python3 bench/law.py law.json --plot law.svg
 
 Needs matplotlib for the plot (measured with 3.x), nothing for the table.
@@ -15,29 +15,27 @@ import sys
 UPDATES = ("update GRPO row-wise", "update GRPO packed", "update ReCast row-wise", "update ReCast packed")
 
 
-def series(report: dict, key: str) -> dict[str, list[float]]:
-    """The values of each update, one for each group size."""
-    measured = {m["name"]: m[key] for m in report["measurements"]}
+def seconds_of(report: dict) -> dict[str, list[float]]:
+    """The medians of each update, one for each group size."""
+    measured = {m["name"]: m["seconds"] for m in report["measurements"]}
     sizes = report["settings"]["group_sizes"]
     return {update: [measured[f"{update}, G = {size}"] for size in sizes] for update in UPDATES}
 
 
 def table(report: dict) -> str:
-    sizes, seconds = report["settings"]["group_sizes"], series(report, "seconds")
-    peaks = series(report, "peak_memory_bytes")
+    sizes, seconds = report["settings"]["group_sizes"], seconds_of(report)
     row_wise, packed_grpo, pair, packed = (seconds[update] for update in UPDATES)
     lines = [
         "| G | GRPO row-wise | GRPO packed | ReCast row-wise | ReCast packed | row-wise GRPO / packed ReCast"
-        " | / row-wise ReCast | packed GRPO / packed ReCast | MiB, row-wise GRPO | MiB, packed ReCast |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        " | / row-wise ReCast | packed GRPO / packed ReCast |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for i, size in enumerate(sizes):
         times = " | ".join(f"{1e3 * seconds[update][i]:,.0f}" for update in UPDATES)
         ratios = " | ".join(
             f"{of[i] / to[i]:.1f}" for of, to in ((row_wise, packed), (row_wise, pair), (packed_grpo, packed))
         )
-        memory = " | ".join(f"{peaks[update][i] / 2**20:,.0f}" for update in (UPDATES[0], UPDATES[3]))
-        lines.append(f"| {size} | {times} | {ratios} | {memory} |")
+        lines.append(f"| {size} | {times} | {ratios} |")
     return "\n".join(lines)
 
 
@@ -50,7 +48,7 @@ def plot(report: dict, path: pathlib.Path):
 
     sizes, settings = report["settings"]["group_sizes"], report["settings"]
     figure, axes = pyplot.subplots(figsize=(6, 4))
-    for update, values in series(report, "seconds").items():
+    for update, values in seconds_of(report).items():
         axes.plot(sizes, [1e3 * value for value in values], marker="o", label=update.removeprefix("update "))
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
@@ -74,7 +72,7 @@ def main():
     except OSError as error:
         sys.exit(f"error: {args.report}: {error.strerror}")
     except (ValueError, KeyError) as error:
-        sys.exit(f"error: {args.report}: not a whole report of recast bench: {error}; run it with --json and no --only")
+        sys.exit(f"error: {args.report}: no report of all updates: {error}; run recast bench --json, with --only update or no --only")
     if args.plot:
         plot(report, args.plot)
 

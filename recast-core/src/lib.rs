@@ -110,6 +110,7 @@
 //! "ReCast: Recasting Learning Signals for Reinforcement Learning in Generative Recommendation",
 //! Zhang et al., <https://arxiv.org/abs/2604.22169>.
 #![no_std]
+#![forbid(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
