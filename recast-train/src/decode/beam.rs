@@ -26,8 +26,9 @@ pub fn beam_search(
         return Vec::new();
     }
     let completion = |beam: Beam<Node>| Completion { leaf: beam.node, log_prob: beam.log_prob };
-    let last = BeamSearch::run(model, trie, prompts, width).beams.pop().unwrap_or_default();
-    last.into_iter().map(|beams| beams.into_iter().map(completion).collect()).collect()
+    let search = BeamSearch::run(model, trie, prompts, width);
+    let of_prompt = |prompt| search.last(prompt).iter().copied().map(completion).collect();
+    (0..prompts.len()).map(of_prompt).collect()
 }
 
 /// The same without a trie: any code may follow any other, so that a completion may be no item's.
@@ -46,20 +47,18 @@ pub fn unconstrained_beam_search(
         return Vec::new();
     }
     let search = BeamSearch::run(model, &AnyCode, prompts, width);
-    let last = search.beams.last().map_or(&[][..], Vec::as_slice);
     let completion = |prompt: usize, beam: &Beam<u16>| {
-        let mut codes = vec![beam.node; search.beams.len()];
+        let mut codes = vec![beam.node; search.levels.len()];
         let mut parent = beam.parent;
         for level in (0..codes.len() - 1).rev() {
-            let ancestor = search.beams[level][prompt][parent];
+            let ancestor = search.levels[level].of(prompt)[parent];
             (codes[level], parent) = (ancestor.node, ancestor.parent);
         }
         UnconstrainedCompletion { codes, log_prob: beam.log_prob }
     };
-    let of_prompt = |(prompt, beams): (usize, &Vec<Beam<u16>>)| {
-        beams.iter().map(|beam| completion(prompt, beam)).collect()
-    };
-    last.iter().enumerate().map(of_prompt).collect()
+    let of_prompt =
+        |prompt| search.last(prompt).iter().map(|beam| completion(prompt, beam)).collect();
+    (0..prompts.len()).map(of_prompt).collect()
 }
 
 /// What may follow a prefix.
@@ -136,14 +135,28 @@ struct Beam<N> {
     parent: usize,
 }
 
+/// The beams of all prompts at one level: an arena with `width` places for each prompt.
+struct Level<N> {
+    width: usize,
+    places: Vec<Beam<N>>,
+    /// How many of its places each prompt fills, the best beam first.
+    filled: Vec<usize>,
+}
+
+impl<N> Level<N> {
+    fn of(&self, prompt: usize) -> &[Beam<N>] {
+        &self.places[prompt * self.width..][..self.filled[prompt]]
+    }
+}
+
 struct BeamSearch<'a, C: Continuations> {
     allowed: &'a C,
     width: usize,
     reading: Reading<'a>,
     /// Slots of the prompts; those of the beams come after these, `width` for each level.
     prompt_slots: usize,
-    /// For each level so far, for each prompt, its beams.
-    beams: Vec<Vec<Vec<Beam<C::Node>>>>,
+    /// The levels so far.
+    levels: Vec<Level<C::Node>>,
 }
 
 impl<'a, C: Continuations> BeamSearch<'a, C> {
@@ -152,7 +165,7 @@ impl<'a, C: Continuations> BeamSearch<'a, C> {
         assert!(width > 0, "a beam search of width 0 finds nothing");
         let (reading, hidden) = Reading::prompts(model, prompts);
         let prompt_slots = reading.slots();
-        let mut search = Self { allowed, width, reading, prompt_slots, beams: Vec::new() };
+        let mut search = Self { allowed, width, reading, prompt_slots, levels: Vec::new() };
         search.extend(&logits(model, hidden, 0), model.codes(0));
         for level in 1..model.levels() {
             let hidden = search.read(level - 1);
@@ -161,17 +174,22 @@ impl<'a, C: Continuations> BeamSearch<'a, C> {
         search
     }
 
+    /// The beams of a prompt at the last level.
+    fn last(&self, prompt: usize) -> &[Beam<C::Node>] {
+        self.levels.last().map_or(&[], |level| level.of(prompt))
+    }
+
     /// Reads the codes of all beams of a level; their hidden states, `width` for each prompt.
     ///
     /// Where the trie is narrower than the beam, what stands in the place of beams that do not
     /// exist is never read.
     fn read(&mut self, level: usize) -> Tensor<2> {
         let mut step = self.reading.step(level, self.width);
-        for (prompt, beams) in self.beams[level].iter().enumerate() {
-            for (index, beam) in beams.iter().enumerate() {
+        for prompt in 0..self.levels[level].filled.len() {
+            for (index, beam) in self.levels[level].of(prompt).iter().enumerate() {
                 let ancestors = (0..level).rev().scan(beam.parent, |ancestor, above| {
                     let slot = self.prompt_slots + above * self.width + *ancestor;
-                    *ancestor = self.beams[above][prompt][*ancestor].parent;
+                    *ancestor = self.levels[above].of(prompt)[*ancestor].parent;
                     Some(slot)
                 });
                 step.place(&self.reading, prompt, index, self.allowed.code(beam.node), ancestors);
@@ -182,41 +200,49 @@ impl<'a, C: Continuations> BeamSearch<'a, C> {
 
     /// Extends every prompt's beams by one level and keeps the best.
     fn extend(&mut self, logits: &[f32], codes: usize) {
-        let start = [Beam { node: self.allowed.start(), log_prob: 0.0, parent: 0 }];
-        let rows = if self.beams.is_empty() { 1 } else { self.width };
-        let (allowed, width, last) = (self.allowed, self.width, self.beams.last());
-        let next = logits
-            .par_chunks(rows * codes)
-            .enumerate()
-            .map(|(prompt, logits)| {
-                let beams = last.map_or(&start[..], |beams| &beams[prompt]);
-                best_extensions(allowed, beams, logits, codes, width)
-            })
-            .collect();
-        self.beams.push(next);
+        let start = Beam { node: self.allowed.start(), log_prob: 0.0, parent: 0 };
+        let (allowed, width, last) = (self.allowed, self.width, self.levels.last());
+        let rows = last.map_or(1, |_| width);
+        let prompts = logits.len() / (rows * codes);
+        let mut next =
+            Level { width, places: vec![start; prompts * width], filled: vec![0; prompts] };
+        let places = next.places.par_chunks_mut(width).zip(&mut next.filled);
+        places.zip(logits.par_chunks(rows * codes)).enumerate().for_each_init(
+            || Vec::with_capacity(2 * width),
+            |best, (prompt, ((places, filled), logits))| {
+                let beams = last.map_or(std::slice::from_ref(&start), |level| level.of(prompt));
+                best_extensions(allowed, beams, logits, codes, width, best);
+                places[..best.len()].copy_from_slice(best);
+                *filled = best.len();
+            },
+        );
+        self.levels.push(next);
     }
 }
 
+/// Fills `best` with the `width` best extensions of beams, the best first; it never holds more than twice as many.
 fn best_extensions<C: Continuations>(
     allowed: &C,
     beams: &[Beam<C::Node>],
     logits: &[f32],
     codes: usize,
     width: usize,
-) -> Vec<Beam<C::Node>> {
-    let mut candidates = Vec::new();
-    for (parent, (beam, logits)) in beams.iter().zip(logits.chunks_exact(codes)).enumerate() {
-        let extended = allowed.after(beam.node, beam.log_prob, logits);
-        candidates.extend(extended.map(|(node, log_prob)| Beam { node, log_prob, parent }));
-    }
+    best: &mut Vec<Beam<C::Node>>,
+) {
     // children are in order of codes and beams in order of rank, so that node order breaks ties
     let better = |a: &Beam<C::Node>, b: &Beam<C::Node>| {
         b.log_prob.total_cmp(&a.log_prob).then(a.parent.cmp(&b.parent)).then(a.node.cmp(&b.node))
     };
-    if candidates.len() > width {
-        candidates.select_nth_unstable_by(width - 1, better);
-        candidates.truncate(width);
+    best.clear();
+    for (parent, (beam, logits)) in beams.iter().zip(logits.chunks_exact(codes)).enumerate() {
+        for (node, log_prob) in allowed.after(beam.node, beam.log_prob, logits) {
+            if best.len() == 2 * width {
+                best.select_nth_unstable_by(width - 1, better);
+                best.truncate(width);
+            }
+            best.push(Beam { node, log_prob, parent });
+        }
     }
-    candidates.sort_unstable_by(better);
-    candidates
+    best.sort_unstable_by(better);
+    best.truncate(width);
 }
