@@ -122,7 +122,8 @@ impl Continuations for AnyCode {
         logits: &'a [f32],
     ) -> impl Iterator<Item = (u16, f32)> + 'a {
         let log_total = log_sum_exp(logits.iter().copied());
-        (0..).zip(logits).map(move |(code, logit)| (code, log_prob + logit - log_total))
+        let of = move |(code, logit): (usize, &f32)| (code as u16, log_prob + logit - log_total);
+        logits.iter().enumerate().map(of)
     }
 }
 
