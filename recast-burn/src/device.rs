@@ -1,4 +1,7 @@
-//! The only file that names a backend.
+//! Where tensors live, and the one file that names burn's devices.
+
+use std::fmt;
+use std::str::FromStr;
 
 use burn::tensor::Device;
 
@@ -11,49 +14,154 @@ pub enum DeviceKind {
     /// The plain CPU backend: slower, the reference that others are compared with.
     #[cfg(feature = "ndarray")]
     Ndarray,
+    /// An NVIDIA GPU.
+    #[cfg(feature = "cuda")]
+    Cuda {
+        /// Its number, from 0, among those the driver shows.
+        index: usize,
+    },
 }
 
-/// A device name that this build does not know.
+/// A device that cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no device '{name}' in this build; it has: {known}", known = DeviceKind::names().join(", "))]
-pub struct UnknownDevice {
-    /// The name as given.
-    pub name: String,
+#[non_exhaustive]
+pub enum DeviceError {
+    /// No build knows a device of that name.
+    #[error("no device '{name}'; there are: {}", DeviceKind::NAMES.join(", "))]
+    Unknown {
+        /// The name as given.
+        name: String,
+    },
+    /// Another build has it.
+    #[error("device '{name}' is not in this build; build with --features {feature}")]
+    NotBuilt {
+        /// The name as given.
+        name: String,
+        /// The feature that brings it.
+        feature: &'static str,
+    },
+    /// This build has it, this machine has not.
+    #[error("device '{name}' is not on this machine, which has {found} of its kind{}", hint(*.found))]
+    Absent {
+        /// The device.
+        name: String,
+        /// Devices of its kind on this machine.
+        found: usize,
+    },
+}
+
+/// What to look at where no GPU is found at all.
+fn hint(found: usize) -> &'static str {
+    if found == 0 {
+        "; is NVIDIA's driver installed, and is CUDA_VISIBLE_DEVICES right?"
+    } else {
+        ""
+    }
 }
 
 impl DeviceKind {
-    /// Every kind that this build has, the default first.
-    pub const ALL: &[Self] = &[
-        Self::Cpu,
-        #[cfg(feature = "ndarray")]
-        Self::Ndarray,
-    ];
+    /// How devices are named in configuration and on the command line, in any build.
+    pub const NAMES: [&str; 4] = ["cpu", "ndarray", "cuda[:N]", "auto"];
 
-    /// The name in configuration and on the command line.
+    /// The devices that this build can use on this machine: the CPU first.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn available() -> Vec<Self> {
+        let mut devices = vec![Self::Cpu];
+        #[cfg(feature = "ndarray")]
+        devices.push(Self::Ndarray);
+        #[cfg(feature = "cuda")]
+        devices.extend((0..cuda_devices()).map(|index| Self::Cuda { index }));
+        devices
+    }
+
+    /// The first GPU if there is one, else the CPU.
+    #[must_use]
+    pub fn auto() -> Self {
+        let is_gpu = |kind: &Self| !kind.is_cpu();
+        Self::available().into_iter().find(is_gpu).unwrap_or(Self::Cpu)
+    }
+
+    /// The device that a name stands for, after a look at whether it is there.
+    ///
+    /// `cuda` is `cuda:0`; `auto` is [`DeviceKind::auto`].
+    ///
+    /// # Errors
+    /// If the name is none of [`DeviceKind::NAMES`], or the device is not in this build or not on
+    /// this machine.
+    pub fn find(name: &str) -> Result<Self, DeviceError> {
+        let kind = if name == "auto" { Self::auto() } else { name.parse()? };
+        if Self::available().contains(&kind) {
+            return Ok(kind);
+        }
+        let found = Self::available().iter().filter(|kind| !kind.is_cpu()).count();
+        Err(DeviceError::Absent { name: kind.to_string(), found })
+    }
+
+    /// Whether it computes on the processor, where equal inputs give equal bits.
+    #[must_use]
+    pub fn is_cpu(self) -> bool {
         match self {
-            Self::Cpu => "cpu",
+            Self::Cpu => true,
             #[cfg(feature = "ndarray")]
-            Self::Ndarray => "ndarray",
+            Self::Ndarray => true,
+            #[cfg(feature = "cuda")]
+            Self::Cuda { .. } => false,
         }
     }
 
-    /// The names of [`DeviceKind::ALL`].
+    /// What it is, for people: the backend, and the name that a GPU gives itself. Opens a GPU.
     #[must_use]
-    pub fn names() -> Vec<&'static str> {
-        Self::ALL.iter().map(|kind| kind.name()).collect()
+    pub fn description(self) -> String {
+        match self {
+            Self::Cpu => "burn's backend flex".to_owned(),
+            #[cfg(feature = "ndarray")]
+            Self::Ndarray => "burn's backend ndarray, the plain reference".to_owned(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda { .. } => {
+                let identity = self.device().identity();
+                identity.map_or_else(|| "a GPU without a name".to_owned(), |identity| identity.name)
+            }
+        }
+    }
+
+    /// The memory of a GPU, in bytes; `None` for a CPU, and where the driver does not tell. Opens a
+    /// GPU.
+    #[must_use]
+    pub fn memory_bytes(self) -> Option<u64> {
+        match self {
+            Self::Cpu => None,
+            #[cfg(feature = "ndarray")]
+            Self::Ndarray => None,
+            #[cfg(feature = "cuda")]
+            Self::Cuda { index } => {
+                cubecl::Device::cuda(index).ok()?.client().properties().memory.max_memory()
+            }
+        }
     }
 
     /// The burn device, without automatic differentiation.
+    ///
+    /// It cannot check that a GPU is there, which [`DeviceKind::find`] did: on one that is not, the
+    /// first operation panics.
     #[must_use]
     pub fn device(self) -> Device {
         match self {
             Self::Cpu => Device::flex(),
             #[cfg(feature = "ndarray")]
             Self::Ndarray => ndarray(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda { index } => Device::cuda(index),
         }
     }
+}
+
+/// Whether tensors of this device are in the machine's own memory, with or without automatic
+/// differentiation.
+#[must_use]
+pub fn is_cpu(device: &Device) -> bool {
+    let plain = device.clone().without_autodiff();
+    let on_cpu = |kind: &DeviceKind| kind.is_cpu() && kind.device() == plain;
+    DeviceKind::available().iter().any(on_cpu)
 }
 
 #[cfg(feature = "ndarray")]
@@ -62,15 +170,53 @@ fn ndarray() -> Device {
     Device::ndarray()
 }
 
-impl std::str::FromStr for DeviceKind {
-    type Err = UnknownDevice;
+/// GPUs that the driver shows; none without a driver.
+#[cfg(feature = "cuda")]
+fn cuda_devices() -> usize {
+    Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len()
+}
 
-    fn from_str(name: &str) -> Result<Self, UnknownDevice> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|kind| kind.name() == name)
-            .ok_or_else(|| UnknownDevice { name: name.to_owned() })
+/// The name in configuration and on the command line.
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            #[cfg(feature = "ndarray")]
+            Self::Ndarray => f.write_str("ndarray"),
+            #[cfg(feature = "cuda")]
+            Self::Cuda { index } => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// A device of this build by its name, whether or not it is on this machine; see
+/// [`DeviceKind::find`].
+impl FromStr for DeviceKind {
+    type Err = DeviceError;
+
+    fn from_str(name: &str) -> Result<Self, DeviceError> {
+        #[cfg(not(all(feature = "cuda", feature = "ndarray")))]
+        let not_built = |feature| DeviceError::NotBuilt { name: name.to_owned(), feature };
+        match (name, cuda_index(name)) {
+            ("cpu", _) => Ok(Self::Cpu),
+            #[cfg(feature = "ndarray")]
+            ("ndarray", _) => Ok(Self::Ndarray),
+            #[cfg(not(feature = "ndarray"))]
+            ("ndarray", _) => Err(not_built("ndarray")),
+            #[cfg(feature = "cuda")]
+            (_, Some(index)) => Ok(Self::Cuda { index }),
+            #[cfg(not(feature = "cuda"))]
+            (_, Some(_)) => Err(not_built("cuda")),
+            (_, None) => Err(DeviceError::Unknown { name: name.to_owned() }),
+        }
+    }
+}
+
+/// The number in `cuda:N`; 0 for `cuda`.
+fn cuda_index(name: &str) -> Option<usize> {
+    match name.strip_prefix("cuda")? {
+        "" => Some(0),
+        index => index.strip_prefix(':')?.parse().ok(),
     }
 }
 
@@ -79,15 +225,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_parses_to_its_kind() {
-        for &kind in DeviceKind::ALL {
-            assert_eq!(kind.name().parse(), Ok(kind));
+    fn every_device_is_found_by_its_name() {
+        for kind in DeviceKind::available() {
+            assert_eq!(DeviceKind::find(&kind.to_string()), Ok(kind));
         }
     }
 
     #[test]
+    fn a_device_knows_where_it_is() {
+        for kind in DeviceKind::available() {
+            assert_eq!(is_cpu(&kind.device()), kind.is_cpu());
+            assert_eq!(is_cpu(&kind.device().autodiff()), kind.is_cpu());
+        }
+    }
+
+    #[test]
+    fn auto_is_a_gpu_only_where_there_is_one() {
+        let has_gpu = DeviceKind::available().iter().any(|kind| !kind.is_cpu());
+        assert_eq!(DeviceKind::find("auto").map(|kind| !kind.is_cpu()), Ok(has_gpu));
+    }
+
+    #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        let error = "tpu".parse::<DeviceKind>().unwrap_err();
-        assert!(error.to_string().contains("'tpu'") && error.to_string().contains("cpu"));
+        for name in ["tpu", "cuda:", "cuda:-1", "cuda1", "CPU", ""] {
+            let error = name.parse::<DeviceKind>().unwrap_err();
+            assert_eq!(error, DeviceError::Unknown { name: name.to_owned() });
+            assert!(error.to_string().contains("cpu, ndarray, cuda[:N], auto"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_device_of_another_build_names_its_feature() {
+        let error = DeviceKind::find("cuda:1").unwrap_err().to_string();
+        assert_eq!(error, "device 'cuda:1' is not in this build; build with --features cuda");
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn a_gpu_that_is_not_there_is_absent() {
+        let error = DeviceKind::find("cuda:9999").unwrap_err();
+        assert!(matches!(&error, DeviceError::Absent { name, .. } if name == "cuda:9999"));
+        assert!(error.to_string().contains("is not on this machine"), "{error}");
     }
 }

@@ -15,4 +15,4 @@ pub mod log_prob;
 pub mod objective;
 pub mod packing;
 
-pub use device::{DeviceKind, UnknownDevice};
+pub use device::{DeviceError, DeviceKind};

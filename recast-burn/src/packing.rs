@@ -174,33 +174,34 @@ impl Packed {
         &self.positions
     }
 
-    /// Whether the token of slot `query` sees that of slot `key`, both of `row`.
-    fn sees(&self, row: usize, query: usize, key: usize) -> bool {
-        let at = row * self.slots;
-        let (of_query, of_key) = (self.segments[at + query], self.segments[at + key]);
-        key <= query && (of_key == of_query || of_key == self.parents[of_query as usize])
-    }
-
     /// The additive mask, `(B, 1, S, S)`: 0 where a slot sees another, [`FORBIDDEN`] elsewhere.
     /// Each slot sees itself.
     #[must_use]
     pub fn mask(&self, device: &Device) -> Tensor<4> {
-        let mut mask = vec![FORBIDDEN; self.rows * self.slots * self.slots];
-        for (line, mask) in mask.chunks_exact_mut(self.slots.max(1)).enumerate() {
-            let (row, query) = (line / self.slots, line % self.slots);
-            for (key, mask) in mask.iter_mut().enumerate().take(query + 1) {
-                if self.sees(row, query, key) {
-                    *mask = 0.0;
-                }
-            }
-        }
-        Tensor::from_data(TensorData::new(mask, [self.rows, 1, self.slots, self.slots]), device)
+        let (rows, slots) = (self.rows, self.slots);
+        let ints = |values: Vec<i32>, dims: [usize; 3]| {
+            let values: Tensor<3, Int> = Tensor::from_data(TensorData::new(values, dims), device);
+            values.expand([rows, slots, slots])
+        };
+        let segments = |of: fn(&Self, u32) -> u32| {
+            self.segments.iter().map(|&segment| of(self, segment) as i32).collect::<Vec<i32>>()
+        };
+        let own = segments(|_, segment| segment);
+        let parent = segments(|packed, segment| packed.parents[segment as usize]);
+        let keys = ints(own.clone(), [rows, 1, slots]);
+        let seen = keys.clone().equal(ints(own, [rows, slots, 1]));
+        let seen = seen.bool_or(keys.equal(ints(parent, [rows, slots, 1])));
+        let places: Vec<i32> = (0..slots as i32).collect();
+        let later = ints(places.clone(), [1, 1, slots]).greater(ints(places, [1, slots, 1]));
+        let mask = Tensor::<3>::zeros([rows, slots, slots], device);
+        mask.mask_fill(seen.bool_not().bool_or(later), FORBIDDEN).reshape([rows, 1, slots, slots])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DeviceKind;
 
     fn two_trees() -> Packed {
         let first: [&[u32]; 2] = [&[5, 6, 7], &[8, 9, 10]];
@@ -209,6 +210,17 @@ mod tests {
             Tree { prompt: &[4, 11], completions: &[] },
         ];
         Packed::new(&trees, 9)
+    }
+
+    /// The slots that a slot sees by the mask, which holds nothing but 0 and [`FORBIDDEN`].
+    fn seen(packed: &Packed, row: usize, query: usize) -> Vec<usize> {
+        let mask = packed.mask(&DeviceKind::Cpu.device());
+        assert_eq!(mask.dims(), [packed.rows, 1, packed.slots, packed.slots]);
+        let mask = mask.into_data().try_into_vec::<f32>().unwrap();
+        let bits = [0.0, FORBIDDEN].map(f32::to_bits);
+        assert!(mask.iter().all(|entry| bits.contains(&entry.to_bits())));
+        let line = &mask[(row * packed.slots + query) * packed.slots..][..packed.slots];
+        (0..packed.slots).filter(|&key| line[key] > 0.5 * FORBIDDEN).collect()
     }
 
     #[test]
@@ -226,8 +238,7 @@ mod tests {
 
     #[test]
     fn a_completion_sees_its_prompt_and_itself_only() {
-        let packed = two_trees();
-        let seen = |query| (0..9).filter(|&key| packed.sees(0, query, key)).collect::<Vec<_>>();
+        let seen = |query| seen(&two_trees(), 0, query);
         assert_eq!(seen(2), [0, 1, 2]);
         assert_eq!(seen(4), [0, 1, 2, 3, 4]);
         assert_eq!(seen(6), [0, 1, 2, 5, 6]);
@@ -257,6 +268,6 @@ mod tests {
             2,
         );
         assert_eq!(packed.dims(), [2, 2]);
-        assert!(packed.sees(1, 1, 1) && !packed.sees(1, 1, 0));
+        assert_eq!(seen(&packed, 1, 1), [1]);
     }
 }

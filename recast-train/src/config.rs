@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use crate::data::{Columns, Format, PrepareOptions, SplitKind, SyntheticConfig};
 use crate::error::{Error, Result};
 use crate::evaluate::EvaluateConfig;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, Precision};
 use crate::sid::{Codes, Collisions, TokenizerOptions};
 use crate::train::{RlConfig, SasrecConfig, SftConfig};
 
@@ -73,8 +73,10 @@ impl Default for DataConfig {
 pub struct Config {
     /// All randomness follows from it.
     pub seed: u64,
-    /// `cpu`, or another device of this build.
+    /// Where the decoder computes, by its name: one of [`DeviceKind::NAMES`].
     pub device: String,
+    /// The number format of the decoder's matrix products.
+    pub precision: Precision,
     /// CPU threads; 0 means one a core.
     pub threads: usize,
     /// Where the data comes from.
@@ -116,6 +118,8 @@ pub enum ModelPreset {
     Small,
     /// Width 256, 6 layers.
     Base,
+    /// Width 768, 12 layers: for a GPU.
+    Large,
 }
 
 impl ModelPreset {
@@ -126,6 +130,7 @@ impl ModelPreset {
             Self::Tiny => ModelConfig::tiny(),
             Self::Small => ModelConfig::small(),
             Self::Base => ModelConfig::base(),
+            Self::Large => ModelConfig::large(),
         }
     }
 }
@@ -134,7 +139,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             seed: 1,
-            device: DeviceKind::Cpu.name().to_owned(),
+            device: DeviceKind::Cpu.to_string(),
+            precision: Precision::F32,
             threads: 0,
             data: DataConfig::default(),
             tokenizer: TokenizerOptions {
@@ -267,7 +273,11 @@ impl Config {
     /// # Errors
     /// If a value is out of its range or does not fit another.
     pub fn check(&self) -> Result<()> {
-        self.device_kind()?;
+        let device = self.device_kind()?;
+        if !self.precision.is_supported(&device.device()) {
+            let problem = format!("device {device} does not compute in {}", self.precision.name());
+            return Err(Error::setting("precision", problem, "take f32, or another device"));
+        }
         if self.data.max_history == 0 {
             return Err(Error::setting("data.max_history", "is 0", "give at least 1 item"));
         }
@@ -298,10 +308,10 @@ impl Config {
     /// The device.
     ///
     /// # Errors
-    /// If this build has none of that name.
+    /// If there is none of that name in this build and on this machine.
     pub fn device_kind(&self) -> Result<DeviceKind> {
-        self.device.parse().map_err(|e: recast_burn::UnknownDevice| {
-            Error::setting("device", e.to_string(), "name one of these")
+        DeviceKind::find(&self.device).map_err(|e| {
+            Error::setting("device", e.to_string(), "recast devices lists what can be used")
         })
     }
 }

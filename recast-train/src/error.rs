@@ -119,6 +119,14 @@ pub enum Error {
         /// The epoch, from 1.
         epoch: usize,
     },
+    /// A device failed in its work.
+    #[error(
+        "device failed: {problem}; with less memory in use it may not: lower the micro_batch_tokens"
+    )]
+    Device {
+        /// What the device said.
+        problem: String,
+    },
     /// The user asked to stop; what was done is on disk.
     #[error("interrupted; go on with: recast run --resume {}", run_dir.display())]
     Interrupted {
@@ -161,6 +169,11 @@ impl Error {
     /// Data that can be read but not used.
     pub fn data(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Data { problem: problem.into(), hint: hint.into() }
+    }
+
+    /// A device that failed.
+    pub fn device(problem: impl std::fmt::Display) -> Self {
+        Self::Device { problem: problem.to_string() }
     }
 
     /// A setting out of its range.

@@ -23,7 +23,7 @@ const PROMPTS: [&[u32]; 4] = [&[3, 14, 15], &[9], &[26, 5, 35, 8, 9, 7, 9], &[32
 const WIDTHS: [usize; 6] = [1, 2, 4, 5, 9, 64];
 
 struct Setting {
-    device_name: &'static str,
+    device_name: String,
     table: SidTable,
     trie: Trie,
     model: Decoder,
@@ -34,7 +34,7 @@ fn settings() -> impl Iterator<Item = Setting> {
     devices().flat_map(|(device_name, device)| {
         [catalogue(), deep_catalogue()].map(|(table, trie)| {
             let model = decoder(&table, &device).valid();
-            Setting { device_name, table, trie, model }
+            Setting { device_name: device_name.clone(), table, trie, model }
         })
     })
 }
@@ -199,7 +199,7 @@ fn exact_search_of_many_prefixes_is_the_beam_as_wide_as_the_catalogue() {
         let beam = beam_search(&model, &trie, &slices, n_leaves);
         for (exact, beam) in exact_search(&model, &trie, &slices, 10).iter().zip(&beam) {
             assert_eq!(found_leaves(exact), found_leaves(&beam[..10]), "{device_name}");
-            assert_all_close(&log_probs(exact), &log_probs(&beam[..10]), DECODER, device_name);
+            assert_all_close(&log_probs(exact), &log_probs(&beam[..10]), DECODER, &device_name);
         }
     }
 }
@@ -235,7 +235,7 @@ fn without_a_trie_any_code_may_follow_as_where_every_semantic_id_is_legal() {
                 let leaves: Vec<Node> = free.iter().map(|c| all.walk(&c.codes).unwrap()).collect();
                 assert_eq!(leaves, found_leaves(expected), "{device_name}, width {width}");
                 let found: Vec<f32> = free.iter().map(|c| c.log_prob).collect();
-                assert_all_close(&found, &log_probs(expected), DECODER, device_name);
+                assert_all_close(&found, &log_probs(expected), DECODER, &device_name);
                 illegal += free.iter().filter(|c| trie.walk(&c.codes).is_none()).count();
             }
         }

@@ -71,7 +71,7 @@ fn loss(policy: Tensor<1>, group: &KeptGroup) -> Tensor<1> {
     let old = policy.clone().detach();
     let levels = policy.dims()[0] / group.leaves.len();
     let groups = std::slice::from_ref(group);
-    group_loss(policy, old.clone(), old, groups, levels, &objective())
+    group_loss(policy, old.clone(), old, groups, 1, levels, &objective())
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn away_from_ratio_1_a_shared_prefix_does_not_cancel() {
         let offsets = TensorData::new([-0.1f32, 0.0].repeat(model.levels()), [6]);
         let old = policy.clone().detach() + Tensor::from_data(offsets, &device);
         let groups = std::slice::from_ref(&group);
-        let loss = group_loss(policy, old.clone(), old, groups, model.levels(), &objective());
+        let loss = group_loss(policy, old.clone(), old, groups, 1, model.levels(), &objective());
         let grads = loss.backward();
         let net = logits[0].grad(&grads).expect("a gradient").sum_dim(0);
         assert!(largest(&values(&net)) > NOT_CANCELLED * 0.1, "{device_name}");

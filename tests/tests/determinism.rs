@@ -47,11 +47,11 @@ fn train(device: &Device) -> Vec<(String, Vec<u32>)> {
         for _ in 0..2 {
             let log_probs = completion_log_probs(&policy, &trie, &groups, Layout::Packed);
             let (old, reference) = (old.clone(), reference.clone());
-            let levels = table.levels();
+            let (levels, objective) = (table.levels(), Objective::default());
             let loss =
-                group_loss(log_probs, old, reference, &groups, levels, &Objective::default());
-            let (grads, _) = optimiser.gradients(&policy, &loss);
-            policy = optimiser.step(1e-3, policy, grads);
+                group_loss(log_probs, old, reference, &groups, groups.len(), levels, &objective);
+            let found = optimiser.gradients(&policy, [loss]);
+            policy = optimiser.step(1e-3, policy, found.clipped);
         }
     }
     weights(&policy).into_iter().map(|(name, values)| (name, bits(&values))).collect()

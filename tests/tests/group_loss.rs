@@ -50,7 +50,8 @@ fn each_token_has_the_advantage_and_the_weight_of_its_group() {
         });
         let policy = policy.require_grad();
         let objective = Objective::default();
-        let loss = group_loss(policy.clone(), old, reference, &groups, LEVELS, &objective);
+        let loss =
+            group_loss(policy.clone(), old, reference, &groups, groups.len(), LEVELS, &objective);
         let name = |i: usize| format!("{device_name}, number {i}");
         assert_each_close(&values(&loss), &[terms.iter().sum()], OBJECTIVE, name);
         let found = values(&policy.grad(&loss.backward()).expect("a gradient"));

@@ -126,7 +126,7 @@ fn allowed_log_probs_are_renormalised_over_the_allowed_codes() {
             let logits = case.logits(&device);
             let allowed = case.allowed.iter().map(Vec::as_slice);
             let log_probs = allowed_log_probs(logits.clone(), case.targets(&device), allowed);
-            case.check(device_name, &logits, log_probs);
+            case.check(&device_name, &logits, log_probs);
         }
     }
 }
@@ -158,7 +158,7 @@ fn token_log_probs_are_normalised_over_all_codes() {
         for case in Case::all().into_iter().map(Case::unconstrained) {
             let logits = case.logits(&device);
             let log_probs = token_log_probs(logits.clone(), case.targets(&device));
-            case.check(device_name, &logits, log_probs);
+            case.check(&device_name, &logits, log_probs);
         }
     }
 }

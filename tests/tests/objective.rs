@@ -184,7 +184,7 @@ fn every_device_gives_cores_value_and_gradient() {
             let found = |leaf: &Tensor<1>| values(&leaf.grad(&grads).expect("a gradient"));
 
             let name = |quantity: &'static str| {
-                let (case, tokens) = (&case.name, &tokens);
+                let (device_name, case, tokens) = (&device_name, &case.name, &tokens);
                 move |i: usize| format!("{device_name}, {case}, {quantity} of {:?}", tokens[i])
             };
             let value: Vec<f64> = expected.iter().map(|term| term.value).collect();

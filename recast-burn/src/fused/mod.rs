@@ -22,6 +22,8 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Int, Tensor};
 
+#[cfg(feature = "cuda")]
+use burn::backend::Cube;
 #[cfg(feature = "ndarray")]
 use burn::backend::NdArray;
 
@@ -105,11 +107,15 @@ trait FusedKernels: Backend {
     }
 }
 
+// with burn's own fusion on: it compiles the element-wise runs of the decomposed forms to one kernel
+#[cfg(feature = "cuda")]
+impl FusedKernels for Cube {}
+
 #[cfg(feature = "ndarray")]
 impl FusedKernels for NdArray {}
 
 /// The operations as tensors call them.
-#[backend_extension(Flex, NdArray: cfg(feature = "ndarray"), Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "cuda"), NdArray: cfg(feature = "ndarray"), Autodiff)]
 trait FusedOps: Backend {
     fn fused_matmul(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self>;
     fn fused_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -180,6 +186,8 @@ macro_rules! route_to_kernels {
 }
 
 route_to_kernels!(Flex);
+#[cfg(feature = "cuda")]
+route_to_kernels!(Cube);
 #[cfg(feature = "ndarray")]
 route_to_kernels!(NdArray);
 

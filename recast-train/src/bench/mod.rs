@@ -23,15 +23,16 @@ use recast_core::objective::Objective;
 use serde::Serialize;
 
 use crate::data::Histories;
-use crate::decode::{Completion, beam_search, unconstrained_beam_search};
+use crate::decode::{Completion, Searcher, unconstrained_beam_search};
 use crate::error::{Error, Result};
 use crate::evaluate::Catalogue;
-use crate::model::{Decoder, ModelConfig};
+use crate::model::{Decoder, ModelConfig, Precision};
 use crate::random::{Purpose, stream};
 use crate::run::{Monitor, peak_memory_bytes, reset_peak_memory};
 use crate::sid::{Codes, Embeddings, SidTable, TokenizerOptions, Trie, tokenize};
 use crate::train::{
-    KeptGroup, Layout, Optimiser, completion_log_probs, group_loss, next_code_loss, select_group,
+    KeptGroup, Layout, Optimiser, batches_of, completion_log_probs, group_loss, micro_batches,
+    next_code_loss, predicted_codes, select_group,
 };
 
 /// What is measured, and how large it is.
@@ -40,6 +41,8 @@ pub struct BenchConfig {
     /// Where tensors live.
     #[serde(skip)]
     pub device: DeviceKind,
+    /// The number format of the decoder's matrix products.
+    pub precision: Precision,
     /// The decoder's shape.
     pub model: ModelConfig,
     /// Items of the catalogue.
@@ -56,6 +59,11 @@ pub struct BenchConfig {
     pub group_sizes: Vec<usize>,
     /// Tokens of a supervised step.
     pub batch_tokens: usize,
+    /// Tokens that go through the decoder at once in a supervised step and in an update; 0 means all.
+    pub micro_batch_tokens: usize,
+    /// Floating-point operations a second that utilisation is measured against; none means those of a large matrix
+    /// product, measured.
+    pub peak_flops: Option<f64>,
     /// Measured repetitions, after one that is not.
     pub repeats: usize,
     /// Completions that are decoded and looked for in the table of semantic IDs; 0 means that none are.
@@ -86,6 +94,10 @@ impl BenchConfig {
                 return Err(Error::data(format!("{flag} is 0"), "give at least 1"));
             }
         }
+        if let Some(peak) = self.peak_flops.filter(|peak| !(*peak > 0.0 && peak.is_finite())) {
+            let problem = format!("--peak-tflops {} is not above 0", 1e-12 * peak);
+            return Err(Error::data(problem, "give the device's rate, or leave it out"));
+        }
         for &size in &self.group_sizes {
             if size < 2 {
                 let problem = format!("--group-size {size} is no group");
@@ -108,13 +120,16 @@ pub fn bench(config: &BenchConfig, monitor: &Monitor) -> Result<BenchReport> {
     config.check()?;
     let inputs = Inputs::new(config)?;
     let mut bench = Bench { config, monitor, found: Vec::new() };
-    let reference = bench.matrix_product();
-    bench.trie(&inputs);
+    let reference = match config.peak_flops {
+        Some(peak) => peak,
+        None => bench.matrix_product()?,
+    };
+    bench.trie(&inputs)?;
     bench.tokenizer()?;
     for &group_size in &config.group_sizes {
         bench.group(&inputs, group_size)?;
     }
-    bench.supervised(&inputs);
+    bench.supervised(&inputs)?;
     let legality = bench.legality(&inputs)?;
     if bench.found.is_empty() && legality.is_none() {
         let problem = format!("no part's name holds '{}'", config.only.as_deref().unwrap_or(""));
@@ -150,7 +165,8 @@ impl Inputs {
             histories.push(&items);
         }
         let device = config.device.device().autodiff();
-        let decoder = Decoder::new(&config.model, table.codes_per_level(), config.seed, &device);
+        let decoder = Decoder::new(&config.model, table.codes_per_level(), config.seed, &device)
+            .with_precision(config.precision);
         Ok(Self { trie: Trie::new(&table), table, histories, decoder })
     }
 
@@ -181,50 +197,61 @@ impl Bench<'_> {
         units: usize,
         flops: Option<f64>,
         mut work: impl FnMut(),
-    ) {
+    ) -> Result<()> {
         if !self.wanted(&name) {
-            return;
+            return Ok(());
         }
+        let device = self.config.device.device();
+        device.memory_cleanup();
         let told = reset_peak_memory();
-        work();
-        let mut seconds: Vec<f64> = Vec::with_capacity(self.config.repeats);
-        for _ in 0..self.config.repeats {
+        let mut timed = || {
             let started = Instant::now();
             work();
-            seconds.push(started.elapsed().as_secs_f64());
-        }
-        let peak = told.then(peak_memory_bytes).flatten();
+            device.sync().map_err(Error::device)?;
+            Ok(started.elapsed().as_secs_f64())
+        };
+        timed()?;
+        let seconds = (0..self.config.repeats).map(|_| timed()).collect::<Result<Vec<f64>>>()?;
+        // what a GPU's allocator once took it keeps until it is cleaned up
+        let peak = match device.memory_pool_usage() {
+            Some(usage) => Some(usage.bytes_reserved),
+            None => told.then(peak_memory_bytes).flatten(),
+        };
         let found = Measurement::new(name, unit, units, flops, seconds, peak);
         self.monitor.say(&found.to_string());
         self.found.push(found);
+        Ok(())
     }
 
     /// The rate of a large matrix product, in floating-point operations a second: what utilisation
     /// is measured against.
-    fn matrix_product(&self) -> f64 {
-        const SIZE: usize = 1024;
+    fn matrix_product(&self) -> Result<f64> {
+        let size: usize = if self.config.device.is_cpu() { 1024 } else { 8192 };
         let device = self.config.device.device();
-        let values: Vec<f32> = (0..SIZE * SIZE).map(|i| (i % 17) as f32 / 17.0).collect();
-        let a = Tensor::<2>::from_data(TensorData::new(values, [SIZE, SIZE]), &device);
+        let values: Vec<f32> = (0..size * size).map(|i| (i % 17) as f32 / 17.0).collect();
+        let a = Tensor::<2>::from_data(TensorData::new(values, [size, size]), &device);
+        let a = self.config.precision.narrow(a);
         let mut best = f64::INFINITY;
-        for _ in 0..=self.config.repeats {
+        for _ in 0..=self.config.repeats.max(3) {
+            device.sync().map_err(Error::device)?;
             let started = Instant::now();
-            black_box(a.clone().matmul(a.clone()).into_data());
+            black_box(a.clone().matmul(a.clone()));
+            device.sync().map_err(Error::device)?;
             best = best.min(started.elapsed().as_secs_f64());
         }
-        2.0 * (SIZE as f64).powi(3) / best
+        Ok(2.0 * (size as f64).powi(3) / best)
     }
 
-    fn trie(&mut self, inputs: &Inputs) {
+    fn trie(&mut self, inputs: &Inputs) -> Result<()> {
         let items = inputs.table.n_items();
         self.measure("trie build".to_owned(), "items", items, None, || {
             black_box(Trie::new(&inputs.table));
-        });
+        })?;
         self.measure("trie look-up".to_owned(), "items", items, None, || {
             for sid in inputs.table.sids() {
                 black_box(inputs.trie.walk(sid));
             }
-        });
+        })
     }
 
     /// Residual k-means of random embeddings of the width that sentence encoders give.
@@ -246,8 +273,7 @@ impl Bench<'_> {
         self.measure("tokenizer".to_owned(), "items", config.items, None, || {
             let made = tokenize(&embeddings, &options, config.seed, &device, &silent);
             black_box(made.is_ok());
-        });
-        Ok(())
+        })
     }
 
     /// Rollout, selection, the four updates and whole steps of groups of one size.
@@ -256,18 +282,19 @@ impl Bench<'_> {
         let prompts = inputs.prompts(config.groups);
         let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
         let frozen = inputs.decoder.valid();
+        let searcher = Searcher::new(&frozen, &inputs.trie);
         let of_size = |name: &str| format!("{name}, G = {group_size}");
         let flops = flops::beam_search(&config.model, &inputs.table, &slices, group_size);
         self.measure(of_size(rollout_name(true)), "prompts", prompts.len(), Some(flops), || {
-            black_box(beam_search(&frozen, &inputs.trie, &slices, group_size));
-        });
+            black_box(searcher.beams(&slices, group_size));
+        })?;
         self.measure(of_size(rollout_name(false)), "prompts", prompts.len(), Some(flops), || {
             black_box(unconstrained_beam_search(&frozen, &slices, group_size));
-        });
-        let rollouts = beam_search(&frozen, &inputs.trie, &slices, group_size);
+        })?;
+        let rollouts = searcher.beams(&slices, group_size);
         self.measure(of_size("selection"), "groups", prompts.len(), None, || {
             black_box(kept(inputs, &Signal::recast(), &prompts, &rollouts).is_ok());
-        });
+        })?;
         for (title, signal) in [("ReCast", Signal::recast()), ("GRPO", Signal::grpo())] {
             let groups = kept(inputs, &signal, &prompts, &rollouts)?;
             // any old log-probs do
@@ -275,19 +302,20 @@ impl Bench<'_> {
             let log_probs = vec![-(config.codes as f32).ln(); completions * config.levels];
             for layout in [Layout::Packed, Layout::RowWise] {
                 let flops = flops::update(&config.model, &inputs.table, &groups, layout);
-                let mut policy = Policy::new(inputs, layout);
+                let mut policy = Policy::new(inputs, config, layout);
                 self.measure(
                     of_size(&update_name(title, layout)),
                     "groups",
                     groups.len(),
                     Some(flops),
                     || policy.update(&groups, &log_probs, &log_probs),
-                );
+                )?;
             }
             // the groups of every step are of these sizes, whatever their completions are
             let update = flops::update(&config.model, &inputs.table, &groups, Layout::Packed);
             let flops = flops + update * (1.0 + 2.0 / flops::WITH_BACKWARD);
-            let mut policy = Policy::new(inputs, Layout::Packed);
+            let mut policy = Policy::new(inputs, config, Layout::Packed);
+            let mut selected = Ok(());
             self.measure(
                 of_size(&rl_step_name(title)),
                 "groups",
@@ -295,14 +323,19 @@ impl Bench<'_> {
                 Some(flops),
                 || {
                     let frozen = policy.model.valid();
-                    let rollouts = beam_search(&frozen, &inputs.trie, &slices, group_size);
-                    if let Ok(groups) = kept(inputs, &signal, &prompts, &rollouts) {
-                        let old = policy.log_probs(&frozen, &groups);
-                        let reference = policy.log_probs(&inputs.decoder.valid(), &groups);
-                        policy.update(&groups, &old, &reference);
+                    let searcher = Searcher::new(&frozen, &inputs.trie);
+                    let rollouts = searcher.beams(&slices, group_size);
+                    match kept(inputs, &signal, &prompts, &rollouts) {
+                        Ok(groups) => {
+                            let old = policy.log_probs(&frozen, &groups);
+                            let reference = policy.log_probs(&inputs.decoder.valid(), &groups);
+                            policy.update(&groups, &old, &reference);
+                        }
+                        Err(error) => selected = Err(error),
                     }
                 },
-            );
+            )?;
+            selected?;
         }
         Ok(())
     }
@@ -319,6 +352,7 @@ impl Bench<'_> {
         let catalogue =
             Catalogue { sids: &inputs.table, trie: &inputs.trie, max_history: usize::MAX };
         let progress = self.monitor.progress("legality", config.legality as u64);
+        let searcher = Searcher::new(&frozen, &inputs.trie);
         let (mut completions, mut illegal) = (0, 0);
         let mut rng = stream(config.seed, Purpose::Catalogue, 1);
         while completions < config.legality {
@@ -332,7 +366,7 @@ impl Bench<'_> {
                 })
                 .collect();
             let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-            let found = beam_search(&frozen, &inputs.trie, &slices, width).concat();
+            let found = searcher.beams(&slices, width).concat();
             for completion in &found {
                 let path = inputs.trie.path(completion.leaf);
                 let codes: Vec<u16> =
@@ -346,7 +380,7 @@ impl Bench<'_> {
         Ok(Some(Legality { completions, illegal }))
     }
 
-    fn supervised(&mut self, inputs: &Inputs) {
+    fn supervised(&mut self, inputs: &Inputs) -> Result<()> {
         let config = self.config;
         let per_sequence = config.history * config.levels;
         let sequences = inputs.prompts(config.batch_tokens.div_ceil(per_sequence));
@@ -356,10 +390,14 @@ impl Bench<'_> {
         let mut model = inputs.decoder.clone();
         let mut optimiser = Optimiser::new(0.1, 1.0);
         self.measure("supervised step".to_owned(), "tokens", tokens, Some(flops), || {
-            let loss = next_code_loss(&model, &sequences, None);
-            let (grads, _) = optimiser.gradients(&model, &loss);
-            model = optimiser.step(1e-4, model.clone(), grads);
-        });
+            let codes = predicted_codes(&sequences);
+            let micro_batches = batches_of(&sequences, config.micro_batch_tokens, |s| s.len());
+            let losses = micro_batches
+                .into_iter()
+                .map(|sequences| next_code_loss(&model, sequences, codes, None));
+            let found = optimiser.gradients(&model, losses);
+            model = optimiser.step(1e-4, model.clone(), found.clipped);
+        })
     }
 }
 
@@ -384,37 +422,53 @@ fn kept(
 struct Policy<'a> {
     trie: &'a Trie,
     layout: Layout,
+    micro_batch_tokens: usize,
     model: Decoder,
     optimiser: Optimiser,
 }
 
 impl<'a> Policy<'a> {
-    fn new(inputs: &'a Inputs, layout: Layout) -> Self {
-        let model = inputs.decoder.clone();
-        Self { trie: &inputs.trie, layout, model, optimiser: Optimiser::new(0.0, 1.0) }
+    fn new(inputs: &'a Inputs, config: &BenchConfig, layout: Layout) -> Self {
+        Self {
+            trie: &inputs.trie,
+            layout,
+            micro_batch_tokens: config.micro_batch_tokens,
+            model: inputs.decoder.clone(),
+            optimiser: Optimiser::new(0.0, 1.0),
+        }
+    }
+
+    fn micro_batches<'g>(&self, groups: &'g [KeptGroup]) -> Vec<&'g [KeptGroup]> {
+        micro_batches(groups, self.micro_batch_tokens, self.layout, self.model.levels())
     }
 
     fn log_probs(&self, model: &Decoder, groups: &[KeptGroup]) -> Vec<f32> {
-        let found = completion_log_probs(model, self.trie, groups, self.layout).into_data();
-        #[expect(clippy::expect_used, reason = "the decoder's weights are f32")]
-        found.try_into_vec().expect("f32 log-probabilities")
+        let of_part = |groups| {
+            let found = completion_log_probs(model, self.trie, groups, self.layout).into_data();
+            #[expect(clippy::expect_used, reason = "the decoder computes log-probs in f32")]
+            found.try_into_vec::<f32>().expect("f32 log-probabilities")
+        };
+        self.micro_batches(groups).into_iter().flat_map(of_part).collect()
     }
 
+    /// `old` and `reference` are the log-probabilities of all micro-batches in order.
     fn update(&mut self, groups: &[KeptGroup], old: &[f32], reference: &[f32]) {
-        let device = self.model.device();
-        let constant = |values: &[f32]| {
-            Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device)
-        };
-        let policy = completion_log_probs(&self.model, self.trie, groups, self.layout);
-        let loss = group_loss(
-            policy,
-            constant(old),
-            constant(reference),
-            groups,
-            self.model.levels(),
-            &Objective::default(),
-        );
-        let (grads, _) = self.optimiser.gradients(&self.model, &loss);
-        self.model = self.optimiser.step(1e-6, self.model.clone(), grads);
+        let (model, trie, levels) = (&self.model, self.trie, self.model.levels());
+        let device = model.device();
+        let mut start = 0;
+        let losses = self.micro_batches(groups).into_iter().map(|part| {
+            let policy = completion_log_probs(model, trie, part, self.layout);
+            let numbers = start..start + policy.dims()[0];
+            start = numbers.end;
+            let constant = |values: &[f32]| {
+                let values = values[numbers.clone()].to_vec();
+                Tensor::<1>::from_data(TensorData::new(values, [numbers.len()]), &device)
+            };
+            let (old, reference) = (constant(old), constant(reference));
+            let objective = Objective::default();
+            group_loss(policy, old, reference, part, groups.len(), levels, &objective)
+        });
+        let found = self.optimiser.gradients(model, losses);
+        self.model = self.optimiser.step(1e-6, self.model.clone(), found.clipped);
     }
 }

@@ -24,7 +24,8 @@ pub struct Measurement {
     pub max_seconds: f64,
     /// Floating-point operations of the matrix products of a repetition, where these are what it does.
     pub flops: Option<f64>,
-    /// The largest resident size of the process while it ran, all of the process; null where the system does not tell.
+    /// On a CPU the largest resident size of the process while it ran, all of the process; on a GPU what its allocator
+    /// took, as it stood at the end. Null where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -114,7 +115,7 @@ pub struct BenchReport {
     pub device: String,
     /// CPU threads.
     pub threads: usize,
-    /// Floating-point operations a second of a large matrix product: what utilisation is measured against.
+    /// Floating-point operations a second of a large matrix product, or as given: what utilisation is measured against.
     pub reference_flops: f64,
     /// What was measured upon.
     pub settings: Settings,
@@ -153,7 +154,7 @@ impl BenchReport {
         }
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            device: settings.config.device.name().to_owned(),
+            device: settings.config.device.to_string(),
             threads: rayon::current_num_threads(),
             reference_flops,
             settings,
@@ -187,8 +188,9 @@ impl Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "device {}, {} threads; matrix product {:.1} GFLOP/s; decoder of {} weights; trie of {} bytes",
+            "device {}, {}, {} threads; matrix product {:.1} GFLOP/s; decoder of {} weights; trie of {} bytes",
             self.device,
+            self.settings.config.precision.name(),
             self.threads,
             1e-9 * self.reference_flops,
             self.settings.parameters,

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::output;
+use super::{ComputeArgs, output};
 use crate::bench::{BenchConfig, bench};
 use crate::config::{Config, ModelPreset};
 use crate::model::ModelConfig;
@@ -38,6 +38,12 @@ pub(super) struct BenchArgs {
     /// Tokens of a supervised step.
     #[arg(long, default_value_t = 4096)]
     batch_tokens: usize,
+    /// Tokens that go through the decoder at once in a supervised step and in an update; 0 means all.
+    #[arg(long, default_value_t = 0)]
+    micro_batch_tokens: usize,
+    /// TFLOP/s that utilisation is measured against [default: those of a large matrix product, measured].
+    #[arg(long, value_name = "RATE")]
+    peak_tflops: Option<f64>,
     /// Measured repetitions, after one that is not.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
@@ -50,12 +56,8 @@ pub(super) struct BenchArgs {
     /// All randomness follows from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// cpu or ndarray.
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// CPU threads; 0 means one a core.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    compute: ComputeArgs,
     /// Print the report as JSON on standard output.
     #[arg(long)]
     json: bool,
@@ -65,13 +67,14 @@ pub(super) struct BenchArgs {
 }
 
 pub(super) fn measure(args: &BenchArgs) -> Result<()> {
-    let settings =
-        Config { device: args.device.clone(), threads: args.threads, ..Config::default() };
+    let settings = Config::resolve_over(&Config::default(), None, &args.compute.overrides())?;
+    settings.check()?;
     super::settings::set_threads(&settings)?;
     let shape = args.model.config();
     let num_hidden_layers = args.layers.unwrap_or(shape.num_hidden_layers);
     let config = BenchConfig {
         device: settings.device_kind()?,
+        precision: settings.precision,
         model: ModelConfig { num_hidden_layers, ..shape },
         items: args.items,
         levels: args.levels,
@@ -80,6 +83,8 @@ pub(super) fn measure(args: &BenchArgs) -> Result<()> {
         groups: args.groups,
         group_sizes: args.group_size.clone(),
         batch_tokens: args.batch_tokens,
+        micro_batch_tokens: args.micro_batch_tokens,
+        peak_flops: args.peak_tflops.map(|rate| 1e12 * rate),
         repeats: args.repeats,
         legality: args.legality,
         only: args.only.clone(),

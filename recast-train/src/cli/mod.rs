@@ -3,6 +3,7 @@
 mod baseline;
 mod bench;
 mod compare;
+mod devices;
 mod eval;
 mod init;
 mod prepare;
@@ -24,7 +25,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::data::silence_caught_panics;
 use crate::error::Error;
 use crate::run::{Output, Run};
-use settings::SettingsArgs;
+use settings::{ComputeArgs, SettingsArgs};
 
 /// RL post-training for generative recommenders.
 ///
@@ -58,6 +59,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Measure what each part of training costs on this machine.
     Bench(bench::BenchArgs),
+    /// List the devices that can be computed on.
+    Devices(devices::DevicesArgs),
     /// Write a config file with every key explained.
     Init(init::InitArgs),
 }
@@ -68,6 +71,8 @@ struct FolderArgs {
     /// The run folder.
     #[arg(long, value_name = "DIR")]
     run_dir: PathBuf,
+    #[command(flatten)]
+    compute: ComputeArgs,
     /// No progress, only errors.
     #[arg(long, short)]
     quiet: bool,
@@ -75,7 +80,8 @@ struct FolderArgs {
 
 impl FolderArgs {
     fn open(&self) -> Result<Run> {
-        let run = Run::open(&self.run_dir, output(self.quiet), interrupts()?)?;
+        let overrides = self.compute.overrides();
+        let run = Run::open(&self.run_dir, &overrides, output(self.quiet), interrupts()?)?;
         settings::set_threads(run.config())?;
         Ok(run)
     }
@@ -122,13 +128,20 @@ pub fn main() -> ExitCode {
         Command::Recommend(args) => recommend::recommend(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Bench(args) => bench::measure(&args),
+        Command::Devices(args) => devices::devices(&args),
         Command::Init(args) => init::init(&args),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
     eprintln!("recast: {error:#}");
     ExitCode::from(match error.downcast_ref::<Error>() {
         Some(Error::Interrupted { .. }) => INTERRUPTED,
-        Some(Error::Write { .. } | Error::NotFinite { .. } | Error::Collapse { .. }) | None => 1,
+        Some(
+            Error::Write { .. }
+            | Error::NotFinite { .. }
+            | Error::Collapse { .. }
+            | Error::Device { .. },
+        )
+        | None => 1,
         Some(_) => BAD_INPUT,
     })
 }

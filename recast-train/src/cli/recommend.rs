@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::FolderArgs;
-use crate::decode::beam_search;
+use crate::decode::Searcher;
 use crate::error::Error;
 
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ pub(super) fn recommend(args: &RecommendArgs) -> Result<()> {
     let prompt = catalogue.prompt(&decoder, &history);
     let hidden = if run.config().evaluate.mask_history { history.len() } else { 0 };
     let width = run.config().evaluate.beam_width.max(usize::from(args.top_k) + hidden);
-    let found = beam_search(&decoder, &tokenized.trie, &[&prompt], width).remove(0);
+    let found = Searcher::new(&decoder, &tokenized.trie).beams(&[&prompt], width).remove(0);
     let ranked = found
         .iter()
         .flat_map(|completion| {

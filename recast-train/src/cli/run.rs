@@ -15,7 +15,7 @@ pub(super) struct RunArgs {
     /// The run folder to make [default: the first free runs/NAME-NUMBER].
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Go on with an interrupted run, under its own settings.
+    /// Go on with an interrupted run, under its own settings but for --device, --precision and --threads.
     #[arg(long, value_name = "DIR", conflicts_with = "run_dir")]
     resume: Option<PathBuf>,
     /// Print the summary as JSON on standard output.
@@ -29,7 +29,8 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<()> {
     let run = match &args.resume {
         Some(dir) => {
-            let run = Run::open(dir, output(args.quiet), interrupts()?)?;
+            let overrides = args.settings.compute.overrides();
+            let run = Run::open(dir, &overrides, output(args.quiet), interrupts()?)?;
             settings::set_threads(run.config())?;
             run
         }

@@ -8,6 +8,7 @@ use toml::Value;
 
 use crate::config::{Config, ModelPreset, Preset};
 use crate::data::TieOrder;
+use crate::model::Precision;
 
 /// Where settings come from: a preset, then a file, then flags.
 #[derive(Debug, Default, Args)]
@@ -36,15 +37,39 @@ pub(super) struct SettingsArgs {
     /// All randomness follows from it.
     #[arg(long)]
     seed: Option<u64>,
-    /// cpu or ndarray.
-    #[arg(long)]
-    device: Option<String>,
     /// The order of a user's interactions of one timestamp.
     #[arg(long, value_enum)]
     tie_order: Option<TieOrder>,
-    /// CPU threads; 0 means one a core.
+    #[command(flatten)]
+    pub(super) compute: ComputeArgs,
+}
+
+/// Where and how to compute. Of a run that is there they hold for this session only.
+#[derive(Debug, Default, Args)]
+pub(super) struct ComputeArgs {
+    /// cpu, ndarray, cuda (the first GPU), cuda:N, or auto: the first GPU, else cpu [default: as the settings say].
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+    /// The number format of the decoder's matrix products; all else is f32 [default: as the settings say].
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+    /// CPU threads; 0 means one a core [default: as the settings say].
     #[arg(long)]
     threads: Option<usize>,
+}
+
+impl ComputeArgs {
+    /// The keys of the config that they set, with their values in TOML.
+    pub(super) fn overrides(&self) -> Vec<(String, String)> {
+        let text = |text: &str| Value::String(text.to_owned()).to_string();
+        let flags = [
+            ("device", self.device.as_deref().map(text)),
+            ("precision", self.precision.map(|precision| text(precision.name()))),
+            ("threads", self.threads.map(|threads| threads.to_string())),
+        ];
+        let given = flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        given.collect()
+    }
 }
 
 fn key_value(argument: &str) -> Result<(String, String), String> {
@@ -77,13 +102,12 @@ impl SettingsArgs {
             ("data.embeddings", self.embeddings.as_ref().map(path)),
             ("data.prepare.tie_order", self.tie_order.map(tie_order)),
             ("seed", self.seed.map(|seed| seed.to_string())),
-            ("device", self.device.clone().map(|name| Value::String(name).to_string())),
-            ("threads", self.threads.map(|threads| threads.to_string())),
         ];
         let mut overrides = self.overrides.clone();
         for (key, value) in flags {
             overrides.extend(value.map(|value| (key.to_owned(), value)));
         }
+        overrides.extend(self.compute.overrides());
         Ok(Config::resolve_over(&base, self.config.as_deref(), &overrides)?)
     }
 }

@@ -6,11 +6,14 @@
 
 mod beam;
 mod exact;
+mod on_device;
 mod reading;
 
 pub use beam::{beam_search, unconstrained_beam_search};
 pub use exact::{exact_search, leaf_log_probs};
+pub use on_device::{DeviceTrie, device_beam_search};
 
+use recast_burn::device::is_cpu;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Decoder;
@@ -45,23 +48,47 @@ pub enum Search {
     Exact,
 }
 
-impl Search {
+/// A decoder and a trie, ready to complete prompts: beam search runs where the decoder is.
+#[derive(Debug)]
+pub struct Searcher<'a> {
+    model: &'a Decoder,
+    trie: &'a Trie,
+    /// The trie on the decoder's GPU, if it is on one.
+    on_device: Option<DeviceTrie<'a>>,
+}
+
+impl<'a> Searcher<'a> {
+    /// Copies the trie to the decoder's device, if that is a GPU.
+    #[must_use]
+    pub fn new(model: &'a Decoder, trie: &'a Trie) -> Self {
+        let device = model.device();
+        let on_device = (!is_cpu(&device)).then(|| DeviceTrie::new(trie, &device));
+        Self { model, trie, on_device }
+    }
+
     /// For each prompt its `width` best completions, best first.
     ///
     /// # Panics
     /// If a prompt is empty or the width is 0.
     #[must_use]
-    pub fn run(
-        self,
-        model: &Decoder,
-        trie: &Trie,
-        prompts: &[&[u32]],
-        width: usize,
-    ) -> Vec<Vec<Completion>> {
-        match self {
-            Self::Beam => beam_search(model, trie, prompts, width),
-            Self::Exact => exact_search(model, trie, prompts, width),
+    pub fn run(&self, search: Search, prompts: &[&[u32]], width: usize) -> Vec<Vec<Completion>> {
+        let Self { model, trie, on_device } = self;
+        match (search, on_device) {
+            (Search::Beam, Some(on_device)) => {
+                device_beam_search(model, on_device, prompts, width)
+            }
+            (Search::Beam, None) => beam_search(model, trie, prompts, width),
+            (Search::Exact, _) => exact_search(model, trie, prompts, width),
         }
+    }
+
+    /// [`Searcher::run`] by beam search.
+    ///
+    /// # Panics
+    /// If a prompt is empty or the width is 0.
+    #[must_use]
+    pub fn beams(&self, prompts: &[&[u32]], width: usize) -> Vec<Vec<Completion>> {
+        self.run(Search::Beam, prompts, width)
     }
 }
 

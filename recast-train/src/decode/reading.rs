@@ -53,7 +53,7 @@ impl<'a> Reading<'a> {
             .map(|(row, prompt)| (row * slots + prompt.len() - 1) as i32)
             .collect();
         let mut reading = Self { model, prompts, cache: model.cache(), slots };
-        let hidden = reading.forward(tokens, &positions, mask, slots);
+        let hidden = reading.read_numbers(tokens, &positions, mask, slots);
         let ends = Tensor::from_data(TensorData::new(ends, [batch]), &model.device());
         (reading, hidden.select(0, ends))
     }
@@ -79,10 +79,25 @@ impl<'a> Reading<'a> {
     /// Reads a step's codes; their hidden states, `(B per_prompt, D)`.
     pub(super) fn read(&mut self, step: Step) -> Tensor<2> {
         self.slots = step.slots;
-        self.forward(step.tokens, &step.positions, step.mask, step.per_prompt)
+        self.read_numbers(step.tokens, &step.positions, step.mask, step.per_prompt)
     }
 
-    fn forward(
+    /// Reads tokens `(B, W)` of a level that see what `mask` `(B, 1, W, T)` says; their hidden states,
+    /// `(B W, D)`.
+    pub(super) fn read_level(
+        &mut self,
+        tokens: Tensor<2, Int>,
+        mask: Tensor<4>,
+        level: usize,
+    ) -> Tensor<2> {
+        let [_, width] = tokens.dims();
+        self.slots += width;
+        let position = |prompt: &&[u32]| std::iter::repeat_n((prompt.len() + level) as i32, width);
+        let positions: Vec<i32> = self.prompts.iter().flat_map(position).collect();
+        self.forward(tokens, &positions, mask)
+    }
+
+    fn read_numbers(
         &mut self,
         tokens: Vec<i32>,
         positions: &[i32],
@@ -90,11 +105,19 @@ impl<'a> Reading<'a> {
         length: usize,
     ) -> Tensor<2> {
         let (batch, device) = (self.prompts.len(), self.model.device());
-        let mask =
-            Tensor::from_data(TensorData::new(mask, [batch, 1, length, self.slots]), &device);
+        let mask = TensorData::new(mask, [batch, 1, length, self.slots]);
+        let tokens = TensorData::new(tokens, [batch, length]);
+        let mask = Tensor::from_data(mask, &device);
+        self.forward(Tensor::from_data(tokens, &device), positions, mask)
+    }
+
+    fn forward(
+        &mut self,
+        tokens: Tensor<2, Int>,
+        positions: &[i32],
+        mask: Tensor<4>,
+    ) -> Tensor<2> {
         let context = self.model.context(positions, mask);
-        let tokens: Tensor<2, Int> =
-            Tensor::from_data(TensorData::new(tokens, [batch, length]), &device);
         self.model.forward(tokens, &context, Some(&mut self.cache), None)
     }
 }

@@ -10,7 +10,7 @@ use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Example;
-use crate::decode::{Completion, Search};
+use crate::decode::{Completion, Search, Searcher};
 use crate::error::{Error, Result};
 use crate::model::Decoder;
 use crate::run::Monitor;
@@ -184,13 +184,14 @@ pub fn rank(
     let mut order: Vec<usize> = (0..histories.len()).collect();
     order.sort_by_key(|&i| histories[i].len().min(catalogue.max_history));
     let progress = monitor.progress(label, histories.len() as u64);
+    let searcher = Searcher::new(model, catalogue.trie);
     let mut rankings = vec![Vec::new(); histories.len()];
     for batch in order.chunks(config.batch_prompts) {
         monitor.check_interrupt()?;
         let prompts: Vec<Vec<u32>> =
             batch.iter().map(|&i| catalogue.prompt(model, histories[i])).collect();
         let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let found = config.search.run(model, catalogue.trie, &prompts, config.beam_width);
+        let found = searcher.run(config.search, &prompts, config.beam_width);
         for (&i, completions) in batch.iter().zip(found) {
             let mut items = catalogue.items(&completions);
             if config.mask_history {

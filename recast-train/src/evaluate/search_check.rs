@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Catalogue;
 use crate::decode::{
-    Completion, UnconstrainedCompletion, beam_search, exact_search, unconstrained_beam_search,
+    Completion, Search, Searcher, UnconstrainedCompletion, unconstrained_beam_search,
 };
 use crate::error::Result;
 use crate::model::Decoder;
@@ -105,6 +105,7 @@ pub fn check_search(
     monitor: &Monitor,
 ) -> Result<Vec<SearchCheck>> {
     let progress = monitor.progress("exact search", histories.len() as u64);
+    let searcher = Searcher::new(model, catalogue.trie);
     let mut pairs = vec![Vec::with_capacity(histories.len()); beam_widths.len()];
     let mut without_trie = vec![LegalCount::default(); beam_widths.len()];
     for batch in histories.chunks(batch_prompts) {
@@ -112,9 +113,9 @@ pub fn check_search(
         let prompts: Vec<Vec<u32>> =
             batch.iter().map(|history| catalogue.prompt(model, history)).collect();
         let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let exact = exact_search(model, catalogue.trie, &prompts, TOP);
+        let exact = searcher.run(Search::Exact, &prompts, TOP);
         for ((pairs, count), &width) in pairs.iter_mut().zip(&mut without_trie).zip(beam_widths) {
-            let beam = beam_search(model, catalogue.trie, &prompts, width);
+            let beam = searcher.beams(&prompts, width);
             pairs.extend(beam.into_iter().zip(exact.iter().cloned()));
             for found in unconstrained_beam_search(model, &prompts, width) {
                 count.count(catalogue.trie, &found);

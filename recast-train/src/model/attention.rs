@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use recast_burn::fused::{masked_softmax, matmul, rms_norm, rope};
 
-use super::{ModelConfig, Projection, WeightSource};
+use super::{ModelConfig, Precision, Projection, WeightSource};
 
 /// What every layer's attention needs to know about the tokens at hand.
 ///
@@ -85,17 +85,23 @@ impl Attention {
         x: Tensor<2>,
         context: &AttentionContext,
         cache: Option<&mut LayerCache>,
+        precision: Precision,
     ) -> Tensor<2> {
         let [batch, _, tokens, _] = context.mask.dims();
         let (heads, key_value_heads, head) = (self.heads, self.key_value_heads, self.head_dim);
         let by_head = |x: Tensor<2>, heads: usize| x.reshape([batch, tokens, heads, head]);
         let rotated = |x: Tensor<4>, weight: &Param<Tensor<1>>| {
-            let x = rms_norm(x, weight.val(), self.epsilon);
-            rope(x, context.cos.clone(), context.sin.clone()).swap_dims(1, 2)
+            let x = rms_norm(precision.widen(x), weight.val(), self.epsilon);
+            let x = rope(x, context.cos.clone(), context.sin.clone());
+            precision.narrow(x).swap_dims(1, 2)
         };
-        let query = rotated(by_head(self.q_proj.forward(x.clone()), heads), &self.q_norm);
-        let key = rotated(by_head(self.k_proj.forward(x.clone()), key_value_heads), &self.k_norm);
-        let value = by_head(self.v_proj.forward(x), key_value_heads).swap_dims(1, 2);
+        let x = precision.narrow(x);
+        let project = |projection: &Projection, heads: usize| {
+            by_head(projection.forward(x.clone(), precision), heads)
+        };
+        let query = rotated(project(&self.q_proj, heads), &self.q_norm);
+        let key = rotated(project(&self.k_proj, key_value_heads), &self.k_norm);
+        let value = project(&self.v_proj, key_value_heads).swap_dims(1, 2);
         let (key, value) = match cache {
             Some(cache) => cache.append(key, value),
             None => (key, value),
@@ -107,16 +113,13 @@ impl Attention {
         let query = query.reshape([batch, key_value_heads, rows, head]);
         let scores = matmul(query, key.swap_dims(2, 3)).reshape([batch, heads, tokens, slots]);
         let scale = 1.0 / (head as f32).sqrt();
-        let probabilities = masked_softmax(scores, context.mask.clone(), scale).reshape([
-            batch,
-            key_value_heads,
-            rows,
-            slots,
-        ]);
+        let probabilities = masked_softmax(precision.widen(scores), context.mask.clone(), scale);
+        let probabilities =
+            precision.narrow(probabilities).reshape([batch, key_value_heads, rows, slots]);
         let merged = matmul(probabilities, value)
             .reshape([batch, heads, tokens, head])
             .swap_dims(1, 2)
             .reshape([batch * tokens, heads * head]);
-        self.o_proj.forward(merged)
+        precision.widen(self.o_proj.forward(merged, precision))
     }
 }

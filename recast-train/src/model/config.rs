@@ -55,6 +55,12 @@ impl ModelConfig {
         Self::of_width(256, 6, 8)
     }
 
+    /// About 85 million weights beside the embeddings: for a GPU.
+    #[must_use]
+    pub fn large() -> Self {
+        Self::of_width(768, 12, 12)
+    }
+
     fn of_width(hidden_size: usize, num_hidden_layers: usize, heads: usize) -> Self {
         Self {
             hidden_size,
@@ -126,7 +132,9 @@ mod tests {
 
     #[test]
     fn every_preset_passes_its_own_check() {
-        for config in [ModelConfig::tiny(), ModelConfig::small(), ModelConfig::base()] {
+        for config in
+            [ModelConfig::tiny(), ModelConfig::small(), ModelConfig::base(), ModelConfig::large()]
+        {
             config.check("model").unwrap();
         }
     }

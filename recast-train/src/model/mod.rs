@@ -8,10 +8,12 @@
 mod attention;
 mod config;
 mod dropout;
+mod precision;
 
 pub use attention::AttentionContext;
 pub use config::ModelConfig;
 pub use dropout::Dropout;
+pub use precision::Precision;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -33,8 +35,9 @@ pub struct Projection {
 }
 
 impl Projection {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        matmul(x, self.weight.val())
+    /// Of `x` in the precision, and as it comes out.
+    fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
+        matmul(x, precision.narrow(self.weight.val()))
     }
 }
 
@@ -47,9 +50,11 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate = self.gate_proj.forward(x.clone());
-        self.down_proj.forward(swiglu(gate, self.up_proj.forward(x)))
+    fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let x = precision.narrow(x);
+        let gate = self.gate_proj.forward(x.clone(), precision);
+        let gated = swiglu(gate, self.up_proj.forward(x, precision));
+        precision.widen(self.down_proj.forward(gated, precision))
     }
 }
 
@@ -74,6 +79,8 @@ pub struct Decoder {
     config: ModelConfig,
     #[module(skip)]
     level_starts: Vec<usize>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// The key-value cache of all layers.
@@ -116,7 +123,14 @@ impl Decoder {
             lm_head: (!config.tie_word_embeddings).then(|| weights.normal([width, vocabulary])),
             config: config.clone(),
             level_starts,
+            precision: Precision::F32,
         }
+    }
+
+    /// The same decoder, multiplying in another precision than `f32`.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Levels `L` of a semantic ID.
@@ -157,13 +171,17 @@ impl Decoder {
         let base = self.config.rope_theta as f32;
         let frequency = |i: usize| base.powf(-(i as f32) / half as f32);
         let frequencies: Vec<f32> = (0..half).map(frequency).collect();
-        let angles = positions
-            .iter()
-            .flat_map(|&position| frequencies.iter().map(move |f| position as f32 * f));
+        // one line for each position there is, laid out on the device
+        let lines = positions.iter().max().map_or(0, |&last| last + 1);
+        let angles = (0..lines).flat_map(|at| frequencies.iter().map(move |f| at as f32 * f));
         let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
         let device = mask.device();
-        let table =
-            |values| Tensor::from_data(TensorData::new(values, [batch, tokens, half]), &device);
+        let at = Tensor::from_data(TensorData::new(positions.to_vec(), [positions.len()]), &device);
+        let table = |values| {
+            let lines = TensorData::new(values, [lines as usize, half]);
+            let lines = Tensor::<2>::from_data(lines, &device);
+            lines.select(0, at.clone()).reshape([batch, tokens, half])
+        };
         AttentionContext { cos: table(cos), sin: table(sin), mask }
     }
 
@@ -192,9 +210,9 @@ impl Decoder {
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = rms_norm(x.clone(), layer.input_layernorm.val(), epsilon);
             let cache = cache.as_mut().map(|cache| &mut cache.layers[i]);
-            x = x + drop(layer.self_attn.forward(normed, context, cache));
+            x = x + drop(layer.self_attn.forward(normed, context, cache, self.precision));
             let normed = rms_norm(x.clone(), layer.post_attention_layernorm.val(), epsilon);
-            x = x + drop(layer.mlp.forward(normed));
+            x = x + drop(layer.mlp.forward(normed, self.precision));
         }
         rms_norm(x, self.norm.val(), epsilon)
     }
@@ -207,7 +225,8 @@ impl Decoder {
             Some(head) => head.val().slice([0..self.config.hidden_size, codes]),
             None => self.embed_tokens.val().slice([codes]).transpose(),
         };
-        matmul(hidden, head)
+        let precision = self.precision;
+        precision.widen(matmul(precision.narrow(hidden), precision.narrow(head)))
     }
 }
 

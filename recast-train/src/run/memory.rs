@@ -1,4 +1,24 @@
-//! How much memory the process took.
+//! How much memory there is, and how much the process took.
+
+use recast_burn::DeviceKind;
+
+/// The memory of a device in bytes: the GPU's own, or the machine's for a CPU. `None` where the
+/// system does not tell.
+#[must_use]
+pub fn device_memory_bytes(kind: DeviceKind) -> Option<u64> {
+    if !kind.is_cpu() {
+        return kind.memory_bytes();
+    }
+    let table = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = table.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    kibibytes(line)
+}
+
+/// `   12 kB` in bytes.
+fn kibibytes(field: &str) -> Option<u64> {
+    let kibibytes: u64 = field.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
 
 /// The largest resident size of this process so far, in bytes; `None` where the system does not
 /// tell (only Linux does).
@@ -6,8 +26,7 @@
 pub fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
+    kibibytes(line)
 }
 
 /// Makes [`peak_memory_bytes`] start anew from what is resident now; false where the system cannot.

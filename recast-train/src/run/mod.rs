@@ -22,7 +22,7 @@ pub use checkpoint::Stage;
 pub use comparison::{BudgetRatio, ComparedSystem, Comparison, Spread};
 pub use file::{checksum, write_atomic, write_json};
 pub use inputs::{DataReport, Prepared};
-pub use memory::{peak_memory_bytes, reset_peak_memory};
+pub use memory::{device_memory_bytes, peak_memory_bytes, reset_peak_memory};
 pub use monitor::{Monitor, Output, Progress};
 pub use pipeline::{PreparedSummary, Run, Tokenized};
 pub(crate) use summary::SystemTable;

@@ -96,7 +96,7 @@ impl Run {
                     "name another folder, or go on with it by --resume",
                 ));
             }
-            return Self::open(&dir, output, interrupted);
+            return Self::open(&dir, &[], output, interrupted);
         }
         if dir.is_file() {
             return Err(Error::file(&dir, "is a file, not a folder", "name a folder"));
@@ -111,7 +111,7 @@ impl Run {
         })?;
         // a large log need not be held twice
         drop(inputs);
-        let run = Self::open(&dir, output, interrupted)?;
+        let run = Self::open(&dir, &[], output, interrupted)?;
         run.add_seconds("prepare", started.elapsed().as_secs_f64())?;
         let report = &run.prepared.report;
         run.monitor.record("prepare", report)?;
@@ -119,17 +119,22 @@ impl Run {
         Ok(run)
     }
 
-    /// Opens a run folder.
+    /// Opens a run folder; `key=value` overrides of its config hold as long as it is open.
     ///
     /// # Errors
-    /// If the folder holds no run.
-    pub fn open(dir: &Path, output: Output, interrupted: Arc<AtomicBool>) -> Result<Self> {
+    /// If the folder holds no run, or a setting is at fault.
+    pub fn open(
+        dir: &Path,
+        overrides: &[(String, String)],
+        output: Output,
+        interrupted: Arc<AtomicBool>,
+    ) -> Result<Self> {
         let config_path = dir.join("config.toml");
         if !config_path.exists() {
             let hint = "make one with recast run or recast prepare";
             return Err(Error::file(dir, "is no run folder: it has no config.toml", hint));
         }
-        let config = Config::resolve_over(&Config::default(), Some(&config_path), &[])?;
+        let config = Config::resolve_over(&Config::default(), Some(&config_path), overrides)?;
         config.check()?;
         let prepared = Prepared::load(dir, &config)?;
         let monitor = Monitor::new(dir, output, interrupted)?;
@@ -417,7 +422,8 @@ impl Run {
     pub(super) fn decoder_of(&self, shape: &ModelConfig, tokenized: &Tokenized) -> Result<Decoder> {
         let device = self.config.device_kind()?.device().autodiff();
         let codes = tokenized.sids.codes_per_level();
-        Ok(Decoder::new(shape, codes, self.config.seed, &device))
+        let decoder = Decoder::new(shape, codes, self.config.seed, &device);
+        Ok(decoder.with_precision(self.config.precision))
     }
 
     fn synthetic(&self) -> Result<Option<Synthetic>> {

@@ -105,10 +105,14 @@ impl Trie {
         self.level_starts[level]..self.level_starts[level + 1]
     }
 
-    /// The largest number of children of any node.
+    /// The largest number of children of a node of a level.
+    ///
+    /// # Panics
+    ///
+    /// If `level` is above [`Trie::levels`].
     #[must_use]
-    pub fn max_children(&self) -> usize {
-        self.first_child.windows(2).map(|pair| (pair[1] - pair[0]) as usize).max().unwrap_or(0)
+    pub fn max_children(&self, level: usize) -> usize {
+        self.nodes_at(level).map(|index| self.children(Node(index)).len()).max().unwrap_or(0)
     }
 
     /// The node of an index; `None` if there are not so many.
@@ -275,7 +279,7 @@ mod tests {
                 assert_eq!(trie.children(node).start, next, "breadth-first order has no gap");
                 next = trie.children(node).end;
                 assert!(trie.codes(node).windows(2).all(|pair| pair[0] < pair[1]));
-                assert!(trie.codes(node).len() <= trie.max_children());
+                assert!(trie.codes(node).len() <= trie.max_children(trie.level(node)));
                 for (position, &code) in trie.codes(node).iter().enumerate() {
                     let child = trie.child(node, code).unwrap();
                     assert_eq!(child, trie.nth_child(node, position));

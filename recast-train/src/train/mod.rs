@@ -7,13 +7,15 @@ mod sasrec;
 mod sft;
 mod update;
 
-pub use optimiser::{Optimiser, learning_rate};
+pub use optimiser::{Optimiser, StepGradients, learning_rate};
 pub use rl::{GroupCounts, PhaseSeconds, RecastConfig, RlConfig, RlState, SignalName, rl};
 pub use rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
 pub use sasrec::{SasrecConfig, item_tokens};
 pub use sft::{SftConfig, SftState, sft};
-pub(crate) use sft::{check_finite, check_rates, indices, next_code_loss};
-pub use update::{Layout, completion_log_probs, group_loss};
+pub(crate) use sft::{
+    batches_of, check_finite, check_rates, indices, next_code_loss, predicted_codes,
+};
+pub use update::{Layout, completion_log_probs, group_loss, micro_batches};
 
 use crate::data::{Example, Histories};
 use crate::evaluate::{Catalogue, EvaluateConfig};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{ElementConversion, Tensor};
+use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
 
 use crate::error::{Error, Result};
 
@@ -23,6 +23,17 @@ impl std::fmt::Debug for Optimiser {
     }
 }
 
+/// What the losses of one optimiser step come to.
+#[derive(Debug)]
+pub struct StepGradients {
+    /// Their gradients together, clipped.
+    pub clipped: GradientsParams,
+    /// The norm of these before they were clipped.
+    pub norm: f32,
+    /// The sum of the losses.
+    pub loss: f64,
+}
+
 impl Optimiser {
     /// AdamW with betas 0.9 and 0.95 and epsilon 1e-8.
     #[must_use]
@@ -35,17 +46,33 @@ impl Optimiser {
         Self { adamw: config.init(), max_norm }
     }
 
-    /// The gradients of a loss, clipped, and their norm before that.
+    /// The gradients of a sum of losses, one for each micro-batch.
     ///
-    /// A norm that is not finite is left to the caller, who stops.
+    /// Each loss is taken when the gradients of the one before are done: an iterator that computes
+    /// them when asked keeps one forward pass in memory at a time. A loss or a norm that is not
+    /// finite is left to the caller, who stops.
     #[must_use]
-    pub fn gradients<M: Module>(&self, model: &M, loss: &Tensor<1>) -> (GradientsParams, f32) {
-        let mut grads = GradientsParams::from_grads(loss.backward(), model);
-        let norm = global_norm(model, &grads);
-        if norm > self.max_norm {
-            model.visit(&mut Scale { grads: &mut grads, factor: self.max_norm / norm });
+    pub fn gradients<M: Module>(
+        &self,
+        model: &M,
+        losses: impl IntoIterator<Item = Tensor<1>>,
+    ) -> StepGradients {
+        let mut accumulated = GradientsAccumulator::new();
+        let mut total: Option<Tensor<1>> = None;
+        for loss in losses {
+            let value = loss.clone().inner();
+            accumulated.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
+            total = Some(match total {
+                None => value,
+                Some(total) => total + value,
+            });
         }
-        (grads, norm)
+        let mut clipped = accumulated.grads();
+        let (loss, norm) = loss_and_norm(total, squared_norm(model, &clipped));
+        if norm > self.max_norm {
+            model.visit(&mut Scale { grads: &mut clipped, factor: self.max_norm / norm });
+        }
+        StepGradients { clipped, norm, loss }
     }
 
     /// Takes one step along clipped gradients.
@@ -75,10 +102,19 @@ impl Optimiser {
     }
 }
 
-fn global_norm(model: &impl Module, grads: &GradientsParams) -> f32 {
+/// Both as numbers; what is not there is 0. A GPU is waited for once.
+fn loss_and_norm(loss: Option<Tensor<1>>, squared_norm: Option<Tensor<1>>) -> (f64, f32) {
+    let (Some(loss), Some(squared_norm)) = (loss, squared_norm) else { return (0.0, 0.0) };
+    let both = Tensor::cat(vec![loss, squared_norm.sqrt()], 0).into_data();
+    #[expect(clippy::expect_used, reason = "losses and gradients are f32")]
+    let both = both.try_into_vec::<f32>().expect("f32 numbers");
+    (both[0].into(), both[1])
+}
+
+fn squared_norm(model: &impl Module, grads: &GradientsParams) -> Option<Tensor<1>> {
     let mut squares = SquaredNorm { grads, total: None };
     model.visit(&mut squares);
-    squares.total.map_or(0.0, |total| total.sqrt().into_scalar::<f32>().elem())
+    squares.total
 }
 
 struct SquaredNorm<'a> {

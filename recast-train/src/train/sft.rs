@@ -7,7 +7,7 @@ use recast_burn::fused::token_log_probs;
 use recast_burn::packing::{Packed, Tree};
 use serde::{Deserialize, Serialize};
 
-use super::{Optimiser, TrainInputs, learning_rate};
+use super::{Optimiser, StepGradients, TrainInputs, learning_rate};
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
 use crate::evaluate::{Catalogue, evaluate};
@@ -23,6 +23,9 @@ pub struct SftConfig {
     pub epochs: usize,
     /// Tokens of an optimiser step, about.
     pub batch_tokens: usize,
+    /// Tokens that go through the decoder at once, about: a batch of more is split and its gradients
+    /// are accumulated, which bounds memory. 0 means all at once.
+    pub micro_batch_tokens: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Share of the steps in which the rate rises.
@@ -44,6 +47,7 @@ impl Default for SftConfig {
         Self {
             epochs: 24,
             batch_tokens: 4096,
+            micro_batch_tokens: 0,
             learning_rate: 2e-3,
             warmup: 0.05,
             weight_decay: 0.1,
@@ -196,23 +200,26 @@ pub fn sft(
         order.shuffle(&mut stream(inputs.seed, Purpose::Order, state.epoch as u64));
         let (mut loss_sum, mut norm_sum, mut batches) = (0.0, 0.0, 0usize);
         let mut rate = 0.0;
-        for batch in batches_of(&order, &sequences, config.batch_tokens) {
+        for batch in batches_of(&order, config.batch_tokens, |&i| sequences[i].len()) {
             monitor.check_interrupt()?;
             let rng = stream(inputs.seed, Purpose::Dropout, state.step as u64);
             let mut dropout = Dropout::new(dropout as f32, rng);
             let prompts: Vec<&[u32]> = batch.iter().map(|&i| &sequences[i][..]).collect();
-            let loss = next_code_loss(&model, &prompts, dropout.as_mut());
+            let codes = predicted_codes(&prompts);
+            let micro_batches = batches_of(&prompts, config.micro_batch_tokens, |p| p.len());
+            let losses = micro_batches
+                .into_iter()
+                .map(|prompts| next_code_loss(&model, prompts, codes, dropout.as_mut()));
             rate = learning_rate(config.learning_rate, state.step, warmup, steps);
-            let value = f64::from(loss.clone().into_scalar::<f32>());
-            let (grads, norm) = optimiser.gradients(&model, &loss);
+            let found = optimiser.gradients(&model, losses);
             state.step += 1;
-            check_finite(stage.name(), state.step, value, norm)?;
-            model = optimiser.step(rate, model, grads);
-            loss_sum += value;
-            norm_sum += f64::from(norm);
+            check_finite(stage.name(), state.step, &found)?;
+            loss_sum += found.loss;
+            norm_sum += f64::from(found.norm);
             batches += 1;
             progress.advance(prompts.iter().map(|p| p.len() as u64).sum());
-            progress.note(format!("loss {value:.3}"));
+            progress.note(format!("loss {:.3}", found.loss));
+            model = optimiser.step(rate, model, found.clipped);
         }
         state.epoch += 1;
         state.items_seen += windows.iter().map(|w| w.len() as u64).sum::<u64>();
@@ -267,8 +274,8 @@ pub fn sft(
 }
 
 /// Stops training that has left the finite numbers, before the step that would spoil the weights.
-pub(crate) fn check_finite(phase: &str, step: usize, loss: f64, norm: f32) -> Result<()> {
-    for (quantity, value) in [("loss", loss), ("gradient norm", norm.into())] {
+pub(crate) fn check_finite(phase: &str, step: usize, found: &StepGradients) -> Result<()> {
+    for (quantity, value) in [("loss", found.loss), ("gradient norm", found.norm.into())] {
         if !value.is_finite() {
             return Err(Error::NotFinite { phase: phase.to_owned(), quantity, value, step });
         }
@@ -289,19 +296,25 @@ fn windows(train: &Histories, items: usize) -> Vec<&[u32]> {
     windows
 }
 
-/// Cuts an order into batches of about `tokens` tokens, each of at least one sequence.
-fn batches_of<'a>(order: &'a [usize], sequences: &[Vec<u32>], tokens: usize) -> Vec<&'a [usize]> {
+/// Cuts a list into runs of at most `tokens` tokens, each of at least one entry; for 0 into one.
+pub(crate) fn batches_of<T>(
+    list: &[T],
+    tokens: usize,
+    tokens_of: impl Fn(&T) -> usize,
+) -> Vec<&[T]> {
+    let tokens = if tokens == 0 { usize::MAX } else { tokens };
     let mut batches = Vec::new();
     let (mut start, mut used) = (0, 0);
-    for (end, &i) in order.iter().enumerate() {
-        if used + sequences[i].len() > tokens && end > start {
-            batches.push(&order[start..end]);
+    for (end, entry) in list.iter().enumerate() {
+        let more = tokens_of(entry);
+        if used + more > tokens && end > start {
+            batches.push(&list[start..end]);
             (start, used) = (end, 0);
         }
-        used += sequences[i].len();
+        used += more;
     }
-    if start < order.len() {
-        batches.push(&order[start..]);
+    if start < list.len() {
+        batches.push(&list[start..]);
     }
     batches
 }
@@ -318,11 +331,17 @@ pub(super) fn validation_sample(examples: &[Example], prompts: usize, seed: u64)
     chosen.into_iter().map(|i| examples[i].clone()).collect()
 }
 
-/// The mean negative log-likelihood of every code but those of each sequence's first item, which
-/// nothing predicts (its first code; the others are predicted and counted).
+/// The codes that something predicts: all but each sequence's first.
+pub(crate) fn predicted_codes(sequences: &[&[u32]]) -> usize {
+    sequences.iter().map(|sequence| sequence.len().saturating_sub(1)).sum()
+}
+
+/// The negative log-likelihood of every code but each sequence's first, which nothing predicts;
+/// the sum over `codes`: their mean, where that is their number.
 pub(crate) fn next_code_loss(
     model: &Decoder,
     sequences: &[&[u32]],
+    codes: usize,
     dropout: Option<&mut Dropout>,
 ) -> Tensor<1> {
     let device = model.device();
@@ -333,7 +352,6 @@ pub(crate) fn next_code_loss(
     let hidden = model.forward(packed.tokens(&device), &context, None, dropout);
     let levels = model.levels();
     let mut total: Option<Tensor<1>> = None;
-    let mut count = 0;
     for level in 0..levels {
         let (mut slots, mut targets) = (Vec::new(), Vec::new());
         for (sequence, &start) in sequences.iter().zip(packed.prompts()) {
@@ -342,7 +360,6 @@ pub(crate) fn next_code_loss(
                 targets.push((sequence[at] - model.token(level, 0)) as i32);
             }
         }
-        count += slots.len();
         let predictors = hidden.clone().select(0, indices(slots, &device));
         let log_probs =
             token_log_probs(model.logits(predictors, level), indices(targets, &device)).sum();
@@ -352,7 +369,7 @@ pub(crate) fn next_code_loss(
         });
     }
     let total = total.unwrap_or_else(|| Tensor::zeros([1], &device));
-    total * (-1.0 / count.max(1) as f32)
+    total * (-1.0 / codes.max(1) as f32)
 }
 
 pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
@@ -378,6 +395,9 @@ mod tests {
     fn batches_hold_every_sequence_once_and_about_the_tokens() {
         let sequences: Vec<Vec<u32>> = [3, 4, 9, 2].iter().map(|&n| vec![0; n]).collect();
         let order = [2, 0, 1, 3];
-        assert_eq!(batches_of(&order, &sequences, 7), [&[2][..], &[0, 1], &[3]]);
+        let of_sequence = |&i: &usize| sequences[i].len();
+        assert_eq!(batches_of(&order, 7, of_sequence), [&[2][..], &[0, 1], &[3]]);
+        assert_eq!(batches_of(&order, 0, of_sequence), [&order]);
+        assert!(batches_of(&order[..0], 0, of_sequence).is_empty());
     }
 }

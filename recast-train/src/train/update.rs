@@ -8,7 +8,7 @@ use recast_core::objective::Objective;
 use serde::{Deserialize, Serialize};
 
 use super::rollout::KeptGroup;
-use super::sft::indices;
+use super::sft::{batches_of, indices};
 use crate::model::Decoder;
 use crate::sid::{Node, Trie};
 
@@ -31,6 +31,25 @@ impl Layout {
             Self::RowWise => 1,
         })
     }
+
+    /// The tokens that the decoder reads of a group whose completions have `levels` codes.
+    fn tokens(self, group: &KeptGroup, levels: usize) -> usize {
+        let completions = group.leaves.len();
+        let prompts = self.chunks(&group.leaves).len();
+        prompts * group.prompt.len() + completions * levels.saturating_sub(1)
+    }
+}
+
+/// Cuts groups into micro-batches of at most `tokens` tokens, each of at least one whole group; for
+/// 0 into one.
+#[must_use]
+pub fn micro_batches(
+    groups: &[KeptGroup],
+    tokens: usize,
+    layout: Layout,
+    levels: usize,
+) -> Vec<&[KeptGroup]> {
+    batches_of(groups, tokens, |group| layout.tokens(group, levels))
 }
 
 /// The log-probability of each code of each kept completion, renormalised over the trie's codes.
@@ -78,11 +97,13 @@ pub fn completion_log_probs(
     Tensor::cat((0..model.levels()).map(of_level).collect(), 0)
 }
 
-/// The policy's loss over groups, and its log-probabilities as plain numbers' source.
+/// The part that groups have in the policy's loss over a minibatch of `of_groups` groups.
 ///
 /// ```text
-/// loss = 1/groups sum_g 1/divisor_g sum_kept mean over levels of the token's loss
+/// loss = 1/of_groups sum_g 1/divisor_g sum_kept mean over levels of the token's loss
 /// ```
+///
+/// The parts of all micro-batches add up to the loss of the minibatch.
 ///
 /// # Shapes
 /// `old` and `reference` as [`completion_log_probs`] gives them for the same groups.
@@ -92,6 +113,7 @@ pub fn group_loss(
     old_log_probs: Tensor<1>,
     ref_log_probs: Tensor<1>,
     groups: &[KeptGroup],
+    of_groups: usize,
     levels: usize,
     objective: &Objective<f32>,
 ) -> Tensor<1> {
@@ -103,7 +125,7 @@ pub fn group_loss(
         Tensor::from_data(TensorData::new(values, [length]), &device)
     };
     let weight = |group: &KeptGroup| {
-        let weight = 1.0 / (groups.len() * group.divisor * levels) as f32;
+        let weight = 1.0 / (of_groups * group.divisor * levels) as f32;
         vec![weight; group.leaves.len()]
     };
     let tokens = PolicyTokens {

@@ -251,7 +251,7 @@ fn one_tensor_may_be_both_inputs() {
         };
         let found = run(swiglu(x.clone(), x.clone()));
         let expected = run(decomposed::swiglu(x.clone(), x.clone()));
-        assert_all_close(&found, &expected, FUSED, device_name);
+        assert_all_close(&found, &expected, FUSED, &device_name);
     }
 }
 
@@ -263,7 +263,7 @@ fn a_forbidden_key_has_probability_zero_and_a_row_of_them_is_uniform() {
         let mask = Tensor::from_data(TensorData::new(mask, [1, 1, 2, 4]), &device);
         let found = values(&masked_softmax(scores, mask, 0.5));
         assert_eq!([found[1].to_bits(), found[3].to_bits()], [0, 0], "{device_name}");
-        assert_all_close(&found[4..], &[0.25; 4], FUSED, device_name);
+        assert_all_close(&found[4..], &[0.25; 4], FUSED, &device_name);
     }
 }
 

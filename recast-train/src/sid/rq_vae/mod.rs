@@ -156,14 +156,13 @@ impl Training<'_> {
                     codes.iter().for_each(|&code| counts[code as usize] += 1);
                 }
                 rate = learning_rate(options.learning_rate, step, warmup, steps);
-                let value = f64::from(found.loss.clone().into_scalar::<f32>());
-                let (grads, norm) = optimiser.gradients(&self.model, &found.loss);
+                let found = optimiser.gradients(&self.model, [found.loss]);
                 step += 1;
-                check_finite(PHASE, step, value, norm)?;
-                self.model = optimiser.step(rate, self.model.clone(), grads);
-                loss_sum += value;
-                norm_sum += f64::from(norm);
-                progress.note(format!("loss {value:.3}"));
+                check_finite(PHASE, step, &found)?;
+                loss_sum += found.loss;
+                norm_sum += f64::from(found.norm);
+                progress.note(format!("loss {:.3}", found.loss));
+                self.model = optimiser.step(rate, self.model.clone(), found.clipped);
             }
             let perplexity = self.check_perplexity(&counts, epoch)?;
             let resets = options.reset_every > 0

@@ -77,6 +77,9 @@ pub struct RlConfig {
     pub groups_per_minibatch: usize,
     /// How kept completions are laid out for the decoder.
     pub layout: Layout,
+    /// Tokens that go through the decoder at once, in whole groups: a minibatch of more is split and its
+    /// gradients are accumulated, which bounds memory. 0 means all at once.
+    pub micro_batch_tokens: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Share of the steps in which the rate rises.
@@ -110,6 +113,7 @@ impl Default for RlConfig {
             group_size: 32,
             groups_per_minibatch: 32,
             layout: Layout::Packed,
+            micro_batch_tokens: 0,
             learning_rate: 3e-5,
             warmup: 0.05,
             weight_decay: 0.0,

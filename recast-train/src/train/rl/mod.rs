@@ -6,7 +6,7 @@ mod state;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use recast_core::Signal;
@@ -17,11 +17,11 @@ pub use self::config::{RecastConfig, RlConfig, SignalName};
 pub use self::state::{GroupCounts, PhaseSeconds, RlState};
 use super::rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
 use super::sft::{check_finite, validation_sample};
-use super::update::{completion_log_probs, group_loss};
+use super::update::{completion_log_probs, group_loss, micro_batches};
 use super::{Optimiser, TrainInputs, learning_rate};
 use crate::data::Histories;
-use crate::decode::beam_search;
-use crate::error::Result;
+use crate::decode::Searcher;
+use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::model::Decoder;
 use crate::random::{Purpose, stream};
@@ -193,6 +193,9 @@ struct Training<'a> {
     monitor: &'a Monitor,
 }
 
+/// The groups of an optimiser step, by micro-batch.
+type Minibatch<'a> = Vec<&'a [KeptGroup]>;
+
 /// Sums over the mini-batches of a step.
 #[derive(Default)]
 struct StepSums {
@@ -215,16 +218,20 @@ impl Training<'_> {
         let mut rate = 0.0;
         // log-probs of the whole step come first: the rollout policy is the one before any update; those of the first
         // minibatch its update computes itself
-        let minibatches: Vec<&[KeptGroup]> =
-            groups.chunks(self.config.groups_per_minibatch).collect();
+        let RlConfig { layout, micro_batch_tokens, .. } = *self.config;
+        let levels = frozen.levels();
+        let minibatches: Vec<Minibatch<'_>> = groups
+            .chunks(self.config.groups_per_minibatch)
+            .map(|groups| micro_batches(groups, micro_batch_tokens, layout, levels))
+            .collect();
         let later = minibatches.get(1..).unwrap_or_default();
-        let later = self.log_probs(&frozen, later, |seconds| &mut seconds.old_log_prob);
+        let later = self.log_probs(&frozen, later, |seconds| &mut seconds.old_log_prob)?;
         let old = std::iter::once(None).chain(later.into_iter().map(Some));
         let reference = self.reference.clone();
         let reference =
-            self.log_probs(&reference, &minibatches, |seconds| &mut seconds.ref_log_prob);
+            self.log_probs(&reference, &minibatches, |seconds| &mut seconds.ref_log_prob)?;
         for ((groups, old), reference) in minibatches.into_iter().zip(old).zip(reference) {
-            rate = self.update(groups, old, &reference, &mut sums)?;
+            rate = self.update(&groups, old, reference, &mut sums)?;
         }
         self.state.step += 1;
         let count = sums.minibatches.max(1) as f64;
@@ -255,9 +262,10 @@ impl Training<'_> {
         let mut order: Vec<usize> = (0..prompts.len()).collect();
         order.sort_by_key(|&i| tokens[i].len());
         let mut completions = vec![Vec::new(); prompts.len()];
+        let searcher = Searcher::new(frozen, catalogue.trie);
         for batch in order.chunks(DECODE_PROMPTS) {
             let batch_tokens: Vec<&[u32]> = batch.iter().map(|&i| &tokens[i][..]).collect();
-            let found = beam_search(frozen, catalogue.trie, &batch_tokens, self.config.group_size);
+            let found = searcher.beams(&batch_tokens, self.config.group_size);
             for (&i, found) in batch.iter().zip(found) {
                 completions[i] = found;
             }
@@ -287,78 +295,87 @@ impl Training<'_> {
     fn log_probs(
         &mut self,
         model: &Decoder,
-        minibatches: &[&[KeptGroup]],
+        minibatches: &[Minibatch<'_>],
         timer: impl Fn(&mut PhaseSeconds) -> &mut f64,
-    ) -> Vec<Vec<f32>> {
+    ) -> Result<Vec<Vec<Tensor<1>>>> {
         let started = Instant::now();
-        let trie = self.inputs.catalogue.trie;
-        let log_probs = minibatches
-            .iter()
-            .map(|groups| numbers(completion_log_probs(model, trie, groups, self.config.layout)))
-            .collect();
-        *timer(&mut self.state.seconds) += started.elapsed().as_secs_f64();
-        log_probs
+        let (trie, layout) = (self.inputs.catalogue.trie, self.config.layout);
+        let of_groups = |groups: &&[KeptGroup]| completion_log_probs(model, trie, groups, layout);
+        let log_probs =
+            minibatches.iter().map(|groups| groups.iter().map(of_groups).collect()).collect();
+        *timer(&mut self.state.seconds) += seconds_since(started, &model.device())?;
+        Ok(log_probs)
     }
 
     /// One optimiser step on whole groups; the learning rate it took. Without old log-probs the policy at hand is the one
     /// that generated them.
     fn update(
         &mut self,
-        groups: &[KeptGroup],
-        old: Option<Vec<f32>>,
-        reference: &[f32],
+        minibatch: &Minibatch<'_>,
+        old: Option<Vec<Tensor<1>>>,
+        reference: Vec<Tensor<1>>,
         sums: &mut StepSums,
     ) -> Result<f64> {
         let started = Instant::now();
-        let (config, trie) = (self.config, self.inputs.catalogue.trie);
-        let device = self.policy.device();
-        let policy = completion_log_probs(&self.policy, trie, groups, self.config.layout);
-        let constant = |values: &[f32]| {
-            Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device)
+        let (config, trie, model) = (self.config, self.inputs.catalogue.trie, &self.policy);
+        let of_groups = minibatch.iter().map(|groups| groups.len()).sum();
+        let old = match old {
+            Some(old) => old.into_iter().map(Some).collect(),
+            None => vec![None; minibatch.len()],
         };
-        let old = old.unwrap_or_else(|| numbers(policy.clone().inner()));
-        let loss = group_loss(
-            policy.clone(),
-            constant(&old),
-            constant(reference),
-            groups,
-            self.policy.levels(),
-            &self.objective,
-        );
-        let value = f64::from(loss.clone().into_scalar::<f32>());
-        let (grads, norm) = self.optimiser.gradients(&self.policy, &loss);
+        let mut token_log_probs = Vec::with_capacity(minibatch.len());
+        let losses = minibatch.iter().zip(old).zip(reference).map(|((groups, old), reference)| {
+            let policy = completion_log_probs(model, trie, groups, config.layout);
+            let at_hand = policy.clone().inner();
+            let old = old.unwrap_or_else(|| at_hand.clone());
+            token_log_probs.push([at_hand, old.clone(), reference.clone()]);
+            let constant = |x: Tensor<1>| Tensor::from_inner(x);
+            let (old, reference) = (constant(old), constant(reference));
+            let levels = model.levels();
+            group_loss(policy, old, reference, groups, of_groups, levels, &self.objective)
+        });
+        let found = self.optimiser.gradients(model, losses);
         self.state.seconds.update += started.elapsed().as_secs_f64();
         self.state.optimiser_steps += 1;
-        check_finite(&format!("rl {}", self.name.key()), self.state.optimiser_steps, value, norm)?;
+        check_finite(&format!("rl {}", self.name.key()), self.state.optimiser_steps, &found)?;
 
         let started = Instant::now();
         let steps = config.steps * config.minibatches();
         let warmup = (steps as f64 * config.warmup) as usize;
         let rate =
             learning_rate(config.learning_rate, self.state.optimiser_steps - 1, warmup, steps);
-        self.policy = self.optimiser.step(rate, self.policy.clone(), grads);
-        self.state.seconds.optimiser += started.elapsed().as_secs_f64();
+        self.policy = self.optimiser.step(rate, self.policy.clone(), found.clipped);
+        self.state.seconds.optimiser += seconds_since(started, &self.policy.device())?;
 
-        let advantages: Vec<f32> =
-            groups.iter().flat_map(|group| group.advantages.iter().copied()).collect();
-        let by_token = advantages.iter().cycle();
-        for (((policy, old), reference), &advantage) in
-            numbers(policy.inner()).iter().zip(&old).zip(reference).zip(by_token)
-        {
-            let clipped = is_clipped(*policy, *old, advantage, &self.objective);
-            sums.clipped += usize::from(clipped);
-            sums.kl += f64::from(kl_penalty(*policy, *reference, &self.objective).value);
+        for (groups, log_probs) in minibatch.iter().zip(token_log_probs) {
+            let advantages: Vec<f32> =
+                groups.iter().flat_map(|group| group.advantages.iter().copied()).collect();
+            let by_token = advantages.iter().cycle();
+            let [policy, old, reference] = log_probs.map(numbers);
+            for (((&policy, &old), &reference), &advantage) in
+                policy.iter().zip(&old).zip(&reference).zip(by_token)
+            {
+                let clipped = is_clipped(policy, old, advantage, &self.objective);
+                sums.clipped += usize::from(clipped);
+                sums.kl += f64::from(kl_penalty(policy, reference, &self.objective).value);
+            }
+            sums.tokens += policy.len();
         }
-        sums.tokens += old.len();
         sums.minibatches += 1;
-        sums.loss += value;
-        sums.norm += f64::from(norm);
+        sums.loss += found.loss;
+        sums.norm += f64::from(found.norm);
         Ok(rate)
     }
 }
 
 /// Prompts decoded at once.
 const DECODE_PROMPTS: usize = 64;
+
+/// Seconds until the device has done what it was given.
+fn seconds_since(started: Instant, device: &Device) -> Result<f64> {
+    device.sync().map_err(Error::device)?;
+    Ok(started.elapsed().as_secs_f64())
+}
 
 fn numbers(tensor: Tensor<1>) -> Vec<f32> {
     #[expect(clippy::expect_used, reason = "the decoder's weights are f32")]

@@ -1,0 +1,181 @@
+//! Beam search that stays on the decoder's device: only the completions come back.
+
+use burn::tensor::{Device, Int, Tensor};
+use recast_burn::packing::FORBIDDEN;
+
+use super::Completion;
+use super::reading::Reading;
+use crate::model::Decoder;
+use crate::sid::Trie;
+use crate::train::indices;
+
+/// A trie on a device, as the search there reads it: 8 bytes a node.
+#[derive(Debug, Clone)]
+pub struct DeviceTrie<'a> {
+    trie: &'a Trie,
+    /// The children of node `v` are `first_child[v]..first_child[v + 1]`.
+    first_child: Tensor<1, Int>,
+    /// The code that leads to each node.
+    codes: Tensor<1, Int>,
+}
+
+impl<'a> DeviceTrie<'a> {
+    /// Copies a trie to a device.
+    #[must_use]
+    pub fn new(trie: &'a Trie, device: &Device) -> Self {
+        let nodes = || (0..trie.n_nodes() as u32).filter_map(|index| trie.node(index));
+        let inner = trie.nodes_at(trie.levels()).start as usize;
+        let mut first_child: Vec<i32> =
+            nodes().take(inner).map(|node| trie.children(node).start as i32).collect();
+        first_child.push(trie.n_nodes() as i32);
+        let codes = nodes().map(|node| trie.code(node).into()).collect();
+        Self { trie, first_child: indices(first_child, device), codes: indices(codes, device) }
+    }
+}
+
+/// The beams of all prompts at one level, best first.
+struct Beams {
+    /// Nodes of the trie, `(B, W)`.
+    nodes: Tensor<2, Int>,
+    /// `(B, W)`. Where the trie is narrower than the beam the places left over hold far less than
+    /// any beam, and a node that another beam holds.
+    log_probs: Tensor<2>,
+    /// For each level before, the place of each beam's ancestor there, `(B, W)`.
+    ancestors: Vec<Tensor<2, Int>>,
+}
+
+/// What [`super::beam_search`] finds, up to the order of equal log-probabilities, which is any.
+///
+/// Nothing is read from the device before the last level is done.
+///
+/// # Panics
+/// If a prompt is empty or the width is 0.
+#[must_use]
+pub fn device_beam_search(
+    model: &Decoder,
+    trie: &DeviceTrie<'_>,
+    prompts: &[&[u32]],
+    width: usize,
+) -> Vec<Vec<Completion>> {
+    if prompts.is_empty() {
+        return Vec::new();
+    }
+    assert!(width > 0, "a beam search of width 0 finds nothing");
+    let device = model.device();
+    let (mut reading, mut hidden) = Reading::prompts(model, prompts);
+    let prompt_slots = reading.slots();
+    let mut beams = Beams {
+        nodes: Tensor::zeros([prompts.len(), 1], &device),
+        log_probs: Tensor::zeros([prompts.len(), 1], &device),
+        ancestors: Vec::new(),
+    };
+    // beams of each level that is read
+    let mut widths = Vec::new();
+    for level in 0..model.levels() {
+        if level > 0 {
+            widths.push(beams.nodes.dims()[1]);
+            let (tokens, mask) = beams.step(model, trie, prompts, prompt_slots, &widths);
+            hidden = reading.read_level(tokens, mask, level - 1);
+        }
+        beams = beams.extended(&model.logits(hidden.clone(), level), trie, level, width);
+    }
+    completions(trie.trie, &beams)
+}
+
+impl Beams {
+    /// The best extensions by the codes of a level, at most `width` for each prompt.
+    fn extended(
+        self,
+        logits: &Tensor<2>,
+        trie: &DeviceTrie<'_>,
+        level: usize,
+        width: usize,
+    ) -> Self {
+        let [prompts, beams] = self.nodes.dims();
+        let device = logits.device();
+        let (rows, most) = (prompts * beams, trie.trie.max_children(level));
+        let of_nodes = |x: &Tensor<1, Int>, nodes: Tensor<1, Int>| x.clone().select(0, nodes);
+        let nodes = self.nodes.reshape([rows]);
+        let first = of_nodes(&trie.first_child, nodes.clone()).reshape([rows, 1]);
+        let end = of_nodes(&trie.first_child, nodes + 1).reshape([rows, 1]);
+        let child = first.clone() + Tensor::arange(0..most as i64, &device).reshape([1, most]);
+        let missing = child.clone().greater_equal(end.expand([rows, most]));
+        // a child that is not there is another, of no probability
+        let child = child.mask_where(missing.clone(), first.expand([rows, most]));
+        let codes = of_nodes(&trie.codes, child.clone().reshape([rows * most]));
+        let allowed = logits.clone().gather(1, codes.reshape([rows, most]));
+        let allowed = allowed.mask_fill(missing, FORBIDDEN);
+        let log_probs = burn::tensor::activation::log_softmax(allowed, 1)
+            + self.log_probs.reshape([rows, 1]).expand([rows, most]);
+        let width = width.min(beams * most);
+        let (log_probs, best) =
+            log_probs.reshape([prompts, beams * most]).topk_with_indices(width, 1);
+        let nodes = child.reshape([prompts, beams * most]).gather(1, best.clone());
+        let parents = best.div_scalar(most as i32);
+        let mut ancestors: Vec<Tensor<2, Int>> =
+            self.ancestors.into_iter().map(|places| places.gather(1, parents.clone())).collect();
+        // the root has no slot
+        if level > 0 {
+            ancestors.push(parents);
+        }
+        Self { nodes, log_probs, ancestors }
+    }
+
+    /// The tokens of all beams, `(B, W)`, and what they see, `(B, 1, W, T)`: the prompt, their ancestors
+    /// and themselves.
+    fn step(
+        &self,
+        model: &Decoder,
+        trie: &DeviceTrie<'_>,
+        prompts: &[&[u32]],
+        prompt_slots: usize,
+        widths: &[usize],
+    ) -> (Tensor<2, Int>, Tensor<4>) {
+        let [batch, width] = self.nodes.dims();
+        let (device, level) = (model.device(), widths.len() - 1);
+        let codes = trie.codes.clone().select(0, self.nodes.clone().reshape([batch * width]));
+        let tokens = (codes + model.token(level, 0) as i32).reshape([batch, width]);
+
+        let lengths: Vec<i32> = prompts.iter().map(|prompt| prompt.len() as i32).collect();
+        let lengths = indices(lengths, &device).reshape([batch, 1, 1]);
+        let slots = |n: usize| {
+            let slots: Tensor<1, Int> = Tensor::arange(0..n as i64, &device);
+            slots.reshape([1, 1, n]).expand([batch, width, n])
+        };
+        let of_prompts = slots(prompt_slots);
+        let mut seen = vec![of_prompts.lower(lengths.expand([batch, width, prompt_slots]))];
+        let itself: Tensor<1, Int> = Tensor::arange(0..width as i64, &device);
+        let itself = itself.reshape([1, width]).expand([batch, width]);
+        for (places, &n) in self.ancestors.iter().chain([&itself]).zip(widths) {
+            let places = places.clone().reshape([batch, width, 1]).expand([batch, width, n]);
+            seen.push(slots(n).equal(places));
+        }
+        let seen = Tensor::cat(seen, 2);
+        let [_, _, keys] = seen.dims();
+        let mask = Tensor::<3>::zeros([batch, width, keys], &device);
+        let mask = mask.mask_fill(seen.bool_not(), FORBIDDEN);
+        (tokens, mask.reshape([batch, 1, width, keys]))
+    }
+}
+
+/// Reads the beams of the last level, and leaves out places that hold none.
+fn completions(trie: &Trie, beams: &Beams) -> Vec<Vec<Completion>> {
+    let [_, width] = beams.nodes.dims();
+    #[expect(clippy::expect_used, reason = "the device was asked for these types")]
+    let (nodes, log_probs) = (
+        beams.nodes.clone().into_data().try_to_vec_as::<i32>().expect("nodes"),
+        beams.log_probs.clone().into_data().try_to_vec_as::<f32>().expect("log-probabilities"),
+    );
+    let of_prompt = |(nodes, log_probs): (&[i32], &[f32])| {
+        let found = nodes.iter().zip(log_probs);
+        let mut found: Vec<Completion> = found
+            .filter(|&(_, &log_prob)| log_prob > 0.5 * FORBIDDEN)
+            .filter_map(|(&node, &log_prob)| {
+                Some(Completion { leaf: trie.node(node as u32)?, log_prob })
+            })
+            .collect();
+        found.sort_by(|a, b| b.log_prob.total_cmp(&a.log_prob));
+        found
+    };
+    nodes.chunks_exact(width).zip(log_probs.chunks_exact(width)).map(of_prompt).collect()
+}
