@@ -1,6 +1,7 @@
 //! A small catalogue and a small decoder over it.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use recast_burn::log_prob::allowed_log_probs;
 use recast_burn::packing::FORBIDDEN;
@@ -86,7 +87,7 @@ pub(crate) fn decoder(table: &SidTable, device: &Device) -> Decoder {
 
 /// The weights by name.
 pub(crate) fn weights(model: &Decoder) -> Vec<(String, Vec<f32>)> {
-    by_name(model, None)
+    by_name(model, &Of::Weights)
 }
 
 /// The gradients of the weights by name.
@@ -94,12 +95,30 @@ pub(crate) fn weights(model: &Decoder) -> Vec<(String, Vec<f32>)> {
 /// # Panics
 /// If a weight has none.
 pub(crate) fn weight_gradients(model: &Decoder, loss: &Tensor<1>) -> Vec<(String, Vec<f32>)> {
-    by_name(model, Some(&loss.backward()))
+    by_name(model, &Of::Gradients(&loss.backward()))
 }
 
-fn by_name(model: &Decoder, grads: Option<&Gradients>) -> Vec<(String, Vec<f32>)> {
+/// The same of gradients as an optimiser takes them.
+///
+/// # Panics
+/// If a weight has none.
+pub(crate) fn parameter_gradients(
+    model: &Decoder,
+    grads: &GradientsParams,
+) -> Vec<(String, Vec<f32>)> {
+    by_name(model, &Of::ParameterGradients(grads))
+}
+
+/// What is collected.
+enum Of<'a> {
+    Weights,
+    Gradients(&'a Gradients),
+    ParameterGradients(&'a GradientsParams),
+}
+
+fn by_name(model: &Decoder, of: &Of<'_>) -> Vec<(String, Vec<f32>)> {
     struct Collect<'a> {
-        grads: Option<&'a Gradients>,
+        of: &'a Of<'a>,
         path: Vec<String>,
         found: Vec<(String, Vec<f32>)>,
     }
@@ -114,17 +133,16 @@ fn by_name(model: &Decoder, grads: Option<&Gradients>) -> Vec<(String, Vec<f32>)
 
         fn visit_float<const N: usize>(&mut self, param: &Param<Tensor<N>>) {
             let name = self.path.join(".");
-            let numbers = match self.grads {
-                None => values(&param.val()),
-                Some(grads) => {
-                    let grad = param.val().grad(grads);
-                    values(&grad.unwrap_or_else(|| panic!("{name} got no gradient")))
-                }
+            let tensor = match self.of {
+                Of::Weights => Some(param.val()),
+                Of::Gradients(grads) => param.val().grad(grads),
+                Of::ParameterGradients(grads) => grads.get::<N>(param.id),
             };
-            self.found.push((name, numbers));
+            let tensor = tensor.unwrap_or_else(|| panic!("{name} got no gradient"));
+            self.found.push((name, values(&tensor)));
         }
     }
-    let mut collect = Collect { grads, path: Vec::new(), found: Vec::new() };
+    let mut collect = Collect { of, path: Vec::new(), found: Vec::new() };
     model.visit(&mut collect);
     collect.found
 }

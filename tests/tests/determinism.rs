@@ -11,10 +11,10 @@ use recast_train::train::{
 
 use crate::decoder::{catalogue, decoder, prompt, weights};
 use crate::device::devices;
-use crate::numbers::bits;
+use crate::numbers::{assert_same, bits};
 
 /// A few whole steps: rollout, repair, selection, loss, optimiser. The weights that come out.
-fn train(device: &Device) -> Vec<(String, Vec<u32>)> {
+fn train(device: &Device) -> Vec<(String, Vec<f32>)> {
     let (table, trie) = catalogue();
     let mut policy = decoder(&table, device);
     let reference = policy.valid();
@@ -54,7 +54,7 @@ fn train(device: &Device) -> Vec<(String, Vec<u32>)> {
             policy = optimiser.step(1e-3, policy, found.clipped);
         }
     }
-    weights(&policy).into_iter().map(|(name, values)| (name, bits(&values))).collect()
+    weights(&policy)
 }
 
 #[test]
@@ -63,10 +63,10 @@ fn two_runs_from_one_seed_give_equal_weights() {
         let start = weights(&decoder(&catalogue().0, &device));
         let (first, second) = (train(&device), train(&device));
         for ((name, first), (_, second)) in first.iter().zip(&second) {
-            assert!(first == second, "{device_name}, {name}");
+            assert_same(&device, first, second, &format!("{device_name}, {name}"));
         }
         for ((name, trained), (_, start)) in first.iter().zip(&start) {
-            assert!(*trained != bits(start), "{device_name}: {name} was not trained");
+            assert!(bits(trained) != bits(start), "{device_name}: {name} was not trained");
         }
     }
 }
@@ -78,6 +78,8 @@ fn one_and_two_threads_give_equal_weights() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             pool.expect("a pool of threads").install(|| train(&device))
         };
-        assert!(on_threads(1) == on_threads(2), "{device_name}");
+        for ((name, one), (_, two)) in on_threads(1).iter().zip(&on_threads(2)) {
+            assert_same(&device, one, two, &format!("{device_name}, {name}"));
+        }
     }
 }

@@ -15,4 +15,5 @@ mod log_prob;
 mod numbers;
 mod objective;
 mod packing;
+mod precision;
 mod tolerance;

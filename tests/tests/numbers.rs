@@ -1,8 +1,11 @@
 //! Plain numbers: seeded ones, those of a tensor, and how they are compared.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
+use recast_burn::device::is_cpu;
 use recast_train::random::{Purpose, stream};
+
+use crate::tolerance::GPU_PRODUCT;
 
 /// Numbers in [-2, 2), equal for equal arguments.
 pub(crate) fn seeded(index: u64, count: usize) -> Vec<f32> {
@@ -23,6 +26,16 @@ pub(crate) fn values<const R: usize>(tensor: &Tensor<R>) -> Vec<f32> {
 /// The bits of numbers: `==` on these is equality of everything, NaN and signs of zero too.
 pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Asserts that a device gave the same numbers twice: equal bits on a CPU; on a GPU, whose sums may
+/// have another order each time, equal up to rounding.
+pub(crate) fn assert_same(device: &Device, found: &[f32], expected: &[f32], name: &str) {
+    if is_cpu(device) {
+        assert!(bits(found) == bits(expected), "{name}");
+    } else {
+        assert_all_close(found, expected, GPU_PRODUCT, name);
+    }
 }
 
 /// Asserts that each number is as expected, relative to max(1, |expected|). NaN never is.

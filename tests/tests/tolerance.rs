@@ -1,4 +1,26 @@
 //! Every tolerance of these tests, with its reason. One not listed here is zero.
+//!
+//! On a GPU what went through products of matrices takes another: [`on`].
+
+use burn::tensor::Device;
+use recast_burn::device::is_cpu;
+
+/// The tolerance of what a device's products of matrices went into.
+pub(crate) fn on(device: &Device, tolerance: f64) -> f64 {
+    if is_cpu(device) { tolerance } else { tolerance.max(GPU_PRODUCT) }
+}
+
+/// Products of matrices on a GPU, relative to the largest element: its units may round what they
+/// multiply to 11 bits of significand (TF32), 4.9e-4, and a decoder of two layers multiplies a dozen
+/// times.
+pub(crate) const GPU_PRODUCT: f64 = 4e-3;
+
+/// A whole decoder that multiplies in bf16 against one in f32, relative to the largest element: 8
+/// bits of significand, 3.9e-3, in a dozen products, and errors that a softmax enlarges.
+pub(crate) const BF16: f64 = 8e-2;
+
+/// What bf16 must at least change, on the same scale: less than one of its roundings.
+pub(crate) const BF16_DIFFERS: f64 = 1e-4;
 
 /// The objective in `f32` against `f64`, relative to max(1, |value|): a log-ratio of 20 off by
 /// 2^-24 of itself makes its exponential off by 1.2e-6 of itself; then a few roundings.

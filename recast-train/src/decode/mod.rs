@@ -74,9 +74,7 @@ impl<'a> Searcher<'a> {
     pub fn run(&self, search: Search, prompts: &[&[u32]], width: usize) -> Vec<Vec<Completion>> {
         let Self { model, trie, on_device } = self;
         match (search, on_device) {
-            (Search::Beam, Some(on_device)) => {
-                device_beam_search(model, on_device, prompts, width)
-            }
+            (Search::Beam, Some(on_device)) => device_beam_search(model, on_device, prompts, width),
             (Search::Beam, None) => beam_search(model, trie, prompts, width),
             (Search::Exact, _) => exact_search(model, trie, prompts, width),
         }

@@ -111,12 +111,7 @@ impl<'a> Reading<'a> {
         self.forward(Tensor::from_data(tokens, &device), positions, mask)
     }
 
-    fn forward(
-        &mut self,
-        tokens: Tensor<2, Int>,
-        positions: &[i32],
-        mask: Tensor<4>,
-    ) -> Tensor<2> {
+    fn forward(&mut self, tokens: Tensor<2, Int>, positions: &[i32], mask: Tensor<4>) -> Tensor<2> {
         let context = self.model.context(positions, mask);
         self.model.forward(tokens, &context, Some(&mut self.cache), None)
     }

@@ -9,9 +9,9 @@ use recast_burn::fused::{masked_softmax, rms_norm, rope, swiglu};
 use recast_burn::packing::FORBIDDEN;
 
 use crate::device::devices;
-use crate::numbers::{assert_all_close, bits, seeded_data, values};
-use crate::tolerance::FUSED;
-use operation::{Bits, Claim, Operation, gradients, on_every_operation, weighted_sum};
+use crate::numbers::{assert_all_close, assert_same, bits, seeded_data, values};
+use crate::tolerance::{FUSED, on};
+use operation::{Claim, Operation, gradients, on_every_operation, weighted_sum};
 
 /// How an input lies in memory.
 #[derive(Clone, Copy, Debug)]
@@ -83,11 +83,12 @@ impl Claim for EqualsItsDecomposedForm {
             let name = format!("{}, {layout:?}", operation.name);
             let leaves = operation.leaves().map(|leaf| layout.leaf(leaf.detach()));
             let output = (operation.fused)(leaves.clone());
-            assert_all_close(&values(&output), &expected, FUSED, &name);
+            let tolerance = on(&operation.device, FUSED);
+            assert_all_close(&values(&output), &expected, tolerance, &name);
             let found = gradients(&weighted_sum(output), &leaves);
             assert_eq!(found.len(), expected_gradients.len(), "gradients of {name}");
             for (found, expected) in found.iter().zip(&expected_gradients) {
-                assert_all_close(found, expected, FUSED, &format!("{name}, gradient"));
+                assert_all_close(found, expected, tolerance, &format!("{name}, gradient"));
             }
         }
     }
@@ -107,7 +108,11 @@ impl Claim for LeavesSharedTensorsAlone {
         let leaves = operation.leaves();
         let unique = leaves.clone().map(|leaf| leaf * 1.0);
         let output = (operation.fused)(unique);
-        let unique_output = bits(&values(&output));
+        let unique_output = values(&output);
+        let same = |found: &Tensor<R>, what: &str| {
+            let name = format!("{name}, {what}");
+            assert_same(&operation.device, &values(found), &unique_output, &name);
+        };
         let unique_gradients = gradients(&weighted_sum(output), &leaves);
 
         // inputs that are used again, after the operation and in the backward pass
@@ -115,7 +120,7 @@ impl Claim for LeavesSharedTensorsAlone {
         let shared = leaves.clone().map(|leaf| leaf * 1.0);
         let before = shared.each_ref().map(|tensor| bits(&values(tensor)));
         let output = (operation.fused)(shared.clone());
-        assert_eq!(bits(&values(&output)), unique_output, "{name}, output");
+        same(&output, "output");
         let loss = weighted_sum(output) + weighted_sum(shared[0].clone() * shared[0].clone());
         let found = gradients(&loss, &leaves);
         let after = shared.each_ref().map(|tensor| bits(&values(tensor)));
@@ -124,7 +129,8 @@ impl Claim for LeavesSharedTensorsAlone {
         let of_square = weighted_sum(square[0].clone() * square[0].clone());
         let of_square = &gradients(&of_square, &square)[0];
         let sum: Vec<f32> = unique_gradients[0].iter().zip(of_square).map(|(a, b)| a + b).collect();
-        assert_all_close(&found[0], &sum, FUSED, &format!("{name}, gradient"));
+        let tolerance = on(&operation.device, FUSED);
+        assert_all_close(&found[0], &sum, tolerance, &format!("{name}, gradient"));
 
         // without automatic differentiation, where nothing is kept for a backward pass
         let plain = operation.leaves().map(Tensor::inner);
@@ -132,9 +138,8 @@ impl Claim for LeavesSharedTensorsAlone {
         let output = (operation.fused)(plain.clone());
         let after = plain.each_ref().map(|tensor| bits(&values(tensor)));
         assert!(after == before, "{name} changed a plain tensor that others hold");
-        assert_eq!(bits(&values(&output)), unique_output, "{name}, plain and shared");
-        let output = (operation.fused)(plain.map(|tensor| tensor * 1.0));
-        assert_eq!(bits(&values(&output)), unique_output, "{name}, plain and unique");
+        same(&output, "plain and shared");
+        same(&(operation.fused)(plain.map(|tensor| tensor * 1.0)), "plain and unique");
     }
 }
 
@@ -163,7 +168,10 @@ impl Claim for LeavesSharedGradientsAlone {
             assert_eq!(bits(&found), bits(&weights), "{} changed another's", operation.name);
         }
         let found: Vec<Vec<f32>> = leaves.iter().filter_map(gradient).collect();
-        assert_eq!(found, alone, "{}", operation.name);
+        assert_eq!(found.len(), alone.len(), "{}", operation.name);
+        for (found, alone) in found.iter().zip(&alone) {
+            assert_same(&operation.device, found, alone, &operation.name);
+        }
     }
 }
 
@@ -187,7 +195,7 @@ impl Claim for TakesBroadcastGradients {
             // that of a softmax is 0 but for rounding
             let found = found.iter().map(|v| v + 1.0).collect::<Vec<_>>();
             let expected = expected.iter().map(|v| v + 1.0).collect::<Vec<_>>();
-            assert_all_close(&found, &expected, FUSED, &name);
+            assert_all_close(&found, &expected, on(&operation.device, FUSED), &name);
         }
     }
 }
@@ -206,12 +214,13 @@ impl Claim for GivesEqualBitsOnAnyThreads {
             pool.expect("a pool of threads").install(|| {
                 let leaves = operation.leaves();
                 let output = (operation.fused)(leaves.clone());
-                let forward = bits(&values(&output));
-                let backward = gradients(&weighted_sum(output), &leaves);
-                Bits { output: forward, gradients: backward.iter().map(|g| bits(g)).collect() }
+                let forward = values(&output);
+                [vec![forward], gradients(&weighted_sum(output), &leaves)].concat()
             })
         };
-        assert!(on_threads(1) == on_threads(2), "{}", operation.name);
+        for (one, two) in on_threads(1).iter().zip(&on_threads(2)) {
+            assert_same(&operation.device, one, two, &operation.name);
+        }
     }
 }
 
@@ -230,10 +239,12 @@ fn only_tracked_inputs_get_a_gradient() {
 
         let only = x.clone().require_grad();
         let grads = swiglu(only.clone(), w.clone()).sum().backward();
-        assert_eq!(values(&only.grad(&grads).expect("a gradient")), expected[0], "{device_name}");
+        let found = values(&only.grad(&grads).expect("a gradient"));
+        assert_same(&device, &found, &expected[0], &device_name);
         let only = w.clone().require_grad();
         let grads = swiglu(x.clone(), only.clone()).sum().backward();
-        assert_eq!(values(&only.grad(&grads).expect("a gradient")), expected[1], "{device_name}");
+        let found = values(&only.grad(&grads).expect("a gradient"));
+        assert_same(&device, &found, &expected[1], &device_name);
 
         let weight = plain(3, &[1, 5]).reshape([5]).detach().require_grad();
         let grads = rms_norm(x, weight.clone(), 1e-6).sum().backward();

@@ -28,13 +28,6 @@ pub(super) trait Claim {
     fn assert_holds<const R: usize>(&self, operation: &Operation<R>);
 }
 
-/// What comes out of one forward and backward pass.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Bits {
-    pub(super) output: Vec<u32>,
-    pub(super) gradients: Vec<Vec<u32>>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Shapes {
