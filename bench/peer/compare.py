@@ -72,9 +72,13 @@ def measure_peer(recast: dict, only: list[str], batches: str | None) -> dict:
         settings.write_text(json.dumps(recast))
         command = [sys.executable, str(HERE / "peer.py"), "--settings", str(settings), "--json", str(found)]
         command += ["--threads", str(recast["threads"])]
+        command += ["--precision", recast["settings"]["precision"]]
+        kind, _, index = recast["device"].partition(":")
+        command += ["--device", "cuda" if kind == "cuda" else "cpu"]
+        environment = dict(os.environ, CUDA_VISIBLE_DEVICES=index) if index else None
         command += [f"--only={name}" for name in only]
         command += ["--batches", batches] if batches else []
-        subprocess.run(command, stdout=sys.stderr, check=True)
+        subprocess.run(command, stdout=sys.stderr, check=True, env=environment)
         return json.loads(found.read_text())
 
 

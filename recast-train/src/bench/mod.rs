@@ -8,7 +8,7 @@ mod flops;
 mod report;
 
 pub use report::{BenchReport, Legality, Measurement, Ratio, Settings};
-use report::{rl_step_name, rollout_name, update_name};
+use report::{Load, rl_step_name, rollout_name, update_name};
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -26,13 +26,13 @@ use crate::data::Histories;
 use crate::decode::{Completion, Searcher, unconstrained_beam_search};
 use crate::error::{Error, Result};
 use crate::evaluate::Catalogue;
-use crate::model::{Decoder, ModelConfig, Precision};
+use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass, Precision};
 use crate::random::{Purpose, stream};
 use crate::run::{Monitor, peak_memory_bytes, reset_peak_memory};
 use crate::sid::{Codes, Embeddings, SidTable, TokenizerOptions, Trie, tokenize};
 use crate::train::{
-    KeptGroup, Layout, Optimiser, batches_of, completion_log_probs, group_loss, micro_batches,
-    next_code_loss, predicted_codes, select_group,
+    KeptGroup, Layout, Optimiser, RlConfig, SftConfig, SignalName, batches_of,
+    completion_log_probs, group_loss, micro_batches, next_code_loss, predicted_codes, select_group,
 };
 
 /// What is measured, and how large it is.
@@ -109,6 +109,32 @@ impl BenchConfig {
             }
         }
         Ok(())
+    }
+}
+
+impl BenchConfig {
+    /// What an update takes.
+    fn update_memory(&self, name: SignalName, group_size: usize, layout: Layout) -> MemoryEstimate {
+        let config = RlConfig {
+            group_size,
+            groups_per_minibatch: self.groups,
+            layout,
+            micro_batch_tokens: self.micro_batch_tokens,
+            ..RlConfig::default()
+        };
+        self.memory(config.pass(name, self.history, self.levels))
+    }
+
+    fn supervised_memory(&self) -> MemoryEstimate {
+        let Self { batch_tokens, micro_batch_tokens, .. } = *self;
+        let config = SftConfig { batch_tokens, micro_batch_tokens, ..SftConfig::default() };
+        self.memory(config.pass(self.history - 1, self.levels))
+    }
+
+    /// Nothing is dropped out; the decoder that all parts start from stays.
+    fn memory(&self, pass: Pass) -> MemoryEstimate {
+        let model = ModelConfig { dropout: 0.0, ..self.model.clone() };
+        MemoryEstimate::new(&model, &vec![self.codes; self.levels], self.precision, 1, pass)
     }
 }
 
@@ -189,15 +215,8 @@ impl Bench<'_> {
         self.config.only.as_deref().is_none_or(|only| name.contains(only))
     }
 
-    /// Times `work` once to warm up and then `repeats` times. `units` counts what one call does.
-    fn measure(
-        &mut self,
-        name: String,
-        unit: &'static str,
-        units: usize,
-        flops: Option<f64>,
-        mut work: impl FnMut(),
-    ) -> Result<()> {
+    /// Times `work` once to warm up and then `repeats` times; `load` says what one call does.
+    fn measure(&mut self, name: String, load: Load, mut work: impl FnMut()) -> Result<()> {
         if !self.wanted(&name) {
             return Ok(());
         }
@@ -217,7 +236,7 @@ impl Bench<'_> {
             Some(usage) => Some(usage.bytes_reserved),
             None => told.then(peak_memory_bytes).flatten(),
         };
-        let found = Measurement::new(name, unit, units, flops, seconds, peak);
+        let found = Measurement::new(name, load, seconds, peak);
         self.monitor.say(&found.to_string());
         self.found.push(found);
         Ok(())
@@ -244,10 +263,10 @@ impl Bench<'_> {
 
     fn trie(&mut self, inputs: &Inputs) -> Result<()> {
         let items = inputs.table.n_items();
-        self.measure("trie build".to_owned(), "items", items, None, || {
+        self.measure("trie build".to_owned(), Load::of("items", items), || {
             black_box(Trie::new(&inputs.table));
         })?;
-        self.measure("trie look-up".to_owned(), "items", items, None, || {
+        self.measure("trie look-up".to_owned(), Load::of("items", items), || {
             for sid in inputs.table.sids() {
                 black_box(inputs.trie.walk(sid));
             }
@@ -270,7 +289,7 @@ impl Bench<'_> {
             ..TokenizerOptions::default()
         };
         let (device, silent) = (config.device.device(), Monitor::silent());
-        self.measure("tokenizer".to_owned(), "items", config.items, None, || {
+        self.measure("tokenizer".to_owned(), Load::of("items", config.items), || {
             let made = tokenize(&embeddings, &options, config.seed, &device, &silent);
             black_box(made.is_ok());
         })
@@ -285,56 +304,56 @@ impl Bench<'_> {
         let searcher = Searcher::new(&frozen, &inputs.trie);
         let of_size = |name: &str| format!("{name}, G = {group_size}");
         let flops = flops::beam_search(&config.model, &inputs.table, &slices, group_size);
-        self.measure(of_size(rollout_name(true)), "prompts", prompts.len(), Some(flops), || {
+        let load = Load { flops: Some(flops), ..Load::of("prompts", prompts.len()) };
+        self.measure(of_size(rollout_name(true)), load, || {
             black_box(searcher.beams(&slices, group_size));
         })?;
-        self.measure(of_size(rollout_name(false)), "prompts", prompts.len(), Some(flops), || {
+        self.measure(of_size(rollout_name(false)), load, || {
             black_box(unconstrained_beam_search(&frozen, &slices, group_size));
         })?;
         let rollouts = searcher.beams(&slices, group_size);
-        self.measure(of_size("selection"), "groups", prompts.len(), None, || {
+        self.measure(of_size("selection"), Load::of("groups", prompts.len()), || {
             black_box(kept(inputs, &Signal::recast(), &prompts, &rollouts).is_ok());
         })?;
-        for (title, signal) in [("ReCast", Signal::recast()), ("GRPO", Signal::grpo())] {
+        let signals = [
+            ("ReCast", SignalName::Recast, Signal::recast()),
+            ("GRPO", SignalName::Grpo, Signal::grpo()),
+        ];
+        for (title, name, signal) in signals {
             let groups = kept(inputs, &signal, &prompts, &rollouts)?;
             // any old log-probs do
             let completions: usize = groups.iter().map(|group| group.leaves.len()).sum();
             let log_probs = vec![-(config.codes as f32).ln(); completions * config.levels];
             for layout in [Layout::Packed, Layout::RowWise] {
-                let flops = flops::update(&config.model, &inputs.table, &groups, layout);
+                let load = Load {
+                    flops: Some(flops::update(&config.model, &inputs.table, &groups, layout)),
+                    memory: Some(config.update_memory(name, group_size, layout)),
+                    ..Load::of("groups", groups.len())
+                };
                 let mut policy = Policy::new(inputs, config, layout);
-                self.measure(
-                    of_size(&update_name(title, layout)),
-                    "groups",
-                    groups.len(),
-                    Some(flops),
-                    || policy.update(&groups, &log_probs, &log_probs),
-                )?;
+                self.measure(of_size(&update_name(title, layout)), load, || {
+                    policy.update(&groups, &log_probs, &log_probs);
+                })?;
             }
             // the groups of every step are of these sizes, whatever their completions are
             let update = flops::update(&config.model, &inputs.table, &groups, Layout::Packed);
             let flops = flops + update * (1.0 + 2.0 / flops::WITH_BACKWARD);
             let mut policy = Policy::new(inputs, config, Layout::Packed);
             let mut selected = Ok(());
-            self.measure(
-                of_size(&rl_step_name(title)),
-                "groups",
-                groups.len(),
-                Some(flops),
-                || {
-                    let frozen = policy.model.valid();
-                    let searcher = Searcher::new(&frozen, &inputs.trie);
-                    let rollouts = searcher.beams(&slices, group_size);
-                    match kept(inputs, &signal, &prompts, &rollouts) {
-                        Ok(groups) => {
-                            let old = policy.log_probs(&frozen, &groups);
-                            let reference = policy.log_probs(&inputs.decoder.valid(), &groups);
-                            policy.update(&groups, &old, &reference);
-                        }
-                        Err(error) => selected = Err(error),
+            let load = Load { flops: Some(flops), ..Load::of("groups", groups.len()) };
+            self.measure(of_size(&rl_step_name(title)), load, || {
+                let frozen = policy.model.valid();
+                let searcher = Searcher::new(&frozen, &inputs.trie);
+                let rollouts = searcher.beams(&slices, group_size);
+                match kept(inputs, &signal, &prompts, &rollouts) {
+                    Ok(groups) => {
+                        let old = policy.log_probs(&frozen, &groups);
+                        let reference = policy.log_probs(&inputs.decoder.valid(), &groups);
+                        policy.update(&groups, &old, &reference);
                     }
-                },
-            )?;
+                    Err(error) => selected = Err(error),
+                }
+            })?;
             selected?;
         }
         Ok(())
@@ -385,11 +404,14 @@ impl Bench<'_> {
         let per_sequence = config.history * config.levels;
         let sequences = inputs.prompts(config.batch_tokens.div_ceil(per_sequence));
         let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
-        let flops = flops::supervised(&config.model, &inputs.table, &sequences);
-        let tokens = sequences.len() * per_sequence;
+        let load = Load {
+            flops: Some(flops::supervised(&config.model, &inputs.table, &sequences)),
+            memory: Some(config.supervised_memory()),
+            ..Load::of("tokens", sequences.len() * per_sequence)
+        };
         let mut model = inputs.decoder.clone();
         let mut optimiser = Optimiser::new(0.1, 1.0);
-        self.measure("supervised step".to_owned(), "tokens", tokens, Some(flops), || {
+        self.measure("supervised step".to_owned(), load, || {
             let codes = predicted_codes(&sequences);
             let micro_batches = batches_of(&sequences, config.micro_batch_tokens, |s| s.len());
             let losses = micro_batches

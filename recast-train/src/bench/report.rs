@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use serde::Serialize;
 
 use super::BenchConfig;
+use crate::model::MemoryEstimate;
 use crate::train::Layout;
 
 /// The cost of one part.
@@ -27,6 +28,23 @@ pub struct Measurement {
     /// On a CPU the largest resident size of the process while it ran, all of the process; on a GPU what its allocator
     /// took, as it stood at the end. Null where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+    /// What [`MemoryEstimate`](crate::model::MemoryEstimate) says that training takes beside the rest of the program.
+    pub estimated_memory_bytes: Option<u64>,
+}
+
+/// What one repetition does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load {
+    pub(super) unit: &'static str,
+    pub(super) units: usize,
+    pub(super) flops: Option<f64>,
+    pub(super) memory: Option<MemoryEstimate>,
+}
+
+impl Load {
+    pub(super) fn of(unit: &'static str, units: usize) -> Self {
+        Self { unit, units, flops: None, memory: None }
+    }
 }
 
 impl Measurement {
@@ -34,15 +52,14 @@ impl Measurement {
     /// If there is no repetition.
     pub(super) fn new(
         name: String,
-        unit: &'static str,
-        units: usize,
-        flops: Option<f64>,
+        load: Load,
         mut seconds: Vec<f64>,
         peak_memory_bytes: Option<u64>,
     ) -> Self {
         seconds.sort_by(f64::total_cmp);
         let n = seconds.len();
         let median = 0.5 * (seconds[(n - 1) / 2] + seconds[n / 2]);
+        let Load { unit, units, flops, memory } = load;
         Self {
             name,
             unit,
@@ -52,6 +69,7 @@ impl Measurement {
             max_seconds: seconds[n - 1],
             flops,
             peak_memory_bytes,
+            estimated_memory_bytes: memory.map(MemoryEstimate::bytes),
         }
     }
 }
@@ -198,8 +216,8 @@ impl Display for BenchReport {
         )?;
         writeln!(
             f,
-            "{:<34} {:>10} {:>9} {:>9} {:>11} {:>9} {:>6} {:>9}",
-            "part", "median ms", "min", "max", "units/s", "GFLOP", "MFU", "peak MiB"
+            "{:<34} {:>10} {:>9} {:>9} {:>11} {:>9} {:>6} {:>9} {:>9}",
+            "part", "median ms", "min", "max", "units/s", "GFLOP", "MFU", "peak MiB", "estimate"
         )?;
         for m in &self.measurements {
             write!(
@@ -219,6 +237,10 @@ impl Display for BenchReport {
                 None => write!(f, " {:>9} {:>6}", "", "")?,
             }
             match m.peak_memory_bytes {
+                Some(bytes) => write!(f, " {:>9}", bytes >> 20)?,
+                None => write!(f, " {:>9}", "")?,
+            }
+            match m.estimated_memory_bytes {
                 Some(bytes) => writeln!(f, " {:>9}", bytes >> 20)?,
                 None => writeln!(f)?,
             }
@@ -240,7 +262,7 @@ mod tests {
     #[test]
     fn the_median_is_between_the_middle_two() {
         let found =
-            Measurement::new("x".to_owned(), "items", 8, None, vec![4.0, 1.0, 2.0, 9.0], None);
+            Measurement::new("x".to_owned(), Load::of("items", 8), vec![4.0, 1.0, 2.0, 9.0], None);
         assert!((found.seconds - 3.0).abs() < 1e-12);
         assert!((found.min_seconds - 1.0).abs() < 1e-12);
         assert!((found.max_seconds - 9.0).abs() < 1e-12);

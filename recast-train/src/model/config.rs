@@ -76,6 +76,19 @@ impl ModelConfig {
         }
     }
 
+    /// The weights of a decoder of this shape.
+    #[must_use]
+    pub fn weights(&self, codes_per_level: &[usize]) -> usize {
+        let (width, head) = (self.hidden_size, self.head_dim);
+        let queries = self.num_attention_heads * head;
+        let keys = self.num_key_value_heads * head;
+        let products = width * (2 * queries + 2 * keys + 3 * self.intermediate_size);
+        let layer = products + 2 * width + 2 * head;
+        let tables = if self.tie_word_embeddings { 1 } else { 2 };
+        let vocabulary: usize = codes_per_level.iter().sum();
+        self.num_hidden_layers * layer + tables * vocabulary * width + width
+    }
+
     /// Checks what the decoder relies on; `section` is where the settings stand, for messages.
     ///
     /// # Errors

@@ -8,11 +8,13 @@
 mod attention;
 mod config;
 mod dropout;
+mod memory;
 mod precision;
 
 pub use attention::AttentionContext;
 pub use config::ModelConfig;
 pub use dropout::Dropout;
+pub use memory::{MemoryEstimate, Pass};
 pub use precision::Precision;
 
 use burn::module::{Module, Param};

@@ -24,6 +24,8 @@ impl Run {
     pub fn baseline(&self) -> Result<Vec<SystemResult>> {
         let items = self.item_tokens()?;
         let config = &self.config().sasrec;
+        let pass = config.sft.pass(self.config().data.max_history, 1);
+        self.say_memory("sasrec", &config.model, &items, 0, pass)?;
         let (_, state) = self.timed("sasrec", || {
             sft(
                 self.fresh_sasrec(&items)?,

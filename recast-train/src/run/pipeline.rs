@@ -14,7 +14,7 @@ use super::baseline::RANKED;
 use super::checkpoint::Stage;
 use super::file::{write_atomic, write_json};
 use super::inputs::{DataReport, Inputs, Prepared};
-use super::memory::peak_memory_bytes;
+use super::memory::{device_memory_bytes, peak_memory_bytes};
 use super::monitor::{Monitor, Output};
 use super::summary::{GroupSummary, Summary, SystemResult};
 use crate::config::Config;
@@ -22,7 +22,7 @@ use crate::data::Synthetic;
 use crate::decode::Search;
 use crate::error::{Error, Result};
 use crate::evaluate::{Catalogue, Evaluation, SearchCheck, check_search, evaluate, judge};
-use crate::model::{Decoder, ModelConfig};
+use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass};
 use crate::sid::{SidTable, Trie};
 use crate::train::{RlState, SftState, SignalName, TrainInputs, rl, sft};
 
@@ -203,6 +203,9 @@ impl Run {
     /// # Errors
     /// If the user interrupts, training diverges, or a checkpoint cannot be written.
     pub fn sft(&self, tokenized: &Tokenized) -> Result<Decoder> {
+        let config = &self.config;
+        let pass = config.sft.pass(config.data.max_history, tokenized.sids.levels());
+        self.say_memory("sft", &config.model, tokenized, 0, pass)?;
         let (decoder, state) = self.timed("sft", || {
             sft(
                 self.fresh_decoder(tokenized)?,
@@ -215,6 +218,35 @@ impl Run {
         })?;
         self.say_best(&self.sft_stage(), state);
         Ok(decoder)
+    }
+
+    /// Says what training will take, and warns if the device has less.
+    pub(super) fn say_memory(
+        &self,
+        phase: &str,
+        model: &ModelConfig,
+        tokenized: &Tokenized,
+        frozen: usize,
+        pass: Pass,
+    ) -> Result<()> {
+        let (device, precision) = (self.config.device_kind()?, self.config.precision);
+        let codes = tokenized.sids.codes_per_level();
+        let estimate = MemoryEstimate::new(model, codes, precision, frozen, pass);
+        self.monitor.record("memory_estimate", &estimate)?;
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let [all, state] = [estimate.bytes(), estimate.state_bytes].map(mib);
+        let memory = device_memory_bytes(device);
+        let of =
+            memory.map_or_else(String::new, |memory| format!(" of {} on {device}", mib(memory)));
+        self.monitor.say(&format!(
+            "{phase}: about {all} MiB{of}, {state} of these for weights and optimiser; passes of {} rows x {} tokens",
+            pass.rows, pass.slots
+        ));
+        if memory.is_some_and(|memory| estimate.bytes() > memory) {
+            self.monitor
+                .say(&format!("warning: {phase} may not fit; lower its micro_batch_tokens"));
+        }
+        Ok(())
     }
 
     pub(super) fn say_best(&self, stage: &Stage, state: SftState) {
@@ -237,7 +269,11 @@ impl Run {
         start: &Decoder,
         signal: SignalName,
     ) -> Result<Decoder> {
-        let (decoder, state) = self.timed(&format!("rl {}", signal.key()), || {
+        let (config, phase) = (&self.config, format!("rl {}", signal.key()));
+        let pass = config.rl.pass(signal, config.data.max_history, tokenized.sids.levels());
+        // the policy of the rollout and the reference
+        self.say_memory(&phase, &config.model, tokenized, 2, pass)?;
+        let (decoder, state) = self.timed(&phase, || {
             rl(
                 start,
                 self.train_inputs(tokenized),

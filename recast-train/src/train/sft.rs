@@ -11,7 +11,7 @@ use super::{Optimiser, StepGradients, TrainInputs, learning_rate};
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
 use crate::evaluate::{Catalogue, evaluate};
-use crate::model::{Decoder, Dropout};
+use crate::model::{Decoder, Dropout, Pass};
 use crate::random::{Purpose, stream};
 use crate::run::{Monitor, Stage};
 
@@ -106,6 +106,21 @@ pub(crate) fn check_rates(
         return fault("max_norm", max_norm, "above 0");
     }
     Ok(())
+}
+
+impl SftConfig {
+    /// What one pass of training holds at most, on histories of up to `max_history` items of `levels`
+    /// codes.
+    #[must_use]
+    pub fn pass(&self, max_history: usize, levels: usize) -> Pass {
+        let slots = (max_history + 1) * levels;
+        let tokens = match self.micro_batch_tokens {
+            0 => self.batch_tokens,
+            tokens => tokens.min(self.batch_tokens),
+        };
+        let rows = tokens.div_ceil(slots);
+        Pass { rows, slots, predictions: rows * slots / levels }
+    }
 }
 
 /// How far supervised training is; what its checkpoint says.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::sft::check_rates;
 use super::super::update::Layout;
 use crate::error::{Error, Result};
+use crate::model::Pass;
 
 /// The signals that can be compared: the only difference between two systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -180,6 +181,26 @@ impl RlConfig {
                 Signal::Recast(Recast { repair, boundary, weight, ..Recast::default() })
             }
         }
+    }
+
+    /// What one pass of training with a signal holds at most, on histories of up to `max_history` items
+    /// of `levels` codes.
+    #[must_use]
+    pub fn pass(&self, name: SignalName, max_history: usize, levels: usize) -> Pass {
+        let kept = match name {
+            SignalName::Recast if self.recast.boundary => 2,
+            SignalName::Grpo | SignalName::Rere | SignalName::Recast => self.group_size,
+        };
+        let (prompt, completion) = (max_history * levels, levels - 1);
+        let (rows, slots) = match self.layout {
+            Layout::Packed => (1, prompt + kept * completion),
+            Layout::RowWise => (kept, prompt + completion),
+        };
+        let groups = match self.micro_batch_tokens {
+            0 => self.groups_per_minibatch,
+            tokens => (tokens / (rows * slots)).clamp(1, self.groups_per_minibatch),
+        };
+        Pass { rows: groups * rows, slots, predictions: groups * kept }
     }
 
     pub(super) fn objective(&self) -> Result<Objective<f32>> {

@@ -1,0 +1,116 @@
+//! How much memory training takes, estimated from shapes before anything is allocated.
+
+use serde::Serialize;
+
+use super::{ModelConfig, Precision};
+
+/// What goes through the decoder at once, forward and backward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// Rows `B`.
+    pub rows: usize,
+    /// Slots `S` of a row, padding included.
+    pub slots: usize,
+    /// Tokens that are predicted at each level.
+    pub predictions: usize,
+}
+
+/// Bytes that training takes at its largest, without what the program takes anyhow.
+///
+/// Counted: weights, their gradients, the optimiser's two moments, a second copy of the weights
+/// while they are updated, every tensor that a pass keeps for its backward, and the largest of those
+/// that come and go. `recast bench` sets the estimate beside the measured peak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MemoryEstimate {
+    /// Weights, gradients, optimiser, and decoders that are only read.
+    pub state_bytes: u64,
+    /// One pass.
+    pub pass_bytes: u64,
+}
+
+impl MemoryEstimate {
+    /// Of training a decoder beside `frozen` others of its shape that are only read.
+    #[must_use]
+    pub fn new(
+        model: &ModelConfig,
+        codes_per_level: &[usize],
+        precision: Precision,
+        frozen: usize,
+        pass: Pass,
+    ) -> Self {
+        let weights = model.weights(codes_per_level);
+        let narrowed = match precision {
+            Precision::F32 => 0,
+            Precision::Bf16 => weights * precision.bytes(),
+        };
+        let Pass { rows, slots, predictions } = pass;
+        let tokens = rows * slots;
+        let kept = model.num_hidden_layers * layer_bytes(model, slots, precision);
+        let head: usize = codes_per_level.iter().map(|codes| 2 * codes + model.hidden_size).sum();
+        Self {
+            state_bytes: (4 * weights * (5 + frozen) + narrowed) as u64,
+            pass_bytes: (tokens * (kept + passing_bytes(model, slots)) + 4 * predictions * head)
+                as u64,
+        }
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.state_bytes + self.pass_bytes
+    }
+}
+
+/// What a layer keeps of each token for its backward pass.
+fn layer_bytes(model: &ModelConfig, slots: usize, precision: Precision) -> usize {
+    let (width, heads) = (model.hidden_size, model.num_attention_heads);
+    let queries = heads * model.head_dim;
+    let keys = model.num_key_value_heads * model.head_dim;
+    // inputs of the normalisations of both branches, of queries and of keys; attention probabilities
+    let wide = 2 * width + queries + keys + heads * slots;
+    // inputs of the products: both branches, queries, keys, values, their mean; gate, up and the gated
+    let products = 2 * width + 2 * queries + 2 * keys + 3 * model.intermediate_size;
+    let narrowed = match precision {
+        Precision::F32 => 0,
+        Precision::Bf16 => heads * slots,
+    };
+    let masks = if model.dropout > 0.0 { 2 * width } else { 0 };
+    4 * (wide + masks) + precision.bytes() * (products + narrowed)
+}
+
+/// The gradients that one layer's backward pass holds at once, of each token.
+fn passing_bytes(model: &ModelConfig, slots: usize) -> usize {
+    let feed_forward = 3 * model.intermediate_size;
+    let attention = 2 * model.num_attention_heads * slots;
+    4 * (2 * model.hidden_size + feed_forward.max(attention))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Decoder;
+    use burn::module::Module;
+    use recast_burn::DeviceKind;
+
+    #[test]
+    fn the_weights_are_counted() {
+        let tied = ModelConfig { tie_word_embeddings: true, ..ModelConfig::tiny() };
+        for config in [ModelConfig::tiny(), tied] {
+            let model = Decoder::new(&config, &[5, 7], 1, &DeviceKind::Cpu.device());
+            assert_eq!(config.weights(&[5, 7]), model.num_params());
+        }
+    }
+
+    #[test]
+    fn tokens_and_slots_cost_memory_and_bf16_saves_some() {
+        let estimate = |rows, slots, precision| {
+            let pass = Pass { rows, slots, predictions: rows * slots / 3 };
+            MemoryEstimate::new(&ModelConfig::small(), &[256; 3], precision, 0, pass)
+        };
+        let one = estimate(8, 60, Precision::F32);
+        assert_eq!(estimate(16, 60, Precision::F32).pass_bytes, 2 * one.pass_bytes);
+        assert!(estimate(4, 120, Precision::F32).pass_bytes > one.pass_bytes);
+        assert!(estimate(8, 60, Precision::Bf16).pass_bytes < one.pass_bytes);
+        assert_eq!(one.state_bytes, 5 * 4 * ModelConfig::small().weights(&[256; 3]) as u64);
+    }
+}
