@@ -237,29 +237,50 @@ impl<T: Real> Standard<T> {
         }
         let count = T::of_count(len);
         // the inverses depend on no reward: they do not wait for the sums
-        let (per_value, per_degree) = (one / count, one / (count - one));
-        let moments = |unit: T| {
-            let scaled = |value: T| value * unit;
-            let total = sum_of(values, scaled) + virtual_value.map_or(zero, scaled);
-            let mean = total * per_value;
-            let square = |value: T| {
-                let centred = value * unit - mean;
-                centred * centred
-            };
-            (mean, sum_of(values, square) + virtual_value.map_or(zero, square))
-        };
-        let mut unit = one;
-        let (mut mean, mut squares) = moments(unit);
-        if !(squares >= T::of(1e-3) && squares.is_finite()) {
-            // Not the size of rewards: squares may overflow or vanish, so the largest becomes the
-            // unit. A subnormal one has no finite inverse.
-            let largest = largest(values).max(virtual_value.map_or(zero, T::abs));
-            unit = one / largest.max(T::min_positive_value());
-            (mean, squares) = moments(unit);
+        let inverses = [one / count, one / (count - one)];
+        let (of_rewards, squares) = Self::in_units(values, virtual_value, one, inverses, epsilon);
+        if squares >= T::of(1e-3) && squares.is_finite() {
+            return of_rewards;
         }
+        Self::in_units_of_the_largest(values, virtual_value, inverses, epsilon)
+    }
+
+    /// Not the size of rewards: squares may overflow or vanish, so the largest becomes the unit.
+    #[cold]
+    #[inline(never)]
+    fn in_units_of_the_largest(
+        values: &[T],
+        virtual_value: Option<T>,
+        inverses: [T; 2],
+        epsilon: T,
+    ) -> Self {
+        let largest = largest(values).max(virtual_value.map_or(T::zero(), T::abs));
+        // a subnormal one has no finite inverse
+        let unit = T::one() / largest.max(T::min_positive_value());
+        Self::in_units(values, virtual_value, unit, inverses, epsilon).0
+    }
+
+    /// And the sum of the squares; `inverses` are those of the count and of the degrees of freedom.
+    #[inline(always)]
+    fn in_units(
+        values: &[T],
+        virtual_value: Option<T>,
+        unit: T,
+        [per_value, per_degree]: [T; 2],
+        epsilon: T,
+    ) -> (Self, T) {
+        let zero = T::zero();
+        let scaled = |value: T| value * unit;
+        let mean = (sum_of(values, scaled) + virtual_value.map_or(zero, scaled)) * per_value;
+        let square = |value: T| {
+            let centred = value * unit - mean;
+            centred * centred
+        };
+        let squares = sum_of(values, square) + virtual_value.map_or(zero, square);
         let deviation = (squares * per_degree).sqrt();
         let divisor = deviation + epsilon * unit;
-        Self { unit, mean, factor: if deviation.is_zero() { zero } else { one / divisor } }
+        let factor = if deviation.is_zero() { zero } else { T::one() / divisor };
+        (Self { unit, mean, factor }, squares)
     }
 
     fn apply(self, value: T) -> T {
