@@ -97,6 +97,23 @@ impl DeviceKind {
         Err(DeviceError::Absent { name: kind.to_string(), found })
     }
 
+    /// This device and the `count - 1` GPUs after it; a processor alone for 1.
+    ///
+    /// # Errors
+    /// If there are not so many.
+    pub fn with_next(self, count: usize) -> Result<Vec<Self>, DeviceError> {
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Cuda { index } => {
+                (index..index + count).map(|index| Self::find(&format!("cuda:{index}"))).collect()
+            }
+            _ if count > 1 => {
+                Err(DeviceError::Absent { name: format!("{count} x {self}"), found: 1 })
+            }
+            _ => Ok(vec![self]),
+        }
+    }
+
     /// Whether it computes on the processor, where equal inputs give equal bits.
     #[must_use]
     pub fn is_cpu(self) -> bool {
@@ -237,6 +254,13 @@ mod tests {
             assert_eq!(is_cpu(&kind.device()), kind.is_cpu());
             assert_eq!(is_cpu(&kind.device().autodiff()), kind.is_cpu());
         }
+    }
+
+    #[test]
+    fn a_processor_is_one_device() {
+        assert_eq!(DeviceKind::Cpu.with_next(1), Ok(vec![DeviceKind::Cpu]));
+        let error = DeviceKind::Cpu.with_next(2).unwrap_err().to_string();
+        assert!(error.contains("'2 x cpu' is not on this machine, which has 1"), "{error}");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! `T` keys a query may see, `L` levels of a semantic ID, `C` codes of a level, `D` width, `H`
 //! heads, `K` width of a head, `N` tokens, whatever their rows.
 
+pub mod collective;
 pub mod device;
 pub mod fused;
 pub mod log_prob;

@@ -77,6 +77,8 @@ pub struct Config {
     pub device: String,
     /// The number format of the decoder's matrix products.
     pub precision: Precision,
+    /// GPUs that share each training step: `device` and those after it.
+    pub replicas: usize,
     /// CPU threads; 0 means one a core.
     pub threads: usize,
     /// Where the data comes from.
@@ -141,6 +143,7 @@ impl Default for Config {
             seed: 1,
             device: DeviceKind::Cpu.to_string(),
             precision: Precision::F32,
+            replicas: 1,
             threads: 0,
             data: DataConfig::default(),
             tokenizer: TokenizerOptions {
@@ -278,6 +281,7 @@ impl Config {
             let problem = format!("device {device} does not compute in {}", self.precision.name());
             return Err(Error::setting("precision", problem, "take f32, or another device"));
         }
+        self.replicas()?;
         if self.data.max_history == 0 {
             return Err(Error::setting("data.max_history", "is 0", "give at least 1 item"));
         }
@@ -303,6 +307,19 @@ impl Config {
         self.sft.check("sft")?;
         self.sasrec.check()?;
         self.rl.check()
+    }
+
+    /// The devices that share each training step, the one of all else first.
+    ///
+    /// # Errors
+    /// If there are not so many.
+    pub fn replicas(&self) -> Result<Vec<DeviceKind>> {
+        if self.replicas == 0 {
+            return Err(Error::setting("replicas", "is 0", "give at least 1"));
+        }
+        self.device_kind()?.with_next(self.replicas).map_err(|e| {
+            Error::setting("replicas", e.to_string(), "recast devices lists what can be used")
+        })
     }
 
     /// The device.

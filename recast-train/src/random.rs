@@ -17,7 +17,7 @@ pub enum Purpose {
     Weights = 4,
     /// The order of training sequences; one stream an epoch.
     Order = 5,
-    /// Dropout masks; one stream a step.
+    /// Dropout masks: step s plus 2^32 times the number of the micro-batch.
     Dropout = 6,
     /// The prompts of reinforcement learning; one stream a pass over them.
     Prompts = 7,

@@ -12,6 +12,7 @@ mod fused;
 mod golden;
 mod group_loss;
 mod log_prob;
+mod micro_batches;
 mod numbers;
 mod objective;
 mod packing;

@@ -2,17 +2,13 @@
 
 use burn::tensor::{Tensor, TensorData};
 use recast_burn::packing::{Packed, Tree};
-use recast_core::objective::Objective;
 use recast_train::model::Decoder;
 use recast_train::sid::{SidTable, Trie};
-use recast_train::train::{
-    KeptGroup, Layout, Optimiser, completion_log_probs, group_loss, micro_batches,
-};
+use recast_train::train::{KeptGroup, Layout, completion_log_probs};
 use serde::Deserialize;
 
 use crate::decoder::{
-    catalogue, completion, decoder, leaves, parameter_gradients, prompt, separate_log_probs,
-    weight_gradients,
+    catalogue, completion, decoder, leaves, prompt, separate_log_probs, weight_gradients,
 };
 use crate::device::devices;
 use crate::numbers::{assert_all_close, seeded, values};
@@ -113,49 +109,6 @@ fn packed_trees_give_the_log_probs_and_gradients_of_separate_rows() {
                     assert_all_close(found, expected, tolerance, &format!("{name}, {weight}"));
                 }
             }
-        }
-    }
-}
-
-#[test]
-fn micro_batches_add_up_to_the_loss_and_gradients_of_the_minibatch() {
-    let (table, trie) = catalogue();
-    let (layout, levels, objective) = (Layout::Packed, trie.levels(), Objective::default());
-    for (device_name, device) in devices() {
-        let model = decoder(&table, &device);
-        let case = Case::all().into_iter().max_by_key(|case| case.groups.len()).expect("a case");
-        let mut groups = case.groups(&model, &table, &trie);
-        for (i, group) in groups.iter_mut().enumerate() {
-            let advantages =
-                (0..group.leaves.len()).map(|j| if (i + j) % 2 == 0 { 1.0 } else { -0.5 });
-            group.advantages = advantages.collect();
-        }
-        let gradients = |tokens| {
-            let parts = micro_batches(&groups, tokens, layout, levels);
-            let losses = parts.iter().map(|part| {
-                let policy = completion_log_probs(&model, &trie, part, layout);
-                let old = policy.clone().detach() - 0.1;
-                let reference = policy.clone().detach() + 0.1;
-                group_loss(policy, old, reference, part, groups.len(), levels, &objective)
-            });
-            // a bound that nothing reaches
-            let found = Optimiser::new(0.0, f32::MAX).gradients(&model, losses);
-            (parts.len(), found)
-        };
-        let (parts, whole) = gradients(0);
-        assert_eq!(parts, 1);
-        let (parts, split) = gradients(1);
-        assert!(parts > 2 && parts == groups.len(), "{parts} parts of {}", groups.len());
-        let tolerance = on(&device, DECODER);
-        let close =
-            |found: f64, expected: f64| (found - expected).abs() <= tolerance * expected.abs();
-        assert!(close(split.loss, whole.loss), "{device_name}: {} {}", split.loss, whole.loss);
-        assert!(close(split.norm.into(), whole.norm.into()), "{device_name}");
-        let expected = parameter_gradients(&model, &whole.clipped);
-        for ((weight, found), (_, expected)) in
-            parameter_gradients(&model, &split.clipped).iter().zip(&expected)
-        {
-            assert_all_close(found, expected, tolerance, &format!("{device_name}, {weight}"));
         }
     }
 }

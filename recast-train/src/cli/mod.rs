@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 
 use crate::data::silence_caught_panics;
@@ -110,6 +110,10 @@ const BAD_INPUT: u8 = 2;
 /// Exit code of an interruption: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
+/// What is said after a panic's own line. burn has no other way to tell that a GPU's memory is full.
+const BROKEN: &str = "stopped by the fault above: recast's own, or a GPU that is out of memory or lost. What was done is on disk: \
+    recast run --resume goes on, with lower micro_batch_tokens in the run folder's config.toml if it was memory";
+
 /// Runs the program on the process's arguments.
 ///
 /// Exit codes: 0 done, 1 a fault of the system or of training, 2 bad input, 130 interrupted.
@@ -117,21 +121,10 @@ const INTERRUPTED: u8 = 130;
 pub fn main() -> ExitCode {
     silence_caught_panics();
     let command = Cli::parse().command.unwrap_or_else(|| Command::Run(run::RunArgs::default()));
-    let done = match command {
-        Command::Run(args) => run::run(&args),
-        Command::Prepare(args) => prepare::prepare(&args),
-        Command::Tokenize(args) => tokenize::tokenize(&args),
-        Command::Sft(args) => sft::sft(&args),
-        Command::Baseline(args) => baseline::baseline(&args),
-        Command::Rl(args) => rl::rl(&args),
-        Command::Eval(args) => eval::eval(&args),
-        Command::Recommend(args) => recommend::recommend(&args),
-        Command::Compare(args) => compare::compare(&args),
-        Command::Bench(args) => bench::measure(&args),
-        Command::Devices(args) => devices::devices(&args),
-        Command::Init(args) => init::init(&args),
+    let done = std::panic::catch_unwind(|| execute(&command));
+    let Err(error) = done.unwrap_or_else(|_| Err(anyhow!(BROKEN))) else {
+        return ExitCode::SUCCESS;
     };
-    let Err(error) = done else { return ExitCode::SUCCESS };
     eprintln!("recast: {error:#}");
     ExitCode::from(match error.downcast_ref::<Error>() {
         Some(Error::Interrupted { .. }) => INTERRUPTED,
@@ -144,4 +137,21 @@ pub fn main() -> ExitCode {
         | None => 1,
         Some(_) => BAD_INPUT,
     })
+}
+
+fn execute(command: &Command) -> Result<()> {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::Prepare(args) => prepare::prepare(args),
+        Command::Tokenize(args) => tokenize::tokenize(args),
+        Command::Sft(args) => sft::sft(args),
+        Command::Baseline(args) => baseline::baseline(args),
+        Command::Rl(args) => rl::rl(args),
+        Command::Eval(args) => eval::eval(args),
+        Command::Recommend(args) => recommend::recommend(args),
+        Command::Compare(args) => compare::compare(args),
+        Command::Bench(args) => bench::measure(args),
+        Command::Devices(args) => devices::devices(args),
+        Command::Init(args) => init::init(args),
+    }
 }

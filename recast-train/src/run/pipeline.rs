@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Catalogue, Evaluation, SearchCheck, check_search, evaluate, judge};
 use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass};
 use crate::sid::{SidTable, Trie};
-use crate::train::{RlState, SftState, SignalName, TrainInputs, rl, sft};
+use crate::train::{Replicas, RlState, SftState, SignalName, TrainInputs, rl, sft};
 
 /// A run folder at work.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Run {
     dir: PathBuf,
     config: Config,
     prepared: Prepared,
+    /// The devices that share each training step.
+    replicas: Replicas,
     monitor: Monitor,
 }
 
@@ -138,7 +140,9 @@ impl Run {
         config.check()?;
         let prepared = Prepared::load(dir, &config)?;
         let monitor = Monitor::new(dir, output, interrupted)?;
-        Ok(Self { dir: dir.to_owned(), config, prepared, monitor })
+        let devices = config.replicas()?.into_iter().map(|kind| kind.device().autodiff());
+        let replicas = Replicas::new(devices.collect());
+        Ok(Self { dir: dir.to_owned(), config, prepared, replicas, monitor })
     }
 
     /// The folder.
@@ -194,6 +198,7 @@ impl Run {
             valid: &self.prepared.split.valid,
             catalogue: tokenized.catalogue(&self.config),
             evaluation: &self.config.evaluate,
+            replicas: &self.replicas,
             seed: self.config.seed,
         }
     }

@@ -1,6 +1,7 @@
 //! Supervised training, rollouts, updates, and the loop of reinforcement learning.
 
 mod optimiser;
+mod replicas;
 mod rl;
 mod rollout;
 mod sasrec;
@@ -8,6 +9,7 @@ mod sft;
 mod update;
 
 pub use optimiser::{Optimiser, StepGradients, learning_rate};
+pub use replicas::Replicas;
 pub use rl::{GroupCounts, PhaseSeconds, RecastConfig, RlConfig, RlState, SignalName, rl};
 pub use rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
 pub use sasrec::{SasrecConfig, item_tokens};
@@ -31,6 +33,8 @@ pub struct TrainInputs<'a> {
     pub catalogue: Catalogue<'a>,
     /// How validation decodes.
     pub evaluation: &'a EvaluateConfig,
+    /// The devices that share each optimiser step.
+    pub replicas: &'a Replicas,
     /// The seed of all randomness.
     pub seed: u64,
 }

@@ -57,18 +57,12 @@ impl Optimiser {
         model: &M,
         losses: impl IntoIterator<Item = Tensor<1>>,
     ) -> StepGradients {
-        let mut accumulated = GradientsAccumulator::new();
-        let mut total: Option<Tensor<1>> = None;
-        for loss in losses {
-            let value = loss.clone().inner();
-            accumulated.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
-            total = Some(match total {
-                None => value,
-                Some(total) => total + value,
-            });
-        }
-        let mut clipped = accumulated.grads();
-        let (loss, norm) = loss_and_norm(total, squared_norm(model, &clipped));
+        self.clipped(model, Accumulated::of(model, losses))
+    }
+
+    pub(super) fn clipped<M: Module>(&self, model: &M, accumulated: Accumulated) -> StepGradients {
+        let Accumulated { gradients: mut clipped, loss } = accumulated;
+        let (loss, norm) = loss_and_norm(loss, squared_norm(model, &clipped));
         if norm > self.max_norm {
             model.visit(&mut Scale { grads: &mut clipped, factor: self.max_norm / norm });
         }
@@ -99,6 +93,30 @@ impl Optimiser {
         let failed = |e: burn::store::RecordError| Error::read(path, std::io::Error::other(e));
         self.adamw = self.adamw.load(path).map_err(failed)?;
         Ok(self)
+    }
+}
+
+/// Gradients and losses of several micro-batches, added up.
+#[derive(Debug, Default)]
+pub(super) struct Accumulated {
+    pub(super) gradients: GradientsParams,
+    /// `None` of no micro-batch.
+    pub(super) loss: Option<Tensor<1>>,
+}
+
+impl Accumulated {
+    pub(super) fn of<M: Module>(model: &M, losses: impl IntoIterator<Item = Tensor<1>>) -> Self {
+        let mut gradients = GradientsAccumulator::new();
+        let mut sum: Option<Tensor<1>> = None;
+        for loss in losses {
+            let value = loss.clone().inner();
+            gradients.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
+            sum = Some(match sum {
+                None => value,
+                Some(sum) => sum + value,
+            });
+        }
+        Self { gradients: gradients.grads(), loss: sum }
     }
 }
 

@@ -217,16 +217,20 @@ pub fn sft(
         let mut rate = 0.0;
         for batch in batches_of(&order, config.batch_tokens, |&i| sequences[i].len()) {
             monitor.check_interrupt()?;
-            let rng = stream(inputs.seed, Purpose::Dropout, state.step as u64);
-            let mut dropout = Dropout::new(dropout as f32, rng);
             let prompts: Vec<&[u32]> = batch.iter().map(|&i| &sequences[i][..]).collect();
             let codes = predicted_codes(&prompts);
-            let micro_batches = batches_of(&prompts, config.micro_batch_tokens, |p| p.len());
-            let losses = micro_batches
-                .into_iter()
-                .map(|prompts| next_code_loss(&model, prompts, codes, dropout.as_mut()));
+            let tokens = prompts.iter().map(|p| p.len()).sum();
+            let tokens = inputs.replicas.micro_batch_tokens(config.micro_batch_tokens, tokens);
+            let micro_batches = batches_of(&prompts, tokens, |p| p.len());
+            let loss = |model: &Decoder, index: usize, prompts: &&[&[u32]]| {
+                // each micro-batch has masks of its own, wherever it is computed
+                let masks = (index as u64) << 32 | state.step as u64;
+                let rng = stream(inputs.seed, Purpose::Dropout, masks);
+                let mut dropout = Dropout::new(dropout as f32, rng);
+                (next_code_loss(model, prompts, codes, dropout.as_mut()), ())
+            };
             rate = learning_rate(config.learning_rate, state.step, warmup, steps);
-            let found = optimiser.gradients(&model, losses);
+            let (found, _) = inputs.replicas.gradients(&optimiser, &model, &micro_batches, loss);
             state.step += 1;
             check_finite(stage.name(), state.step, &found)?;
             loss_sum += found.loss;
@@ -282,6 +286,8 @@ pub fn sft(
             let waited = (state.epoch - state.best_epoch) / config.evaluate_every;
             state.finished = last || waited >= config.patience;
             stage.save(state.step, &model, &optimiser, &state)?;
+            // what evaluation took from a GPU's allocator goes back, so that long runs take no more
+            model.device().memory_cleanup();
         }
     }
     progress.finish();

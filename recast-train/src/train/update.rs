@@ -33,7 +33,7 @@ impl Layout {
     }
 
     /// The tokens that the decoder reads of a group whose completions have `levels` codes.
-    fn tokens(self, group: &KeptGroup, levels: usize) -> usize {
+    pub(super) fn tokens(self, group: &KeptGroup, levels: usize) -> usize {
         let completions = group.leaves.len();
         let prompts = self.chunks(&group.leaves).len();
         prompts * group.prompt.len() + completions * levels.saturating_sub(1)

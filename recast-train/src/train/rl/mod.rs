@@ -139,6 +139,8 @@ pub fn rl(
             }
             training.state.finished = state.step == config.steps;
             stage.save(state.step, &training.policy, &training.optimiser, &training.state)?;
+            // what evaluation took from a GPU's allocator goes back, so that long runs take no more
+            training.policy.device().memory_cleanup();
         }
         if !training.state.finished {
             monitor.check_interrupt()?;
@@ -196,6 +198,14 @@ struct Training<'a> {
 /// The groups of an optimiser step, by micro-batch.
 type Minibatch<'a> = Vec<&'a [KeptGroup]>;
 
+/// A micro-batch with the log-probs that its loss compares with.
+struct Part<'a> {
+    groups: &'a [KeptGroup],
+    /// None if the policy at hand is the one that generated them.
+    old: Option<Tensor<1>>,
+    reference: Tensor<1>,
+}
+
 /// Sums over the mini-batches of a step.
 #[derive(Default)]
 struct StepSums {
@@ -220,9 +230,14 @@ impl Training<'_> {
         // minibatch its update computes itself
         let RlConfig { layout, micro_batch_tokens, .. } = *self.config;
         let levels = frozen.levels();
+        let replicas = self.inputs.replicas;
         let minibatches: Vec<Minibatch<'_>> = groups
             .chunks(self.config.groups_per_minibatch)
-            .map(|groups| micro_batches(groups, micro_batch_tokens, layout, levels))
+            .map(|groups| {
+                let tokens = groups.iter().map(|group| layout.tokens(group, levels)).sum();
+                let tokens = replicas.micro_batch_tokens(micro_batch_tokens, tokens);
+                micro_batches(groups, tokens, layout, levels)
+            })
             .collect();
         let later = minibatches.get(1..).unwrap_or_default();
         let later = self.log_probs(&frozen, later, |seconds| &mut seconds.old_log_prob)?;
@@ -231,7 +246,7 @@ impl Training<'_> {
         let reference =
             self.log_probs(&reference, &minibatches, |seconds| &mut seconds.ref_log_prob)?;
         for ((groups, old), reference) in minibatches.into_iter().zip(old).zip(reference) {
-            rate = self.update(&groups, old, reference, &mut sums)?;
+            rate = self.update(&groups, old.as_deref(), reference, &mut sums)?;
         }
         self.state.step += 1;
         let count = sums.minibatches.max(1) as f64;
@@ -312,29 +327,38 @@ impl Training<'_> {
     fn update(
         &mut self,
         minibatch: &Minibatch<'_>,
-        old: Option<Vec<Tensor<1>>>,
+        old: Option<&[Tensor<1>]>,
         reference: Vec<Tensor<1>>,
         sums: &mut StepSums,
     ) -> Result<f64> {
         let started = Instant::now();
         let (config, trie, model) = (self.config, self.inputs.catalogue.trie, &self.policy);
         let of_groups = minibatch.iter().map(|groups| groups.len()).sum();
-        let old = match old {
-            Some(old) => old.into_iter().map(Some).collect(),
-            None => vec![None; minibatch.len()],
-        };
-        let mut token_log_probs = Vec::with_capacity(minibatch.len());
-        let losses = minibatch.iter().zip(old).zip(reference).map(|((groups, old), reference)| {
-            let policy = completion_log_probs(model, trie, groups, config.layout);
+        let parts: Vec<Part<'_>> = minibatch
+            .iter()
+            .enumerate()
+            .zip(reference)
+            .map(|((i, &groups), reference)| Part {
+                groups,
+                old: old.map(|old| old[i].clone()),
+                reference,
+            })
+            .collect();
+        let loss = |model: &Decoder, _: usize, part: &Part<'_>| {
+            let policy = completion_log_probs(model, trie, part.groups, config.layout);
+            let device = policy.device().inner();
             let at_hand = policy.clone().inner();
-            let old = old.unwrap_or_else(|| at_hand.clone());
-            token_log_probs.push([at_hand, old.clone(), reference.clone()]);
-            let constant = |x: Tensor<1>| Tensor::from_inner(x);
-            let (old, reference) = (constant(old), constant(reference));
-            let levels = model.levels();
-            group_loss(policy, old, reference, groups, of_groups, levels, &self.objective)
-        });
-        let found = self.optimiser.gradients(model, losses);
+            let old = part.old.clone().map_or(at_hand.clone(), |old| old.to_device(&device));
+            let reference = part.reference.clone().to_device(&device);
+            let token_log_probs = [at_hand, old.clone(), reference.clone()];
+            let (old, reference) = (Tensor::from_inner(old), Tensor::from_inner(reference));
+            let (groups, levels) = (part.groups, model.levels());
+            let objective = &self.objective;
+            let loss = group_loss(policy, old, reference, groups, of_groups, levels, objective);
+            (loss, token_log_probs)
+        };
+        let replicas = self.inputs.replicas;
+        let (found, token_log_probs) = replicas.gradients(&self.optimiser, model, &parts, loss);
         self.state.seconds.update += started.elapsed().as_secs_f64();
         self.state.optimiser_steps += 1;
         check_finite(&format!("rl {}", self.name.key()), self.state.optimiser_steps, &found)?;

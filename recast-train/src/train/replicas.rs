@@ -1,0 +1,126 @@
+//! One training step on several devices of one machine: each computes a part of the gradients.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use recast_burn::collective::sum_over_devices;
+use recast_burn::device::is_cpu;
+
+use super::optimiser::{Accumulated, Optimiser, StepGradients};
+use crate::model::Decoder;
+
+/// The devices that share each step, with automatic differentiation; the decoder is on the first.
+#[derive(Debug, Clone)]
+pub struct Replicas {
+    devices: Vec<Device>,
+}
+
+impl Replicas {
+    /// # Panics
+    /// If there is no device.
+    #[must_use]
+    pub fn new(devices: Vec<Device>) -> Self {
+        assert!(!devices.is_empty(), "a step is computed somewhere");
+        Self { devices }
+    }
+
+    /// The first device alone, where the decoder is.
+    #[must_use]
+    pub fn of(model: &Decoder) -> Self {
+        Self { devices: vec![model.device()] }
+    }
+
+    /// How many there are.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Tokens of a micro-batch, so that a step of `tokens` has work for all; 0 means all at once.
+    #[must_use]
+    pub fn micro_batch_tokens(&self, bound: usize, tokens: usize) -> usize {
+        match (self.len(), bound) {
+            (1, _) => bound,
+            (replicas, 0) => tokens.div_ceil(replicas),
+            (replicas, _) => bound.min(tokens.div_ceil(replicas)),
+        }
+    }
+
+    /// The gradients of the sum of the losses of all micro-batches, and what else each gave, in order.
+    ///
+    /// `loss` computes one of them on the decoder it is given, a copy on one of the devices; they go
+    /// round. The gradients are added up on the first device. One device computes them one after the
+    /// other: the bits are those of [`Optimiser::gradients`].
+    #[must_use]
+    pub fn gradients<B: Sync, T: Send>(
+        &self,
+        optimiser: &Optimiser,
+        model: &Decoder,
+        micro_batches: &[B],
+        loss: impl Fn(&Decoder, usize, &B) -> (Tensor<1>, T) + Sync,
+    ) -> (StepGradients, Vec<T>) {
+        let run = |replica: &Decoder, first: usize| {
+            let mut others = Vec::new();
+            let mine = micro_batches.iter().enumerate().skip(first).step_by(self.len());
+            let losses = mine.map(|(index, micro_batch)| {
+                let (loss, other) = loss(replica, index, micro_batch);
+                others.push((index, other));
+                loss
+            });
+            let accumulated = Accumulated::of(replica, losses);
+            (accumulated, others)
+        };
+        let copies = self.devices[1..].iter().map(|device| model.clone().fork(device));
+        let replicas: Vec<Decoder> = std::iter::once(model.clone()).chain(copies).collect();
+        // processors share their threads anyhow; a single thread of the pool must not wait for itself
+        let at_once = rayon::current_num_threads() > 1 && !self.devices.iter().any(is_cpu);
+        let found: Vec<_> = if at_once {
+            std::thread::scope(|scope| {
+                let (run, replicas) = (&run, &replicas);
+                let spawn = |(i, replica)| scope.spawn(move || run(replica, i));
+                let others: Vec<_> = replicas.iter().enumerate().skip(1).map(spawn).collect();
+                let first = run(&replicas[0], 0);
+                let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {
+                    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                };
+                std::iter::once(first).chain(others.into_iter().map(join)).collect()
+            })
+        } else {
+            replicas.iter().enumerate().map(|(i, replica)| run(replica, i)).collect()
+        };
+        let (parts, others): (Vec<Accumulated>, Vec<_>) = found.into_iter().unzip();
+        let mut others: Vec<(usize, T)> = others.into_iter().flatten().collect();
+        others.sort_by_key(|&(index, _)| index);
+        let total = summed(model, parts);
+        (optimiser.clipped(model, total), others.into_iter().map(|(_, other)| other).collect())
+    }
+}
+
+/// The parts of all devices added up on the first.
+fn summed(model: &Decoder, mut parts: Vec<Accumulated>) -> Accumulated {
+    // with fewer micro-batches than devices some have nothing
+    parts.retain(|part| part.loss.is_some());
+    if parts.len() < 2 {
+        return parts.pop().unwrap_or_default();
+    }
+    let loss = sum_over_devices(parts.iter().filter_map(|part| part.loss.clone()).collect());
+    let mut sum = Sum { parts, summed: GradientsParams::new() };
+    model.visit(&mut sum);
+    Accumulated { gradients: sum.summed, loss: Some(loss) }
+}
+
+struct Sum {
+    parts: Vec<Accumulated>,
+    summed: GradientsParams,
+}
+
+impl ModuleVisitor for Sum {
+    fn visit_float<const N: usize>(&mut self, param: &Param<Tensor<N>>) {
+        let of_part = |part: &mut Accumulated| part.gradients.remove::<N>(param.id);
+        let gradients: Vec<Tensor<N>> = self.parts.iter_mut().filter_map(of_part).collect();
+        if !gradients.is_empty() {
+            self.summed.register(param.id, sum_over_devices(gradients));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Micro-batches, one after the other or on several devices, add up to the minibatch.
+
+use burn::tensor::Tensor;
+use recast_core::objective::Objective;
+use recast_train::model::Decoder;
+use recast_train::sid::{SidTable, Trie};
+use recast_train::train::{
+    KeptGroup, Layout, Optimiser, Replicas, StepGradients, completion_log_probs, group_loss,
+    micro_batches,
+};
+
+use crate::decoder::{catalogue, decoder, leaves, parameter_gradients, prompt};
+use crate::device::devices;
+use crate::numbers::{assert_all_close, assert_same, bits};
+use crate::tolerance::{DECODER, on};
+
+/// Prompts of different lengths, groups of different sizes.
+fn groups(model: &Decoder, table: &SidTable, trie: &Trie) -> Vec<KeptGroup> {
+    let all = leaves(trie);
+    let cases: [(&[u32], &[usize]); 5] = [
+        (&[1, 2, 3, 4, 5], &[11, 2]),
+        (&[11, 12], &[5, 19, 8]),
+        (&[13], &[1, 2, 3]),
+        (&[14, 15, 14], &[30, 20]),
+        (&[7, 7, 9, 2], &[0, 33]),
+    ];
+    let group = |(items, of): (&[u32], &[usize])| KeptGroup {
+        prompt: prompt(model, table, items),
+        leaves: of.iter().map(|&leaf| all[leaf]).collect(),
+        advantages: (0..of.len()).map(|i| if i == 0 { 1.0 } else { -0.5 }).collect(),
+        divisor: of.len(),
+    };
+    cases.map(group).to_vec()
+}
+
+/// A bound that no gradient reaches, so that nothing is clipped.
+fn optimiser() -> Optimiser {
+    Optimiser::new(0.0, f32::MAX)
+}
+
+fn loss(model: &Decoder, trie: &Trie, part: &[KeptGroup], of_groups: usize) -> Tensor<1> {
+    let policy = completion_log_probs(model, trie, part, Layout::Packed);
+    let old = policy.clone().detach() - 0.1;
+    let reference = policy.clone().detach() + 0.1;
+    let (levels, objective) = (trie.levels(), Objective::default());
+    group_loss(policy, old, reference, part, of_groups, levels, &objective)
+}
+
+/// Of `found` and `expected`, gradients of one decoder.
+fn assert_equal(name: &str, model: &Decoder, found: &StepGradients, expected: &StepGradients) {
+    let tolerance = on(&model.device(), DECODER);
+    let close = |found: f64, expected: f64| (found - expected).abs() <= tolerance * expected.abs();
+    assert!(close(found.loss, expected.loss), "{name}: {} {}", found.loss, expected.loss);
+    assert!(close(found.norm.into(), expected.norm.into()), "{name}");
+    let expected = parameter_gradients(model, &expected.clipped);
+    let found = parameter_gradients(model, &found.clipped);
+    for ((weight, found), (_, expected)) in found.iter().zip(&expected) {
+        assert_all_close(found, expected, tolerance, &format!("{name}, {weight}"));
+    }
+}
+
+#[test]
+fn micro_batches_add_up_to_the_loss_and_gradients_of_the_minibatch() {
+    let (table, trie) = catalogue();
+    for (device_name, device) in devices() {
+        let model = decoder(&table, &device);
+        let groups = groups(&model, &table, &trie);
+        let gradients = |tokens| {
+            let parts = micro_batches(&groups, tokens, Layout::Packed, trie.levels());
+            let losses = parts.iter().map(|part| loss(&model, &trie, part, groups.len()));
+            (parts.len(), optimiser().gradients(&model, losses))
+        };
+        let (parts, whole) = gradients(0);
+        assert_eq!(parts, 1);
+        let (parts, split) = gradients(1);
+        assert_eq!(parts, groups.len());
+        assert_equal(&device_name, &model, &split, &whole);
+    }
+}
+
+#[test]
+fn devices_that_share_a_step_give_the_gradients_of_one() {
+    let (table, trie) = catalogue();
+    for (device_name, device) in devices() {
+        let model = decoder(&table, &device);
+        let groups = groups(&model, &table, &trie);
+        let parts = micro_batches(&groups, 1, Layout::Packed, trie.levels());
+        let run = |devices: Vec<_>| {
+            let replicas = Replicas::new(devices);
+            replicas.gradients(&optimiser(), &model, &parts, |model, index, part| {
+                (loss(model, &trie, part, groups.len()), (index, model.device()))
+            })
+        };
+        let (one, order) = run(vec![device.clone()]);
+        assert_eq!(order.len(), parts.len());
+        let plain = parts.iter().map(|part| loss(&model, &trie, part, groups.len()));
+        let plain = optimiser().gradients(&model, plain);
+        let of = |found: &StepGradients| parameter_gradients(&model, &found.clipped);
+        for ((weight, found), (_, expected)) in of(&one).iter().zip(&of(&plain)) {
+            assert_same(&device, found, expected, weight);
+        }
+        // twice the same device, and every device there is; with more devices than micro-batches too
+        let all: Vec<_> = devices().map(|(_, device)| device).collect();
+        let first = std::iter::once(device.clone());
+        let more = first.clone().chain(all.iter().filter(|other| **other != device).cloned());
+        for devices in [vec![device.clone(); 2], more.collect(), vec![device.clone(); 7]] {
+            let name = format!("{device_name} and others, {} in all", devices.len());
+            let (shared, order) = run(devices.clone());
+            assert_equal(&name, &model, &shared, &one);
+            // micro-batches go round the devices
+            let expected = (0..parts.len()).map(|i| (i, devices[i % devices.len()].clone()));
+            assert!(order.into_iter().eq(expected), "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_micro_batch_has_no_gradient() {
+    let (table, _) = catalogue();
+    for (device_name, device) in devices() {
+        let model = decoder(&table, &device);
+        let nothing: [(); 0] = [];
+        let part = |_: &Decoder, _: usize, (): &()| (Tensor::zeros([1], &device), ());
+        let (found, others) = Replicas::of(&model).gradients(&optimiser(), &model, &nothing, part);
+        assert!(found.clipped.is_empty() && others.is_empty(), "{device_name}");
+        assert!(bits(&[found.norm, found.loss as f32]) == bits(&[0.0, 0.0]), "{device_name}");
+    }
+}
