@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 use recast_burn::packing::FORBIDDEN;
 
-use crate::model::{Decoder, KvCache};
+use crate::model::{Decoder, KvCache, indices};
 
 /// A batch of prompts, padded to the longest, and the slots of keys and values after them.
 ///
@@ -54,7 +54,7 @@ impl<'a> Reading<'a> {
             .collect();
         let mut reading = Self { model, prompts, cache: model.cache(), slots };
         let hidden = reading.read_numbers(tokens, &positions, mask, slots);
-        let ends = Tensor::from_data(TensorData::new(ends, [batch]), &model.device());
+        let ends = indices(ends, &model.device());
         (reading, hidden.select(0, ends))
     }
 

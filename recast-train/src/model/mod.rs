@@ -178,7 +178,7 @@ impl Decoder {
         let angles = (0..lines).flat_map(|at| frequencies.iter().map(move |f| at as f32 * f));
         let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
         let device = mask.device();
-        let at = Tensor::from_data(TensorData::new(positions.to_vec(), [positions.len()]), &device);
+        let at = indices(positions.to_vec(), &device);
         let table = |values| {
             let lines = TensorData::new(values, [lines as usize, half]);
             let lines = Tensor::<2>::from_data(lines, &device);
@@ -230,6 +230,12 @@ impl Decoder {
         let precision = self.precision;
         precision.widen(matmul(precision.narrow(hidden), precision.narrow(head)))
     }
+}
+
+/// Whole numbers that pick tokens, slots or nodes.
+pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+    let length = values.len();
+    Tensor::from_data(TensorData::new(values, [length]), device)
 }
 
 /// Seeded first weights.

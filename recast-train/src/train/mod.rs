@@ -14,9 +14,7 @@ pub use rl::{GroupCounts, PhaseSeconds, RecastConfig, RlConfig, RlState, SignalN
 pub use rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
 pub use sasrec::{SasrecConfig, item_tokens};
 pub use sft::{SftConfig, SftState, sft};
-pub(crate) use sft::{
-    batches_of, check_finite, check_rates, indices, next_code_loss, predicted_codes,
-};
+pub(crate) use sft::{batches_of, check_finite, check_rates, next_code_loss, predicted_codes};
 pub use update::{Layout, completion_log_probs, group_loss, micro_batches};
 
 use crate::data::{Example, Histories};

@@ -1,7 +1,7 @@
 //! Supervised training: every code of every item is predicted from what comes before it.
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use rand::seq::SliceRandom;
 use recast_burn::fused::token_log_probs;
 use recast_burn::packing::{Packed, Tree};
@@ -11,7 +11,7 @@ use super::{Optimiser, StepGradients, TrainInputs, learning_rate};
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
 use crate::evaluate::{Catalogue, evaluate};
-use crate::model::{Decoder, Dropout, Pass};
+use crate::model::{Decoder, Dropout, Pass, indices};
 use crate::random::{Purpose, stream};
 use crate::run::{Monitor, Stage};
 
@@ -391,11 +391,6 @@ pub(crate) fn next_code_loss(
     }
     let total = total.unwrap_or_else(|| Tensor::zeros([1], &device));
     total * (-1.0 / codes.max(1) as f32)
-}
-
-pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let length = values.len();
-    Tensor::from_data(TensorData::new(values, [length]), device)
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use recast_core::objective::Objective;
 use serde::{Deserialize, Serialize};
 
 use super::rollout::KeptGroup;
-use super::sft::{batches_of, indices};
-use crate::model::Decoder;
+use super::sft::batches_of;
+use crate::model::{Decoder, indices};
 use crate::sid::{Node, Trie};
 
 /// How kept completions are laid out for the decoder; the log-probabilities are the same.

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::options::RqVaeOptions;
-use crate::train::indices;
+use crate::model::indices;
 
 /// A linear map with bias.
 #[derive(Module, Debug)]
