@@ -24,13 +24,13 @@ pub fn sum_over_devices<const R: usize>(tensors: Vec<Tensor<R>>) -> Tensor<R> {
 
 #[cfg(feature = "data-parallel")]
 fn all_reduce<const R: usize>(tensors: Vec<Tensor<R>>) -> Tensor<R> {
-    use burn::tensor::distributed::{ReduceOperation, all_reduce};
+    use burn::tensor::distributed::{CollectiveTensor, ReduceOperation, all_reduce};
 
     let devices: Vec<_> = tensors.iter().map(Tensor::device).collect();
     // each device is told before any is waited for
     let sums: Vec<_> =
         tensors.into_iter().map(|x| all_reduce(x, ReduceOperation::Sum, devices.clone())).collect();
-    let mut sums: Vec<Tensor<R>> = sums.into_iter().map(|sum| sum.resolve()).collect();
+    let mut sums: Vec<Tensor<R>> = sums.into_iter().map(CollectiveTensor::resolve).collect();
     sums.swap_remove(0)
 }
 

@@ -63,15 +63,21 @@ impl DeviceKind {
     /// How devices are named in configuration and on the command line, in any build.
     pub const NAMES: [&str; 4] = ["cpu", "ndarray", "cuda[:N]", "auto"];
 
+    /// Those that compute on the processor.
+    const ON_CPU: &[Self] = &[
+        Self::Cpu,
+        #[cfg(feature = "ndarray")]
+        Self::Ndarray,
+    ];
+
     /// The devices that this build can use on this machine: the CPU first.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        let mut devices = vec![Self::Cpu];
-        #[cfg(feature = "ndarray")]
-        devices.push(Self::Ndarray);
+        let on_cpu = Self::ON_CPU.iter().copied();
         #[cfg(feature = "cuda")]
-        devices.extend((0..cuda_devices()).map(|index| Self::Cuda { index }));
-        devices
+        return on_cpu.chain((0..cuda_devices()).map(|index| Self::Cuda { index })).collect();
+        #[cfg(not(feature = "cuda"))]
+        on_cpu.collect()
     }
 
     /// The first GPU if there is one, else the CPU.
@@ -117,13 +123,7 @@ impl DeviceKind {
     /// Whether it computes on the processor, where equal inputs give equal bits.
     #[must_use]
     pub fn is_cpu(self) -> bool {
-        match self {
-            Self::Cpu => true,
-            #[cfg(feature = "ndarray")]
-            Self::Ndarray => true,
-            #[cfg(feature = "cuda")]
-            Self::Cuda { .. } => false,
-        }
+        Self::ON_CPU.contains(&self)
     }
 
     /// What it is, for people: the backend, and the name that a GPU gives itself. Opens a GPU.
@@ -177,8 +177,7 @@ impl DeviceKind {
 #[must_use]
 pub fn is_cpu(device: &Device) -> bool {
     let plain = device.clone().without_autodiff();
-    let on_cpu = |kind: &DeviceKind| kind.is_cpu() && kind.device() == plain;
-    DeviceKind::available().iter().any(on_cpu)
+    DeviceKind::ON_CPU.iter().any(|kind| kind.device() == plain)
 }
 
 #[cfg(feature = "ndarray")]
