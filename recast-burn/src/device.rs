@@ -52,11 +52,7 @@ pub enum DeviceError {
 
 /// What to look at where no GPU is found at all.
 fn hint(found: usize) -> &'static str {
-    if found == 0 {
-        "; is NVIDIA's driver installed, and is CUDA_VISIBLE_DEVICES right?"
-    } else {
-        ""
-    }
+    if found == 0 { " (is NVIDIA's driver installed, and CUDA_VISIBLE_DEVICES right?)" } else { "" }
 }
 
 impl DeviceKind {
