@@ -8,7 +8,7 @@ use recast_burn::packing::FORBIDDEN;
 use recast_train::model::{Decoder, ModelConfig};
 use recast_train::sid::{Node, SidTable, Trie};
 
-use crate::numbers::values;
+use crate::numbers::{assert_all_close, values};
 
 /// The semantic IDs of a few dozen items, and their trie.
 pub(crate) type Catalogue = (SidTable, Trie);
@@ -107,6 +107,19 @@ pub(crate) fn parameter_gradients(
     grads: &GradientsParams,
 ) -> Vec<(String, Vec<f32>)> {
     by_name(model, &Of::ParameterGradients(grads))
+}
+
+/// Asserts that two decoders' numbers by name are close, each relative to its largest.
+pub(crate) fn assert_weights_close(
+    found: &[(String, Vec<f32>)],
+    expected: &[(String, Vec<f32>)],
+    tolerance: f64,
+    name: &str,
+) {
+    assert_eq!(found.len(), expected.len(), "weights of {name}");
+    for ((weight, found), (_, expected)) in found.iter().zip(expected) {
+        assert_all_close(found, expected, tolerance, &format!("{name}, {weight}"));
+    }
 }
 
 /// What is collected.

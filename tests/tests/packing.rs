@@ -8,7 +8,8 @@ use recast_train::train::{KeptGroup, Layout, completion_log_probs};
 use serde::Deserialize;
 
 use crate::decoder::{
-    catalogue, completion, decoder, leaves, prompt, separate_log_probs, weight_gradients,
+    assert_weights_close, catalogue, completion, decoder, leaves, prompt, separate_log_probs,
+    weight_gradients,
 };
 use crate::device::devices;
 use crate::numbers::{assert_all_close, seeded, values};
@@ -105,9 +106,7 @@ fn packed_trees_give_the_log_probs_and_gradients_of_separate_rows() {
                 let (found, gradients) = run(log_probs);
                 let tolerance = on(&device, DECODER);
                 assert_all_close(&found, &separate, tolerance, &name);
-                for ((weight, found), (_, expected)) in gradients.iter().zip(&separate_gradients) {
-                    assert_all_close(found, expected, tolerance, &format!("{name}, {weight}"));
-                }
+                assert_weights_close(&gradients, &separate_gradients, tolerance, &name);
             }
         }
     }

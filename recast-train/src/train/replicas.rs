@@ -24,12 +24,6 @@ impl Replicas {
         Self { devices }
     }
 
-    /// The first device alone, where the decoder is.
-    #[must_use]
-    pub fn of(model: &Decoder) -> Self {
-        Self { devices: vec![model.device()] }
-    }
-
     /// How many there are.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
