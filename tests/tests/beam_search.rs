@@ -18,6 +18,16 @@ use crate::device::devices;
 use crate::numbers::{assert_all_close, values};
 use crate::tolerance::{DECODER, on};
 
+tests![
+    every_width_keeps_and_ranks_what_rows_of_their_own_do,
+    a_beam_as_wide_as_the_catalogue_is_the_exhaustive_ranking,
+    beams_are_distinct_semantic_ids_of_the_catalogue_best_first,
+    a_prompt_is_answered_alike_alone_and_in_any_batch,
+    exact_scores_are_those_of_rows_of_their_own,
+    exact_search_of_many_prefixes_is_the_beam_as_wide_as_the_catalogue,
+    without_a_trie_any_code_may_follow_as_where_every_semantic_id_is_legal,
+];
+
 /// Items of prompts of several lengths.
 const PROMPTS: [&[u32]; 4] = [&[3, 14, 15], &[9], &[26, 5, 35, 8, 9, 7, 9], &[32, 3]];
 
@@ -123,7 +133,6 @@ fn found_leaves(completions: &[Completion]) -> Vec<Node> {
     completions.iter().map(|completion| completion.leaf).collect()
 }
 
-#[test]
 fn every_width_keeps_and_ranks_what_rows_of_their_own_do() {
     for setting in settings() {
         let Setting { device_name, table, trie, model, .. } = &setting;
@@ -141,7 +150,6 @@ fn every_width_keeps_and_ranks_what_rows_of_their_own_do() {
     }
 }
 
-#[test]
 fn a_beam_as_wide_as_the_catalogue_is_the_exhaustive_ranking() {
     for setting in settings() {
         let Setting { device_name, table, trie, model, .. } = &setting;
@@ -162,7 +170,6 @@ fn a_beam_as_wide_as_the_catalogue_is_the_exhaustive_ranking() {
     }
 }
 
-#[test]
 fn beams_are_distinct_semantic_ids_of_the_catalogue_best_first() {
     for setting in settings() {
         let Setting { device_name, table, trie, model, .. } = &setting;
@@ -184,7 +191,6 @@ fn beams_are_distinct_semantic_ids_of_the_catalogue_best_first() {
     }
 }
 
-#[test]
 fn a_prompt_is_answered_alike_alone_and_in_any_batch() {
     for setting in settings() {
         let Setting { device_name, table, trie, model, .. } = &setting;
@@ -208,7 +214,6 @@ fn a_prompt_is_answered_alike_alone_and_in_any_batch() {
     }
 }
 
-#[test]
 fn exact_scores_are_those_of_rows_of_their_own() {
     for setting in settings().filter(|setting| !setting.on_device) {
         let Setting { device_name, table, trie, model, .. } = &setting;
@@ -224,7 +229,6 @@ fn exact_scores_are_those_of_rows_of_their_own() {
     }
 }
 
-#[test]
 fn exact_search_of_many_prefixes_is_the_beam_as_wide_as_the_catalogue() {
     let (table, trie) = wide_catalogue();
     assert!(trie.nodes_at(1).len() > 128 && trie.nodes_at(2).len() > 3 * 128);
@@ -244,7 +248,6 @@ fn exact_search_of_many_prefixes_is_the_beam_as_wide_as_the_catalogue() {
     }
 }
 
-#[test]
 fn without_a_trie_any_code_may_follow_as_where_every_semantic_id_is_legal() {
     for (device_name, device) in devices() {
         let (table, trie) = catalogue();

@@ -14,6 +14,12 @@ use crate::device::devices;
 use crate::numbers::{bits, largest, values};
 use crate::tolerance::{CANCELLED, NOT_CANCELLED};
 
+tests![
+    the_logits_get_a_net_gradient_from_the_first_level_that_differs,
+    the_heads_columns_of_shared_levels_get_no_gradient,
+    away_from_ratio_1_a_shared_prefix_does_not_cancel,
+];
+
 /// The hardest negatives of the target (2, 4, 4): their shared prefix has as many codes as their
 /// place in the list.
 const TARGET: [u16; 3] = [2, 4, 4];
@@ -74,7 +80,6 @@ fn loss(policy: Tensor<1>, group: &KeptGroup) -> Tensor<1> {
     group_loss(policy, old.clone(), old, groups, 1, levels, &objective())
 }
 
-#[test]
 fn the_logits_get_a_net_gradient_from_the_first_level_that_differs() {
     let (table, trie) = catalogue();
     for (device_name, device) in devices() {
@@ -105,7 +110,6 @@ fn the_logits_get_a_net_gradient_from_the_first_level_that_differs() {
     }
 }
 
-#[test]
 fn the_heads_columns_of_shared_levels_get_no_gradient() {
     let (table, trie) = catalogue();
     for (device_name, device) in devices() {
@@ -137,7 +141,6 @@ fn the_heads_columns_of_shared_levels_get_no_gradient() {
     }
 }
 
-#[test]
 fn away_from_ratio_1_a_shared_prefix_does_not_cancel() {
     // the claim above is about ratio 1, and this test about whether it can fail
     let (table, trie) = catalogue();

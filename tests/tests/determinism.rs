@@ -13,6 +13,8 @@ use crate::decoder::{catalogue, decoder, prompt, weights};
 use crate::device::devices;
 use crate::numbers::{assert_same, bits};
 
+tests![two_runs_from_one_seed_give_equal_weights, one_and_two_threads_give_equal_weights];
+
 /// A few whole steps: rollout, repair, selection, loss, optimiser. The weights that come out.
 fn train(device: &Device) -> Vec<(String, Vec<f32>)> {
     let (table, trie) = catalogue();
@@ -57,7 +59,6 @@ fn train(device: &Device) -> Vec<(String, Vec<f32>)> {
     weights(&policy)
 }
 
-#[test]
 fn two_runs_from_one_seed_give_equal_weights() {
     for (device_name, device) in devices() {
         let start = weights(&decoder(&catalogue().0, &device));
@@ -71,7 +72,6 @@ fn two_runs_from_one_seed_give_equal_weights() {
     }
 }
 
-#[test]
 fn one_and_two_threads_give_equal_weights() {
     for (device_name, device) in devices() {
         let on_threads = |threads| {

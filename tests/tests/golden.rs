@@ -16,6 +16,17 @@ use crate::numbers::assert_each_close;
 use crate::objective::Estimator;
 use crate::tolerance::{GOLDEN, GOLDEN_STANDARDISED};
 
+tests![
+    every_case_is_whole_and_names_a_library_with_its_version,
+    grpo_gives_the_advantages_of_verl_and_trl,
+    dr_grpo_and_rloo_give_the_advantages_of_verl_and_trl,
+    pass_at_k_gives_the_advantages_of_verl_without_its_division,
+    a_sequence_has_the_loss_and_gradients_of_verl_and_trl,
+    the_surrogate_gives_the_loss_and_gradient_of_verl_and_trl,
+    the_estimators_give_the_penalty_and_gradient_of_verl_and_trl,
+    the_loss_of_a_token_is_that_of_trl,
+];
+
 /// What verl clamps log-ratios to, and core by default. The cases of TRL keep within it.
 const LOG_RATIO_LIMIT: f64 = 20.0;
 
@@ -160,7 +171,6 @@ fn assert_lengths(lengths: &[usize], name: &str) {
     );
 }
 
-#[test]
 fn every_case_is_whole_and_names_a_library_with_its_version() {
     let golden = Golden::read();
     let mut libraries = Vec::new();
@@ -199,14 +209,12 @@ fn every_case_is_whole_and_names_a_library_with_its_version() {
     }
 }
 
-#[test]
 fn grpo_gives_the_advantages_of_verl_and_trl() {
     assert_advantages(&Golden::read().grpo, GOLDEN_STANDARDISED, |case, out| {
         advantage::grpo(&case.rewards, case.epsilon.expect("an epsilon"), out);
     });
 }
 
-#[test]
 fn dr_grpo_and_rloo_give_the_advantages_of_verl_and_trl() {
     let golden = Golden::read();
     assert_advantages(&golden.dr_grpo, GOLDEN, |case, out| advantage::dr_grpo(&case.rewards, out));
@@ -214,7 +222,6 @@ fn dr_grpo_and_rloo_give_the_advantages_of_verl_and_trl() {
 }
 
 /// verl divides by the deviation too, if asked: those cases have an epsilon, and core does not.
-#[test]
 fn pass_at_k_gives_the_advantages_of_verl_without_its_division() {
     let mut cases = Golden::read().pass_at_k;
     cases.retain(|case| case.epsilon.is_none());
@@ -222,7 +229,6 @@ fn pass_at_k_gives_the_advantages_of_verl_without_its_division() {
     assert_advantages(&cases, GOLDEN, |case, out| advantage::pass_at_k(&case.rewards, out));
 }
 
-#[test]
 fn a_sequence_has_the_loss_and_gradients_of_verl_and_trl() {
     for case in &Golden::read().gspo {
         let objective = case.clip.objective(KlEstimator::K3, 0.0).expect("an objective");
@@ -236,7 +242,6 @@ fn a_sequence_has_the_loss_and_gradients_of_verl_and_trl() {
     }
 }
 
-#[test]
 fn the_surrogate_gives_the_loss_and_gradient_of_verl_and_trl() {
     for case in &Golden::read().surrogate {
         let objective = case.clip.objective(KlEstimator::K3, 0.0).expect("an objective");
@@ -261,7 +266,6 @@ fn the_surrogate_gives_the_loss_and_gradient_of_verl_and_trl() {
     }
 }
 
-#[test]
 fn the_estimators_give_the_penalty_and_gradient_of_verl_and_trl() {
     for case in &Golden::read().kl_penalty {
         let estimator = KlEstimator::from(case.estimator);
@@ -278,7 +282,6 @@ fn the_estimators_give_the_penalty_and_gradient_of_verl_and_trl() {
     }
 }
 
-#[test]
 fn the_loss_of_a_token_is_that_of_trl() {
     for case in &Golden::read().token_loss {
         let objective =

@@ -9,6 +9,8 @@ use crate::device::devices;
 use crate::numbers::{assert_each_close, seeded, values};
 use crate::tolerance::OBJECTIVE;
 
+tests![each_token_has_the_advantage_and_the_weight_of_its_group];
+
 const LEVELS: usize = 3;
 
 /// Groups of different sizes, as a signal without selection leaves them.
@@ -22,7 +24,6 @@ fn groups() -> Vec<KeptGroup> {
     vec![group(&[1.0, -1.0], 2), group(&[2.5], 8), group(&[-0.3, 0.0, 0.7, -1.5], 4)]
 }
 
-#[test]
 fn each_token_has_the_advantage_and_the_weight_of_its_group() {
     let groups = groups();
     let by_completion: Vec<(f32, usize)> = groups

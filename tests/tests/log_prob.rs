@@ -12,6 +12,12 @@ use crate::device::devices;
 use crate::numbers::{assert_each_close, seeded, values};
 use crate::tolerance::LOG_PROB;
 
+tests![
+    allowed_log_probs_are_renormalised_over_the_allowed_codes,
+    a_forbidden_code_gets_no_gradient_at_all,
+    token_log_probs_are_normalised_over_all_codes,
+];
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -119,7 +125,6 @@ impl Case {
     }
 }
 
-#[test]
 fn allowed_log_probs_are_renormalised_over_the_allowed_codes() {
     for (device_name, device) in devices() {
         for case in Case::all() {
@@ -131,7 +136,6 @@ fn allowed_log_probs_are_renormalised_over_the_allowed_codes() {
     }
 }
 
-#[test]
 fn a_forbidden_code_gets_no_gradient_at_all() {
     for (device_name, device) in devices() {
         for case in Case::all() {
@@ -152,7 +156,6 @@ fn a_forbidden_code_gets_no_gradient_at_all() {
     }
 }
 
-#[test]
 fn token_log_probs_are_normalised_over_all_codes() {
     for (device_name, device) in devices() {
         for case in Case::all().into_iter().map(Case::unconstrained) {

@@ -1,7 +1,11 @@
 //! The claims that hold between the crates: every device equals core's closed forms, fused equals
 //! decomposed, packed equals separate, cached equals recomputed, core equals verl and TRL.
 //!
-//! One binary, so that burn is linked once. Cases are data, in `cases/`.
+//! One binary, so that burn is linked once. Cases are data, in `cases/`. Called by the name `recast` it is
+//! that program: what `scripts/gpu-pack` ships is one file for both.
+
+#[macro_use]
+mod harness;
 
 mod beam_search;
 mod cancellation;
@@ -18,3 +22,36 @@ mod objective;
 mod packing;
 mod precision;
 mod tolerance;
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+/// The program's allocator, for `recast bench`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let called_as = env::args_os().next().unwrap_or_default();
+    if Path::new(&called_as).file_stem().is_some_and(|name| name == "recast") {
+        return recast_train::cli::main();
+    }
+    let tests = [
+        beam_search::tests(),
+        cancellation::tests(),
+        determinism::tests(),
+        device::tests(),
+        fused::tests(),
+        golden::tests(),
+        group_loss::tests(),
+        log_prob::tests(),
+        micro_batches::tests(),
+        objective::tests(),
+        packing::tests(),
+        precision::tests(),
+    ];
+    let tests = tests.into_iter().flatten().collect();
+    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+}

@@ -16,6 +16,12 @@ use crate::device::devices;
 use crate::numbers::{assert_same, bits};
 use crate::tolerance::{DECODER, on};
 
+tests![
+    micro_batches_add_up_to_the_loss_and_gradients_of_the_minibatch,
+    devices_that_share_a_step_give_the_gradients_of_one,
+    no_micro_batch_has_no_gradient,
+];
+
 /// Prompts of different lengths, groups of different sizes.
 fn groups(model: &Decoder, table: &SidTable, trie: &Trie) -> Vec<KeptGroup> {
     let all = leaves(trie);
@@ -59,7 +65,6 @@ fn assert_equal(name: &str, model: &Decoder, found: &StepGradients, expected: &S
     assert_weights_close(&found, &expected, tolerance, name);
 }
 
-#[test]
 fn micro_batches_add_up_to_the_loss_and_gradients_of_the_minibatch() {
     let (table, trie) = catalogue();
     for (device_name, device) in devices() {
@@ -78,7 +83,6 @@ fn micro_batches_add_up_to_the_loss_and_gradients_of_the_minibatch() {
     }
 }
 
-#[test]
 fn devices_that_share_a_step_give_the_gradients_of_one() {
     let (table, trie) = catalogue();
     for (device_name, device) in devices() {
@@ -114,7 +118,6 @@ fn devices_that_share_a_step_give_the_gradients_of_one() {
     }
 }
 
-#[test]
 fn no_micro_batch_has_no_gradient() {
     let (table, _) = catalogue();
     for (device_name, device) in devices() {

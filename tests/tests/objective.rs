@@ -11,6 +11,14 @@ use crate::device::devices;
 use crate::numbers::{assert_each_close, seeded, values};
 use crate::tolerance::OBJECTIVE;
 
+tests![
+    the_cases_reach_every_branch,
+    every_device_gives_cores_value_and_gradient,
+    the_loss_is_the_weighted_sum_of_the_tokens,
+    without_a_coefficient_the_reference_is_not_read,
+    extreme_log_probs_give_finite_losses_and_gradients,
+];
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cases {
@@ -143,7 +151,6 @@ fn policy_tokens(tokens: &[Token], weights: Tensor<1>) -> (PolicyTokens, Tensor<
     (tensors, policy)
 }
 
-#[test]
 fn the_cases_reach_every_branch() {
     let tokens = Cases::read().tokens();
     let objective = Objective::<f32>::default();
@@ -167,7 +174,6 @@ fn the_cases_reach_every_branch() {
     assert!(reached(&|t, clipped| t.advantage.abs().to_bits() == 0 && !clipped));
 }
 
-#[test]
 fn every_device_gives_cores_value_and_gradient() {
     let cases = Cases::read();
     let tokens = cases.tokens();
@@ -195,7 +201,6 @@ fn every_device_gives_cores_value_and_gradient() {
     }
 }
 
-#[test]
 fn the_loss_is_the_weighted_sum_of_the_tokens() {
     let cases = Cases::read();
     let mut tokens = cases.tokens();
@@ -227,7 +232,6 @@ fn the_loss_is_the_weighted_sum_of_the_tokens() {
     }
 }
 
-#[test]
 fn without_a_coefficient_the_reference_is_not_read() {
     let token = Token { policy: -1.0, old: -1.0, reference: f32::NAN, advantage: 1.0 };
     let clip = Clip::default();
@@ -240,7 +244,6 @@ fn without_a_coefficient_the_reference_is_not_read() {
     }
 }
 
-#[test]
 fn extreme_log_probs_give_finite_losses_and_gradients() {
     let token = |policy, old, advantage| Token { policy, old, reference: old, advantage };
     let tokens: Vec<Token> =

@@ -15,6 +15,11 @@ use crate::device::devices;
 use crate::numbers::{assert_all_close, seeded, values};
 use crate::tolerance::{DECODER, on};
 
+tests![
+    packed_trees_give_the_log_probs_and_gradients_of_separate_rows,
+    the_order_of_groups_only_orders_the_log_probs,
+];
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -82,7 +87,6 @@ fn separately(model: &Decoder, trie: &Trie, groups: &[KeptGroup]) -> Tensor<1> {
     Tensor::cat((0..trie.levels()).flat_map(of_level).collect(), 0)
 }
 
-#[test]
 fn packed_trees_give_the_log_probs_and_gradients_of_separate_rows() {
     let (table, trie) = catalogue();
     for (device_name, device) in devices() {
@@ -112,7 +116,6 @@ fn packed_trees_give_the_log_probs_and_gradients_of_separate_rows() {
     }
 }
 
-#[test]
 fn the_order_of_groups_only_orders_the_log_probs() {
     let (table, trie) = catalogue();
     for (device_name, device) in devices() {

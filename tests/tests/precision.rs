@@ -14,6 +14,12 @@ use crate::device::devices;
 use crate::numbers::{assert_all_close, largest, seeded, values};
 use crate::tolerance::{BF16, BF16_DIFFERS};
 
+tests![
+    bf16_is_near_f32_in_value_and_gradient_and_not_the_same,
+    beam_search_in_bf16_finds_items_of_nearly_the_same_log_probs,
+    the_weights_and_their_gradients_stay_f32,
+];
+
 fn groups(model: &recast_train::model::Decoder, (table, trie): &Catalogue) -> Vec<KeptGroup> {
     let all = leaves(trie);
     let group = |items: &[u32], of: [usize; 2]| KeptGroup {
@@ -25,7 +31,6 @@ fn groups(model: &recast_train::model::Decoder, (table, trie): &Catalogue) -> Ve
     vec![group(&[1, 2, 3], [4, 9]), group(&[12], [30, 2]), group(&[7, 40, 7, 21], [0, 17])]
 }
 
-#[test]
 fn bf16_is_near_f32_in_value_and_gradient_and_not_the_same() {
     let catalogue = catalogue();
     for (device_name, device) in devices() {
@@ -50,7 +55,6 @@ fn bf16_is_near_f32_in_value_and_gradient_and_not_the_same() {
     }
 }
 
-#[test]
 fn beam_search_in_bf16_finds_items_of_nearly_the_same_log_probs() {
     let (table, trie) = catalogue();
     for (device_name, device) in devices() {
@@ -68,7 +72,6 @@ fn beam_search_in_bf16_finds_items_of_nearly_the_same_log_probs() {
     }
 }
 
-#[test]
 fn the_weights_and_their_gradients_stay_f32() {
     let catalogue = catalogue();
     let (_, device) = devices().next().expect("a device");

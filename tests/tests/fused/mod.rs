@@ -4,6 +4,8 @@
 mod decomposed;
 mod operation;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use burn::tensor::{Tensor, TensorData};
 use recast_burn::fused::{masked_softmax, rms_norm, rope, swiglu};
 use recast_burn::packing::FORBIDDEN;
@@ -12,6 +14,18 @@ use crate::device::devices;
 use crate::numbers::{assert_all_close, assert_same, bits, seeded_data, values};
 use crate::tolerance::{FUSED, on};
 use operation::{Claim, Operation, gradients, on_every_operation, weighted_sum};
+
+tests![
+    a_fused_operation_equals_its_decomposed_form_in_every_layout,
+    a_tensor_that_is_used_again_is_not_changed,
+    a_gradient_that_others_hold_is_not_changed,
+    a_gradient_of_one_repeated_number_is_spread,
+    one_and_two_threads_give_equal_bits,
+    only_tracked_inputs_get_a_gradient,
+    one_tensor_may_be_both_inputs,
+    a_forbidden_key_has_probability_zero_and_a_row_of_them_is_uniform,
+    a_head_of_odd_width_is_refused,
+];
 
 /// How an input lies in memory.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +108,6 @@ impl Claim for EqualsItsDecomposedForm {
     }
 }
 
-#[test]
 fn a_fused_operation_equals_its_decomposed_form_in_every_layout() {
     on_every_operation(&EqualsItsDecomposedForm);
 }
@@ -143,7 +156,6 @@ impl Claim for LeavesSharedTensorsAlone {
     }
 }
 
-#[test]
 fn a_tensor_that_is_used_again_is_not_changed() {
     on_every_operation(&LeavesSharedTensorsAlone);
 }
@@ -175,7 +187,6 @@ impl Claim for LeavesSharedGradientsAlone {
     }
 }
 
-#[test]
 fn a_gradient_that_others_hold_is_not_changed() {
     on_every_operation(&LeavesSharedGradientsAlone);
 }
@@ -200,7 +211,6 @@ impl Claim for TakesBroadcastGradients {
     }
 }
 
-#[test]
 fn a_gradient_of_one_repeated_number_is_spread() {
     on_every_operation(&TakesBroadcastGradients);
 }
@@ -224,12 +234,10 @@ impl Claim for GivesEqualBitsOnAnyThreads {
     }
 }
 
-#[test]
 fn one_and_two_threads_give_equal_bits() {
     on_every_operation(&GivesEqualBitsOnAnyThreads);
 }
 
-#[test]
 fn only_tracked_inputs_get_a_gradient() {
     for (device_name, device) in devices() {
         let plain = |index, dims| Tensor::<2>::from_data(seeded_data(index, dims), &device);
@@ -252,7 +260,6 @@ fn only_tracked_inputs_get_a_gradient() {
     }
 }
 
-#[test]
 fn one_tensor_may_be_both_inputs() {
     for (device_name, device) in devices() {
         let x = Tensor::<2>::from_data(seeded_data(1, &[7, 9]), &device).require_grad();
@@ -266,7 +273,6 @@ fn one_tensor_may_be_both_inputs() {
     }
 }
 
-#[test]
 fn a_forbidden_key_has_probability_zero_and_a_row_of_them_is_uniform() {
     for (device_name, device) in devices() {
         let scores = Tensor::<4>::from_data(seeded_data(1, &[1, 1, 2, 4]), &device);
@@ -278,11 +284,11 @@ fn a_forbidden_key_has_probability_zero_and_a_row_of_them_is_uniform() {
     }
 }
 
-#[test]
-#[should_panic(expected = "a head of width 3 has no halves")]
 fn a_head_of_odd_width_is_refused() {
     let (_, device) = devices().next().expect("a device");
     let x = Tensor::<4>::from_data(seeded_data(1, &[1, 1, 2, 3]), &device);
     let table = Tensor::<3>::from_data(seeded_data(2, &[1, 1, 1]), &device);
-    let _ = rope(x, table.clone(), table);
+    let refused = catch_unwind(AssertUnwindSafe(|| rope(x, table.clone(), table)));
+    let message = refused.expect_err("a panic").downcast::<String>().expect("a message");
+    assert!(message.contains("a head of width 3 has no halves"), "{message}");
 }
