@@ -265,7 +265,8 @@ fn without_a_trie_any_code_may_follow_as_where_every_semantic_id_is_legal() {
             codes.reverse();
             codes
         };
-        let all = SidTable::new(sizes.clone(), (0..count).flat_map(codes).collect()).unwrap();
+        let all =
+            SidTable::new(sizes.clone(), (0..count).flat_map(codes).collect()).expect("a table");
         let all = Trie::new(&all);
         let prompts = prompts(&model, &table);
         let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
@@ -275,7 +276,8 @@ fn without_a_trie_any_code_may_follow_as_where_every_semantic_id_is_legal() {
             let expected = beam_search(&model, &all, &slices, width);
             assert_eq!(free.len(), PROMPTS.len());
             for (free, expected) in free.iter().zip(&expected) {
-                let leaves: Vec<Node> = free.iter().map(|c| all.walk(&c.codes).unwrap()).collect();
+                let leaves: Vec<Node> =
+                    free.iter().map(|c| all.walk(&c.codes).expect("a semantic ID")).collect();
                 if is_cpu(&device) {
                     assert_eq!(leaves, found_leaves(expected), "{device_name}, width {width}");
                 }
