@@ -91,8 +91,8 @@ pub(super) fn masked_softmax<B: Backend>(
     let keys = scores.shape()[3];
     let scores = B::float_add(B::float_mul_scalar(scores, scale.into()), mask);
     if keys == 1 {
-        // A key alone has all of the probability. To sum over it, burn's fusion compiles a kernel
-        // that does not hold where the tensor is a transposed one (tracel-ai/burn issue 5060).
+        // A key alone has all of the probability. Of a transposed tensor burn's fusion makes a
+        // reduction over it that does not compile (perhaps tracel-ai/burn issue 5060).
         return B::float_exp(B::float_sub(scores.clone(), scores));
     }
     B::float_exp(B::log_softmax(scores, 3))
