@@ -13,8 +13,9 @@ use std::path::Path;
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::RngExt;
 use recast_train::random::{Purpose, stream};
-use recast_train::run::Monitor;
-use recast_train::sid::{Embeddings, KmeansOptions, read_embeddings, residual_kmeans};
+use recast_train::event::Monitor;
+use recast_train::embedding::{Embeddings, read_embeddings};
+use recast_train::tokenizer::{KmeansOptions, residual_kmeans};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -5,7 +5,8 @@ use std::io::Write;
 use recast_train::data::{
     Columns, Format, Ids, PrepareOptions, Split, SplitKind, prepare, read_interactions, read_items,
 };
-use recast_train::sid::{SidTable, read_embeddings};
+use recast_train::catalogue::SidTable;
+use recast_train::embedding::read_embeddings;
 use tempfile::NamedTempFile;
 
 fn file(suffix: &str, bytes: &[u8]) -> NamedTempFile {

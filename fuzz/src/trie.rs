@@ -1,6 +1,6 @@
 //! Tables of semantic IDs from bytes, and the walks of their tries.
 
-use recast_train::sid::{SidTable, Trie};
+use recast_train::catalogue::{SidTable, Trie};
 
 /// The first byte: levels, 1 to 4. Then the number of codes of each level, then all SIDs.
 pub fn trie(data: &[u8]) {

@@ -10,9 +10,12 @@ use std::time::Instant;
 use clap::Parser;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
+use recast_train::catalogue::SidTable;
+use recast_train::embedding::Embeddings;
+use recast_train::event::{Monitor, Output};
+use recast_train::machine::peak_memory_bytes;
 use recast_train::random::{Purpose, stream};
-use recast_train::run::{Monitor, Output, peak_memory_bytes};
-use recast_train::sid::{Embeddings, KmeansOptions, SidTable, residual_kmeans};
+use recast_train::tokenizer::{KmeansOptions, residual_kmeans};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]

@@ -10,7 +10,7 @@ use crate::data::{Columns, Format, PrepareOptions, SplitKind, SyntheticConfig};
 use crate::error::{Error, Result};
 use crate::evaluate::EvaluateConfig;
 use crate::model::{ModelConfig, Precision};
-use crate::sid::{Codes, Collisions, TokenizerOptions};
+use crate::tokenizer::{Codes, Collisions, TokenizerOptions};
 use crate::train::{RlConfig, SasrecConfig, SftConfig};
 
 /// Every key with its meaning, as `recast init` writes it.

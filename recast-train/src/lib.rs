@@ -9,17 +9,23 @@
 //! ```
 
 pub mod bench;
+pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod decode;
+pub mod embedding;
 pub mod error;
 pub mod evaluate;
-mod json;
+pub mod event;
+pub mod machine;
 pub mod model;
+pub mod optim;
 pub mod random;
+pub mod report;
 pub mod run;
-pub mod sid;
+pub mod storage;
+pub mod tokenizer;
 pub mod train;
 
 pub use error::{Error, Result};

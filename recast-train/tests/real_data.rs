@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use recast_train::catalogue::SidTable;
 use recast_train::data::{Columns, PrepareOptions, Split, SplitKind, prepare, read_interactions};
 use recast_train::evaluate::baselines::{ItemKnn, Popularity};
 use recast_train::evaluate::{Evaluation, Metrics, judge};
-use recast_train::sid::SidTable;
 
 /// Relative: figures of others are rounded to four digits, and ties among items have no order of their own.
 const TOLERANCE: f64 = 0.02;

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use burn::module::Module;
 use recast_burn::device::is_cpu;
+use recast_train::catalogue::{Node, SidTable, Trie};
 use recast_train::decode::{
     Completion, DeviceTrie, beam_search, device_beam_search, exact_search, leaf_log_probs,
     unconstrained_beam_search,
 };
 use recast_train::model::Decoder;
-use recast_train::sid::{Node, SidTable, Trie};
 
 use crate::decoder::{
     catalogue, decoder, deep_catalogue, leaves, prompt, separate_log_probs, wide_catalogue,

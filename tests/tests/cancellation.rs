@@ -5,8 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use recast_burn::log_prob::allowed_log_probs;
 use recast_burn::packing::{Packed, Tree};
 use recast_core::objective::{Clip, KlEstimator, Objective};
+use recast_train::catalogue::{SidTable, Trie};
 use recast_train::model::Decoder;
-use recast_train::sid::{SidTable, Trie};
 use recast_train::train::{KeptGroup, Layout, completion_log_probs, group_loss};
 
 use crate::decoder::{catalogue, completion, decoder, prompt, weight_gradients};

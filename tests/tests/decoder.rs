@@ -5,8 +5,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use recast_burn::log_prob::allowed_log_probs;
 use recast_burn::packing::FORBIDDEN;
+use recast_train::catalogue::{Node, SidTable, Trie};
 use recast_train::model::{Decoder, ModelConfig};
-use recast_train::sid::{Node, SidTable, Trie};
 
 use crate::numbers::{assert_all_close, values};
 

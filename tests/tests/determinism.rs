@@ -5,9 +5,8 @@ use burn::tensor::{Device, Tensor};
 use recast_core::Signal;
 use recast_core::objective::Objective;
 use recast_train::decode::beam_search;
-use recast_train::train::{
-    KeptGroup, Layout, Optimiser, completion_log_probs, group_loss, select_group,
-};
+use recast_train::optim::Optimiser;
+use recast_train::train::{KeptGroup, Layout, completion_log_probs, group_loss, select_group};
 
 use crate::decoder::{catalogue, decoder, prompt, weights};
 use crate::device::devices;

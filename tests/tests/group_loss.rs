@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use recast_core::objective::{Objective, token_loss};
-use recast_train::sid::Trie;
+use recast_train::catalogue::Trie;
 use recast_train::train::{KeptGroup, group_loss};
 
 use crate::device::devices;

@@ -2,12 +2,10 @@
 
 use burn::tensor::Tensor;
 use recast_core::objective::Objective;
+use recast_train::catalogue::{SidTable, Trie};
 use recast_train::model::Decoder;
-use recast_train::sid::{SidTable, Trie};
-use recast_train::train::{
-    KeptGroup, Layout, Optimiser, Replicas, StepGradients, completion_log_probs, group_loss,
-    micro_batches,
-};
+use recast_train::optim::{Optimiser, Replicas, StepGradients};
+use recast_train::train::{KeptGroup, Layout, completion_log_probs, group_loss, micro_batches};
 
 use crate::decoder::{
     assert_weights_close, catalogue, decoder, leaves, parameter_gradients, prompt,

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 use recast_burn::packing::{Packed, Tree};
+use recast_train::catalogue::{SidTable, Trie};
 use recast_train::model::Decoder;
-use recast_train::sid::{SidTable, Trie};
 use recast_train::train::{KeptGroup, Layout, completion_log_probs};
 use serde::Deserialize;
 

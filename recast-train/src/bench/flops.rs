@@ -4,8 +4,8 @@
 
 use recast_burn::packing::{Packed, Tree};
 
+use crate::catalogue::SidTable;
 use crate::model::ModelConfig;
-use crate::sid::SidTable;
 use crate::train::{KeptGroup, Layout};
 
 /// A backward pass multiplies twice for each product of the forward pass.

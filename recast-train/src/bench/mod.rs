@@ -22,17 +22,21 @@ use recast_core::Signal;
 use recast_core::objective::Objective;
 use serde::Serialize;
 
+use crate::catalogue::Catalogue;
+use crate::catalogue::{SidTable, Trie};
 use crate::data::Histories;
 use crate::decode::{Completion, Searcher, unconstrained_beam_search};
+use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
-use crate::evaluate::Catalogue;
+use crate::event::Monitor;
+use crate::machine::{peak_memory_bytes, reset_peak_memory};
 use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass, Precision};
+use crate::optim::{Optimiser, batches_of};
 use crate::random::{Purpose, stream};
-use crate::run::{Monitor, peak_memory_bytes, reset_peak_memory};
-use crate::sid::{Codes, Embeddings, SidTable, TokenizerOptions, Trie, tokenize};
+use crate::tokenizer::{Codes, TokenizerOptions, tokenize};
 use crate::train::{
-    KeptGroup, Layout, Optimiser, RlConfig, SftConfig, SignalName, batches_of,
-    completion_log_probs, group_loss, micro_batches, next_code_loss, predicted_codes, select_group,
+    KeptGroup, Layout, RlConfig, SftConfig, SignalName, completion_log_probs, group_loss,
+    micro_batches, next_code_loss, predicted_codes, select_group,
 };
 
 /// What is measured, and how large it is.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::FolderArgs;
-use crate::run::SystemTable;
+use crate::report::SystemTable;
 
 #[derive(Debug, Args)]
 pub(super) struct BaselineArgs {

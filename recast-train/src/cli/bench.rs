@@ -6,8 +6,8 @@ use clap::Args;
 use super::{ComputeArgs, output};
 use crate::bench::{BenchConfig, bench};
 use crate::config::{Config, ModelPreset};
+use crate::event::Monitor;
 use crate::model::ModelConfig;
-use crate::run::Monitor;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {

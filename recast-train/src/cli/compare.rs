@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use crate::run::Comparison;
+use crate::report::Comparison;
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {

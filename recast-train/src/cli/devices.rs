@@ -27,7 +27,7 @@ pub(super) fn devices(args: &DevicesArgs) -> Result<()> {
     let describe = |kind: DeviceKind| Device {
         name: kind.to_string(),
         description: kind.description(),
-        memory_bytes: crate::run::device_memory_bytes(kind),
+        memory_bytes: crate::machine::device_memory_bytes(kind),
         precisions: [Precision::F32, Precision::Bf16]
             .into_iter()
             .filter(|precision| precision.is_supported(&kind.device()))

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::FolderArgs;
 use crate::decode::Search;
-use crate::run::Summary;
+use crate::report::Summary;
 
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {

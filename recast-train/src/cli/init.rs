@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::config::TEMPLATE;
 use crate::error::Error;
-use crate::run::write_atomic;
+use crate::storage::write_atomic;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {

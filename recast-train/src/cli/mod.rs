@@ -24,7 +24,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::data::silence_caught_panics;
 use crate::error::Error;
-use crate::run::{Output, Run};
+use crate::event::Output;
+use crate::run::Run;
 use settings::{ComputeArgs, SettingsArgs};
 
 /// RL post-training for generative recommenders.

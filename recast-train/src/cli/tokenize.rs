@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::FolderArgs;
-use crate::sid::ImportedTable;
+use crate::catalogue::ImportedTable;
 
 #[derive(Debug, Args)]
 pub(super) struct TokenizeArgs {

@@ -9,7 +9,7 @@ use super::Ids;
 use super::readers::csv::{Dialect, Table};
 use super::readers::lines::{for_each_line, json_error};
 use crate::error::{Error, Result};
-use crate::json::Entries;
+use crate::storage::Entries;
 
 /// Keys that can hold an item's id, in order of preference; none of them is text.
 const ID_KEYS: [&str; 5] = ["id", "item", "item_id", "parent_asin", "asin"];

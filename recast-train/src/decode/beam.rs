@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use super::reading::{Reading, logits};
 use super::{Completion, UnconstrainedCompletion, children, log_sum_exp};
+use crate::catalogue::{Node, Trie};
 use crate::model::Decoder;
-use crate::sid::{Node, Trie};
 
 /// For each prompt its `width` best completions, best first; fewer where the trie has fewer.
 ///

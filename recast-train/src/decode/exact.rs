@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use super::reading::{Reading, logits};
 use super::{Completion, children};
+use crate::catalogue::{Node, Trie};
 use crate::model::Decoder;
-use crate::sid::{Node, Trie};
 
 /// Nodes of a level that are read at once for each prompt: enough for the matrix products, few
 /// enough that seeing nothing of each other costs little.

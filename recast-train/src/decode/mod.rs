@@ -16,8 +16,8 @@ pub use on_device::{DeviceTrie, device_beam_search};
 use recast_burn::device::is_cpu;
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::{Node, Trie};
 use crate::model::Decoder;
-use crate::sid::{Node, Trie};
 
 /// A completion: a whole semantic ID, as the leaf of the trie, and its log-probability.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,8 +5,8 @@ use recast_burn::packing::FORBIDDEN;
 
 use super::Completion;
 use super::reading::Reading;
+use crate::catalogue::Trie;
 use crate::model::{Decoder, indices};
-use crate::sid::Trie;
 
 /// A trie on a device, as the search there reads it: 8 bytes a node.
 #[derive(Debug, Clone)]

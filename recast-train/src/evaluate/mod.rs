@@ -9,12 +9,12 @@ use rayon::prelude::*;
 use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::{Catalogue, SidTable, Trie};
 use crate::data::Example;
 use crate::decode::{Completion, Search, Searcher};
 use crate::error::{Error, Result};
+use crate::event::Monitor;
 use crate::model::Decoder;
-use crate::run::Monitor;
-use crate::sid::{SidTable, Trie};
 
 /// How recommendations are made and judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,35 +140,6 @@ pub fn judge(examples: &[Example], rankings: &[Vec<u32>], sids: &SidTable) -> Ev
     }
 }
 
-/// What turns histories into prompts and completions into items.
-#[derive(Debug, Clone, Copy)]
-pub struct Catalogue<'a> {
-    /// The semantic ID of each item.
-    pub sids: &'a SidTable,
-    /// The trie of these.
-    pub trie: &'a Trie,
-    /// Items of the longest prompt; of longer histories the last ones are read.
-    pub max_history: usize,
-}
-
-impl Catalogue<'_> {
-    /// The prompt of a history: the tokens of its last items.
-    #[must_use]
-    pub fn prompt(&self, model: &Decoder, history: &[u32]) -> Vec<u32> {
-        let recent = &history[history.len().saturating_sub(self.max_history)..];
-        let tokens = |&item: &u32| {
-            self.sids.sid(item).iter().enumerate().map(|(level, &code)| model.token(level, code))
-        };
-        recent.iter().flat_map(tokens).collect()
-    }
-
-    /// The items of completions in order; those that share a semantic ID in order of items.
-    #[must_use]
-    pub fn items(&self, completions: &[Completion]) -> Vec<u32> {
-        completions.iter().flat_map(|c| self.trie.items(c.leaf)).copied().collect()
-    }
-}
-
 /// Ranks items for each history by the search of `config`.
 ///
 /// # Errors
@@ -193,7 +164,7 @@ pub fn rank(
         let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
         let found = searcher.run(config.search, &prompts, config.beam_width);
         for (&i, completions) in batch.iter().zip(found) {
-            let mut items = catalogue.items(&completions);
+            let mut items = items(catalogue.trie, &completions);
             if config.mask_history {
                 items.retain(|item| !histories[i].contains(item));
             }
@@ -203,6 +174,11 @@ pub fn rank(
     }
     progress.finish();
     Ok(rankings)
+}
+
+/// The items of completions in order; those that share a semantic ID in order of items.
+fn items(trie: &Trie, completions: &[Completion]) -> Vec<u32> {
+    completions.iter().flat_map(|completion| trie.items(completion.leaf)).copied().collect()
 }
 
 /// Ranks and judges examples.

@@ -4,14 +4,14 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-use super::Catalogue;
+use crate::catalogue::Catalogue;
+use crate::catalogue::Trie;
 use crate::decode::{
     Completion, Search, Searcher, UnconstrainedCompletion, unconstrained_beam_search,
 };
 use crate::error::Result;
+use crate::event::Monitor;
 use crate::model::Decoder;
-use crate::run::Monitor;
-use crate::sid::Trie;
 
 /// How many of the best completions are compared.
 const TOP: usize = 10;
@@ -148,7 +148,7 @@ impl Display for SearchCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sid::SidTable;
+    use crate::catalogue::SidTable;
 
     #[test]
     fn shares_are_those_of_the_first_ten() {

@@ -3,12 +3,13 @@
 use burn::module::Module;
 
 use super::pipeline::{Run, Tokenized};
-use super::{Stage, SystemResult};
+use crate::catalogue::{SidTable, Trie};
 use crate::error::Result;
 use crate::evaluate::baselines::{ItemKnn, Popularity};
 use crate::evaluate::{judge, rank};
 use crate::model::Decoder;
-use crate::sid::{SidTable, Trie};
+use crate::optim::Stage;
+use crate::report::SystemResult;
 use crate::train::{SftState, item_tokens, sft};
 
 /// Items ranked by systems that are not decoders.

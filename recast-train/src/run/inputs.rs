@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{checksum, write_atomic, write_json};
+use crate::catalogue::SidTable;
 use crate::config::Config;
 use crate::data::{
     Folder, Format, Items, PrepareOptions, Report, Sequences, Split, SplitKind, SplitReport,
     Synthetic, prepare, read_interactions, read_items,
 };
+use crate::embedding::{Embeddings, read_embeddings};
 use crate::error::{Error, Result};
-use crate::sid::{Embeddings, SidTable, read_embeddings};
+use crate::storage::{checksum, write_atomic, write_json};
 
 /// Data as it goes into a run folder.
 #[derive(Debug)]

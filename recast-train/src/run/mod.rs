@@ -8,22 +8,9 @@
 //! ```
 
 mod baseline;
-mod checkpoint;
-mod comparison;
-mod file;
 mod inputs;
-mod memory;
-mod monitor;
 mod pipeline;
-mod summary;
 mod tokenizing;
 
-pub use checkpoint::Stage;
-pub use comparison::{BudgetRatio, ComparedSystem, Comparison, Spread};
-pub use file::{checksum, write_atomic, write_json};
 pub use inputs::{DataReport, Prepared};
-pub use memory::{device_memory_bytes, peak_memory_bytes, reset_peak_memory};
-pub use monitor::{Monitor, Output, Progress};
 pub use pipeline::{PreparedSummary, Run, Tokenized};
-pub(crate) use summary::SystemTable;
-pub use summary::{GroupSummary, Summary, SystemResult};

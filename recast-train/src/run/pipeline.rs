@@ -11,20 +11,22 @@ use burn::module::Module;
 use serde::Serialize;
 
 use super::baseline::RANKED;
-use super::checkpoint::Stage;
-use super::file::{write_atomic, write_json};
 use super::inputs::{DataReport, Inputs, Prepared};
-use super::memory::{device_memory_bytes, peak_memory_bytes};
-use super::monitor::{Monitor, Output};
-use super::summary::{GroupSummary, Summary, SystemResult};
+use crate::catalogue::Catalogue;
+use crate::catalogue::{SidTable, Trie};
 use crate::config::Config;
 use crate::data::Synthetic;
 use crate::decode::Search;
 use crate::error::{Error, Result};
-use crate::evaluate::{Catalogue, Evaluation, SearchCheck, check_search, evaluate, judge};
+use crate::evaluate::{Evaluation, SearchCheck, check_search, evaluate, judge};
+use crate::event::{Monitor, Output};
+use crate::machine::{device_memory_bytes, peak_memory_bytes};
 use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass};
-use crate::sid::{SidTable, Trie};
-use crate::train::{Replicas, RlState, SftState, SignalName, TrainInputs, rl, sft};
+use crate::optim::Replicas;
+use crate::optim::Stage;
+use crate::report::{GroupSummary, Summary, SystemResult};
+use crate::storage::{write_atomic, write_json};
+use crate::train::{RlState, SftState, SignalName, TrainInputs, rl, sft};
 
 /// A run folder at work.
 #[derive(Debug)]

@@ -2,14 +2,15 @@
 
 use std::fs;
 
-use super::file::write_json;
 use super::inputs::imported_sids_path;
 use super::pipeline::{Run, Tokenized};
+use crate::catalogue::{ImportedTable, SidTable, Trie};
 use crate::config::Config;
+use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
-use crate::sid::{
-    ComparedTable, Embeddings, ImportedTable, Neighbourhood, SidTable, TokenizerComparison,
-    TokenizerReport, Trie, tokenize,
+use crate::storage::write_json;
+use crate::tokenizer::{
+    ComparedTable, Neighbourhood, TokenizerComparison, TokenizerReport, tokenize,
 };
 
 impl Run {

@@ -1,24 +1,21 @@
 //! Supervised training, rollouts, updates, and the loop of reinforcement learning.
 
-mod optimiser;
-mod replicas;
 mod rl;
-mod rollout;
 mod sasrec;
 mod sft;
-mod update;
 
-pub use optimiser::{Optimiser, StepGradients, learning_rate};
-pub use replicas::Replicas;
-pub use rl::{GroupCounts, PhaseSeconds, RecastConfig, RlConfig, RlState, SignalName, rl};
-pub use rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
+pub use rl::{
+    GroupCounts, GroupOutcome, KeptGroup, Layout, PhaseSeconds, RecastConfig, RlConfig, RlPrompt,
+    RlState, SignalName, completion_log_probs, group_loss, micro_batches, rl, select_group,
+};
 pub use sasrec::{SasrecConfig, item_tokens};
 pub use sft::{SftConfig, SftState, sft};
-pub(crate) use sft::{batches_of, check_finite, check_rates, next_code_loss, predicted_codes};
-pub use update::{Layout, completion_log_probs, group_loss, micro_batches};
+pub(crate) use sft::{next_code_loss, predicted_codes};
 
+use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};
-use crate::evaluate::{Catalogue, EvaluateConfig};
+use crate::evaluate::EvaluateConfig;
+use crate::optim::Replicas;
 
 /// What both kinds of training read.
 #[derive(Debug, Clone, Copy)]

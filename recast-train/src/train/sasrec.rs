@@ -9,9 +9,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::SftConfig;
+use crate::catalogue::{MAX_CODES, SidTable};
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
-use crate::sid::{MAX_CODES, SidTable};
 
 /// The shape of the baseline's decoder and its training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

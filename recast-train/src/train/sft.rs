@@ -7,13 +7,16 @@ use recast_burn::fused::token_log_probs;
 use recast_burn::packing::{Packed, Tree};
 use serde::{Deserialize, Serialize};
 
-use super::{Optimiser, StepGradients, TrainInputs, learning_rate};
+use super::TrainInputs;
+use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
-use crate::evaluate::{Catalogue, evaluate};
+use crate::evaluate::evaluate;
+use crate::event::Monitor;
 use crate::model::{Decoder, Dropout, Pass, indices};
+use crate::optim::Stage;
+use crate::optim::{Optimiser, batches_of, check_finite, check_rates, learning_rate};
 use crate::random::{Purpose, stream};
-use crate::run::{Monitor, Stage};
 
 /// How long and how fast supervised training goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,34 +81,6 @@ impl SftConfig {
         }
         check_rates(section, self.learning_rate, self.warmup, self.weight_decay, self.max_norm)
     }
-}
-
-/// Checks what every kind of training shares.
-pub(crate) fn check_rates(
-    section: &str,
-    learning_rate: f64,
-    warmup: f64,
-    weight_decay: f64,
-    max_norm: f64,
-) -> Result<()> {
-    let fault = |key: &str, value: f64, range: &str| {
-        let problem = format!("{value} is not {range}");
-        let hint = "see recast init for the usual values";
-        Err(Error::setting(format!("{section}.{key}"), problem, hint))
-    };
-    if !(learning_rate > 0.0 && learning_rate.is_finite()) {
-        return fault("learning_rate", learning_rate, "above 0");
-    }
-    if !(0.0..1.0).contains(&warmup) {
-        return fault("warmup", warmup, "in [0, 1)");
-    }
-    if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
-        return fault("weight_decay", weight_decay, "0 or above");
-    }
-    if !(max_norm > 0.0 && max_norm.is_finite()) {
-        return fault("max_norm", max_norm, "above 0");
-    }
-    Ok(())
 }
 
 impl SftConfig {
@@ -294,16 +269,6 @@ pub fn sft(
     Ok((stage.load_best(model)?, state))
 }
 
-/// Stops training that has left the finite numbers, before the step that would spoil the weights.
-pub(crate) fn check_finite(phase: &str, step: usize, found: &StepGradients) -> Result<()> {
-    for (quantity, value) in [("loss", found.loss), ("gradient norm", found.norm.into())] {
-        if !value.is_finite() {
-            return Err(Error::NotFinite { phase: phase.to_owned(), quantity, value, step });
-        }
-    }
-    Ok(())
-}
-
 /// The items of each window, longest `items`; consecutive ones of a user share one item.
 fn windows(train: &Histories, items: usize) -> Vec<&[u32]> {
     let mut windows = Vec::new();
@@ -315,29 +280,6 @@ fn windows(train: &Histories, items: usize) -> Vec<&[u32]> {
         }
     }
     windows
-}
-
-/// Cuts a list into runs of at most `tokens` tokens, each of at least one entry; for 0 into one.
-pub(crate) fn batches_of<T>(
-    list: &[T],
-    tokens: usize,
-    tokens_of: impl Fn(&T) -> usize,
-) -> Vec<&[T]> {
-    let tokens = if tokens == 0 { usize::MAX } else { tokens };
-    let mut batches = Vec::new();
-    let (mut start, mut used) = (0, 0);
-    for (end, entry) in list.iter().enumerate() {
-        let more = tokens_of(entry);
-        if used + more > tokens && end > start {
-            batches.push(&list[start..end]);
-            (start, used) = (end, 0);
-        }
-        used += more;
-    }
-    if start < list.len() {
-        batches.push(&list[start..]);
-    }
-    batches
 }
 
 /// Validation examples drawn without replacement, in their own order; all for 0.
@@ -405,15 +347,5 @@ mod tests {
         train.push(&[8, 9]);
         let windows = windows(&train, 4);
         assert_eq!(windows, [&[3, 4, 5, 6][..], &[0, 1, 2, 3], &[8, 9]]);
-    }
-
-    #[test]
-    fn batches_hold_every_sequence_once_and_about_the_tokens() {
-        let sequences: Vec<Vec<u32>> = [3, 4, 9, 2].iter().map(|&n| vec![0; n]).collect();
-        let order = [2, 0, 1, 3];
-        let of_sequence = |&i: &usize| sequences[i].len();
-        assert_eq!(batches_of(&order, 7, of_sequence), [&[2][..], &[0, 1], &[3]]);
-        assert_eq!(batches_of(&order, 0, of_sequence), [&order]);
-        assert!(batches_of(&order[..0], 0, of_sequence).is_empty());
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use recast_train::run::Summary;
-use recast_train::sid::Embeddings;
+use recast_train::embedding::Embeddings;
+use recast_train::report::Summary;
 use serde_json::Value;
 
 use crate::{Desk, log, text, titles};

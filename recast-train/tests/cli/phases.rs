@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use recast_train::run::Summary;
+use recast_train::report::Summary;
 use serde_json::Value;
 
 use crate::{Desk, SMALL, text, titles};

@@ -1,6 +1,6 @@
 //! Tables of semantic IDs, their report, and tokenizers that fail.
 
-use recast_train::sid::Embeddings;
+use recast_train::embedding::Embeddings;
 use serde_json::Value;
 
 use crate::{Desk, SMALL, text};

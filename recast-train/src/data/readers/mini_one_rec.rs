@@ -12,7 +12,7 @@ use super::lines::{for_each_line, json_error};
 use super::without_ratings;
 use crate::data::{GivenSplit, HeldOut, Ids, Interactions};
 use crate::error::{Error, Result};
-use crate::json::Entries;
+use crate::storage::Entries;
 
 /// What a file's name ends in, after `NAME`.
 const INDEX: &str = ".index.json";

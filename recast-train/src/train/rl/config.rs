@@ -5,10 +5,10 @@ use recast_core::objective::{Clip, KlEstimator, Objective};
 use recast_core::signal::{Recast, RepairPolicy};
 use serde::{Deserialize, Serialize};
 
-use super::super::sft::check_rates;
-use super::super::update::Layout;
+use super::loss::Layout;
 use crate::error::{Error, Result};
 use crate::model::Pass;
+use crate::optim::check_rates;
 
 /// The signals that can be compared: the only difference between two systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]

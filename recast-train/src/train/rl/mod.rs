@@ -1,6 +1,8 @@
 //! The loop of reinforcement learning: one for every signal.
 
 mod config;
+mod loss;
+mod select;
 mod state;
 
 use std::time::Instant;
@@ -14,18 +16,20 @@ use recast_core::objective::{Objective, is_clipped, kl_penalty};
 use serde::Serialize;
 
 pub use self::config::{RecastConfig, RlConfig, SignalName};
+pub use self::loss::{Layout, completion_log_probs, group_loss, micro_batches};
+pub use self::select::{GroupOutcome, KeptGroup, RlPrompt, select_group};
 pub use self::state::{GroupCounts, PhaseSeconds, RlState};
-use super::rollout::{GroupOutcome, KeptGroup, RlPrompt, select_group};
-use super::sft::{check_finite, validation_sample};
-use super::update::{completion_log_probs, group_loss, micro_batches};
-use super::{Optimiser, TrainInputs, learning_rate};
+use super::TrainInputs;
+use super::sft::validation_sample;
 use crate::data::Histories;
 use crate::decode::Searcher;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
+use crate::event::Monitor;
 use crate::model::Decoder;
+use crate::optim::Stage;
+use crate::optim::{Optimiser, check_finite, learning_rate};
 use crate::random::{Purpose, stream};
-use crate::run::{Monitor, Stage};
 
 #[derive(Serialize)]
 struct StepEvent<'a> {

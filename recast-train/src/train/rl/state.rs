@@ -5,7 +5,7 @@ use recast_core::metrics::RegimeCounts;
 use recast_core::signal::Skip;
 use serde::{Deserialize, Serialize};
 
-use super::super::rollout::GroupOutcome;
+use super::select::GroupOutcome;
 
 /// How many groups went which way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::train::check_rates;
+use crate::optim::check_rates;
 
 /// The shape and the training of the autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,16 +14,16 @@ use rand::seq::SliceRandom;
 use serde::Serialize;
 
 use super::assignment::Assignment;
-use super::embedding::Embeddings;
 use super::kmeans::{KmeansOptions, sorted_sample};
 use super::options::check_codes;
 use super::report::entropy;
 use super::residual::{Quantised, Residuals};
 use super::residual_kmeans::residual_kmeans;
+use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
+use crate::event::Monitor;
+use crate::optim::{Optimiser, check_finite, learning_rate};
 use crate::random::{Purpose, stream};
-use crate::run::Monitor;
-use crate::train::{Optimiser, check_finite, learning_rate};
 use autoencoder::{Autoencoder, Mlp};
 use standard::Standard;
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::collision::Collisions;
-use super::kmeans::{KmeansOptions, MAX_CODES};
+use super::kmeans::KmeansOptions;
 use super::rq_vae::RqVaeOptions;
+use crate::catalogue::MAX_CODES;
 use crate::error::{Error, Result};
 
 /// What makes codes of embeddings.

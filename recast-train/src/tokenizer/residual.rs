@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use super::embedding::Embeddings;
+use crate::embedding::Embeddings;
 
 /// One code per vector and level, and the codebooks behind the codes.
 #[derive(Debug, Clone, PartialEq)]

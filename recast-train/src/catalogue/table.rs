@@ -7,10 +7,12 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::kmeans::MAX_CODES;
 use crate::error::{Error, Result};
-use crate::json::Entries;
-use crate::run::write_json;
+use crate::storage::Entries;
+use crate::storage::write_json;
+
+/// Codes are u16.
+pub const MAX_CODES: usize = 1 << 16;
 
 /// The semantic IDs (SIDs) of all items: `L` codes per item, each below its level's number of codes.
 ///

@@ -1,12 +1,12 @@
 //! Residual k-means: each level clusters what the levels before left unexplained.
 
-use super::embedding::Embeddings;
 use super::kmeans::{Kmeans, KmeansOptions};
 use super::options::check_codes;
 use super::residual::{Quantised, Residuals};
+use crate::embedding::Embeddings;
 use crate::error::Result;
+use crate::event::Monitor;
 use crate::random::{Purpose, stream};
-use crate::run::Monitor;
 
 /// Fits one k-means per entry of `codes_per_level`, each to the residuals of the one before.
 ///
@@ -60,20 +60,20 @@ pub fn residual_kmeans(
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::sid::read_embeddings;
-    use crate::sid::residual::subtract;
+    use crate::embedding::read_embeddings;
+    use crate::tokenizer::residual::subtract;
     use rand::RngExt;
     use std::path::Path;
     use std::time::Instant;
 
-    pub(in crate::sid) fn random_embeddings(n: usize, dim: usize, seed: u64) -> Embeddings {
+    pub(in crate::tokenizer) fn random_embeddings(n: usize, dim: usize, seed: u64) -> Embeddings {
         let mut rng = stream(seed, Purpose::Catalogue, 0);
         let values = (0..n * dim).map(|_| rng.random_range(-1.0..1.0)).collect();
         Embeddings::new(dim, values).unwrap()
     }
 
     /// The embeddings of Amazon Beauty in the folder that `RECAST_DATA` names, or a message that they are missing.
-    pub(in crate::sid) fn beauty() -> Option<Embeddings> {
+    pub(in crate::tokenizer) fn beauty() -> Option<Embeddings> {
         let folder = std::env::var_os("RECAST_DATA").unwrap_or_default();
         let path = Path::new(&folder).join("beauty/embeddings.minilm384.f16.npy");
         if !path.exists() {
@@ -84,7 +84,7 @@ pub(super) mod tests {
     }
 
     /// Plain residual k-means of ten rounds.
-    pub(in crate::sid) fn fit(embeddings: &Embeddings, codes: &[usize], seed: u64) -> Quantised {
+    pub(in crate::tokenizer) fn fit(embeddings: &Embeddings, codes: &[usize], seed: u64) -> Quantised {
         residual_kmeans(embeddings, codes, PLAIN, seed, &Monitor::silent()).unwrap()
     }
 

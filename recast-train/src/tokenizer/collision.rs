@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::assignment::squared_distance;
-use super::embedding::Embeddings;
-use super::kmeans::MAX_CODES;
 use super::residual::{Quantised, subtract};
-use super::table::SidTable;
+use crate::catalogue::MAX_CODES;
+use crate::catalogue::SidTable;
+use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
 
 /// How items that share a SID are told apart.

@@ -10,7 +10,7 @@ use recast_burn::fused::matmul;
 
 use super::residual::Residuals;
 use crate::error::Result;
-use crate::run::Progress;
+use crate::event::Progress;
 
 /// Rows of one matrix product: fixed, so that results don't depend on the number of threads.
 pub(super) const ROWS: usize = 128;

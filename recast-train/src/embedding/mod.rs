@@ -1,4 +1,15 @@
-//! Item embeddings: one row of finite numbers per item, read from the files other programs write.
+//! Item embeddings: one row of finite numbers per item, given as a file or made from the data.
+
+mod cooccurrence;
+mod from_data;
+mod sparse;
+mod svd;
+mod text;
+
+pub use cooccurrence::positive_mutual_information;
+pub use sparse::SparseMatrix;
+pub use svd::{TruncatedSvd, truncated_svd};
+pub use text::tf_idf;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -10,7 +21,7 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use crate::error::{Error, Result};
-use crate::run::write_atomic;
+use crate::storage::write_atomic;
 
 /// The name a `.safetensors` file gives the embeddings where it holds several tensors.
 const TENSOR_NAME: &str = "embeddings";

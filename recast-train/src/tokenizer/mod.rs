@@ -1,13 +1,9 @@
-//! From items to semantic IDs: embeddings, quantisers, the SID table, its quality and its trie.
+//! From embeddings to semantic IDs: quantisers, collisions, and how good the table is.
 
 mod assignment;
 mod capacity;
 mod collision;
 mod comparison;
-mod cooccurrence;
-mod embedding;
-mod from_data;
-mod imported;
 mod kmeans;
 mod neighbourhood;
 mod options;
@@ -15,34 +11,23 @@ mod report;
 mod residual;
 mod residual_kmeans;
 mod rq_vae;
-mod sparse;
-mod svd;
-mod table;
-mod text;
-mod trie;
 
 pub use collision::Collisions;
 pub use comparison::{ComparedTable, TokenizerComparison};
-pub use cooccurrence::positive_mutual_information;
-pub use embedding::{Embeddings, read_embeddings};
-pub use imported::ImportedTable;
-pub use kmeans::{Kmeans, KmeansOptions, MAX_CODES};
+pub use kmeans::{Kmeans, KmeansOptions};
 pub use neighbourhood::{Neighbourhood, SharedPrefix};
 pub use options::{Codes, Method, TokenizerOptions};
 pub use report::{LevelReport, TokenizerReport};
 pub use residual::{Quantised, Residuals};
 pub use residual_kmeans::residual_kmeans;
 pub use rq_vae::{RqVaeOptions, rq_vae};
-pub use sparse::SparseMatrix;
-pub use svd::{TruncatedSvd, truncated_svd};
-pub use table::SidTable;
-pub use text::tf_idf;
-pub use trie::{Node, Trie};
 
 use burn::tensor::Device;
 
+use crate::catalogue::SidTable;
+use crate::embedding::Embeddings;
 use crate::error::Result;
-use crate::run::Monitor;
+use crate::event::Monitor;
 
 /// Gives every item a SID, and reports how well.
 ///
@@ -131,7 +116,7 @@ mod tests {
             let (table, report) = run(&embeddings, &options);
             eprintln!("{collisions:?}\n{report}");
             assert_eq!(table.n_distinct(), 12_101);
-            assert_eq!(Trie::new(&table).levels(), table.levels());
+            assert_eq!(crate::catalogue::Trie::new(&table).levels(), table.levels());
         }
     }
 

@@ -105,8 +105,8 @@ impl fmt::Display for TokenizerComparison {
 #[cfg(test)]
 mod tests {
     use super::super::neighbourhood::{Neighbourhood, SharedPrefix};
-    use super::super::table::SidTable;
     use super::*;
+    use crate::catalogue::SidTable;
 
     fn report(
         codes: &[u16],

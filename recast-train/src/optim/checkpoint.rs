@@ -14,10 +14,10 @@ use burn::store::{ModuleRecord, RecordError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::file::write_json;
+use super::optimiser::Optimiser;
 use crate::error::{Error, Result};
 use crate::model::Decoder;
-use crate::train::Optimiser;
+use crate::storage::write_json;
 
 /// The folder of one training stage.
 #[derive(Debug, Clone)]

@@ -6,11 +6,9 @@ use rayon::prelude::*;
 
 use super::assignment::{Assignment, squared_distance};
 use super::residual::Residuals;
+use crate::catalogue::MAX_CODES;
 use crate::error::Result;
-use crate::run::Progress;
-
-/// Codes are u16.
-pub const MAX_CODES: usize = 1 << 16;
+use crate::event::Progress;
 
 /// Seeding looks at no more than this many rows for each centroid, or [`MIN_SEEDING_ROWS`].
 const SEEDING_ROWS_PER_CODE: usize = 16;
@@ -247,10 +245,10 @@ fn farthest_distinct_rows(rows: Residuals<'_>, distances: &[f32], count: usize) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::embedding::Embeddings;
     use super::*;
+    use crate::embedding::Embeddings;
+    use crate::event::Monitor;
     use crate::random::{Purpose, stream};
-    use crate::run::Monitor;
     use std::collections::BTreeSet;
 
     fn random_rows(n: usize, dim: usize, seed: u64) -> Vec<f32> {

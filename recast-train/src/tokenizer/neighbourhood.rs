@@ -6,12 +6,12 @@ use nalgebra::{DMatrix, DMatrixView};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::embedding::Embeddings;
 use super::kmeans::sorted_sample;
-use super::table::SidTable;
+use crate::catalogue::SidTable;
+use crate::embedding::Embeddings;
 use crate::error::Result;
+use crate::event::Monitor;
 use crate::random::{Purpose, stream};
-use crate::run::Monitor;
 
 /// Neighbours looked at, of each item.
 const NEIGHBOURS: usize = 10;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::assignment::{Assignment, Centroids, ROWS};
 use super::residual::Residuals;
 use crate::error::Result;
-use crate::run::Progress;
+use crate::event::Progress;
 
 /// Centroids that a row asks before it is left for those with room.
 const CANDIDATES: usize = 32;
@@ -158,10 +158,10 @@ fn accept(candidates: &[Candidates], rooms: &[usize]) -> (Vec<BinaryHeap<Taken>>
 #[cfg(test)]
 mod tests {
     use super::super::assignment::squared_distance;
-    use super::super::embedding::Embeddings;
     use super::super::residual_kmeans::tests::random_embeddings;
     use super::*;
-    use crate::run::Monitor;
+    use crate::embedding::Embeddings;
+    use crate::event::Monitor;
 
     fn assigned(rows: &Embeddings, centroids: &[f32]) -> Assignment {
         let progress = Monitor::silent().progress("", 0);

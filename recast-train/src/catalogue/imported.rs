@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::table::{Checked, SidTable, TableFile, rows_of};
 use crate::error::{Error, Result};
-use crate::json::Entries;
+use crate::storage::Entries;
 
 /// The table of another program or run: a JSON object of item ids and lists of codes, in the order of the file.
 ///

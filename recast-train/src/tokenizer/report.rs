@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::neighbourhood::Neighbourhood;
-use super::table::SidTable;
+use crate::catalogue::SidTable;
 
 /// What a tokenizer made of a catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -147,10 +147,10 @@ impl fmt::Display for TokenizerReport {
 #[cfg(test)]
 mod tests {
     use super::super::collision::Collisions;
-    use super::super::embedding::Embeddings;
     use super::super::residual_kmeans::tests::fit;
     use super::*;
-    use crate::run::Monitor;
+    use crate::embedding::Embeddings;
+    use crate::event::Monitor;
 
     fn example(collisions: Collisions) -> TokenizerReport {
         let embeddings = Embeddings::new(1, vec![1.0, 1.0, 1.0, 5.0, -3.0, 5.0]).unwrap();

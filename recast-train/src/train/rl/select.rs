@@ -4,10 +4,10 @@ use recast_core::reward::{PrefixCredit, structural_score};
 use recast_core::signal::{Outcome, Skip};
 use recast_core::{Group, Regime, Signal};
 
+use crate::catalogue::{Node, SidTable, Trie};
 use crate::data::Histories;
 use crate::decode::Completion;
 use crate::error::{Error, Result};
-use crate::sid::{Node, SidTable, Trie};
 
 /// A question of reinforcement learning: what comes at `position` of a user's training sequence?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Item embeddings made from the data alone: who is bought with whom, and the words of the texts.
 
+use super::Embeddings;
 use super::cooccurrence::positive_mutual_information;
-use super::embedding::Embeddings;
 use super::sparse::SparseMatrix;
 use super::svd::truncated_svd;
 use super::text::tf_idf;

@@ -7,10 +7,10 @@ use recast_burn::packing::{Packed, Tree};
 use recast_core::objective::Objective;
 use serde::{Deserialize, Serialize};
 
-use super::rollout::KeptGroup;
-use super::sft::batches_of;
+use super::select::KeptGroup;
+use crate::catalogue::{Node, Trie};
 use crate::model::{Decoder, indices};
-use crate::sid::{Node, Trie};
+use crate::optim::batches_of;
 
 /// How kept completions are laid out for the decoder; the log-probabilities are the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

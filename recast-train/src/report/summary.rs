@@ -27,7 +27,7 @@ pub struct SystemResult {
 }
 
 impl SystemResult {
-    pub(super) fn new(name: &str, title: &str, found: Evaluation) -> Self {
+    pub(crate) fn new(name: &str, title: &str, found: Evaluation) -> Self {
         Self {
             name: name.to_owned(),
             title: title.to_owned(),
@@ -89,7 +89,7 @@ pub struct Summary {
 }
 
 impl GroupSummary {
-    pub(super) fn new(state: &RlState) -> Self {
+    pub(crate) fn new(state: &RlState) -> Self {
         let counts = state.groups;
         Self {
             all_zero: counts.share(Regime::AllZero),

@@ -1,6 +1,6 @@
 //! Standardised embeddings: every column with mean 0 and deviation 1.
 
-use super::super::embedding::Embeddings;
+use crate::embedding::Embeddings;
 
 /// Deviations below this count as none: the column is then only centred.
 const LEAST_DEVIATION: f64 = 1e-8;

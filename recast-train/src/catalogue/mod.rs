@@ -1,0 +1,11 @@
+//! Semantic IDs of a catalogue: the table, the trie that decoding walks, and prompts.
+
+mod imported;
+mod prompts;
+mod table;
+mod trie;
+
+pub use imported::ImportedTable;
+pub use prompts::Catalogue;
+pub use table::{MAX_CODES, SidTable};
+pub use trie::{Node, Trie};

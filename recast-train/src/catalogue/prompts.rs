@@ -1,0 +1,28 @@
+//! From a history of items to the prompt that a decoder reads.
+
+use super::table::SidTable;
+use super::trie::Trie;
+use crate::model::Decoder;
+
+/// Semantic IDs and their trie, and the longest prompt: a history becomes a prompt here.
+#[derive(Debug, Clone, Copy)]
+pub struct Catalogue<'a> {
+    /// The semantic ID of each item.
+    pub sids: &'a SidTable,
+    /// The trie of these.
+    pub trie: &'a Trie,
+    /// Items of the longest prompt; of longer histories the last ones are read.
+    pub max_history: usize,
+}
+
+impl Catalogue<'_> {
+    /// The prompt of a history: the tokens of its last items.
+    #[must_use]
+    pub fn prompt(&self, model: &Decoder, history: &[u32]) -> Vec<u32> {
+        let recent = &history[history.len().saturating_sub(self.max_history)..];
+        let tokens = |&item: &u32| {
+            self.sids.sid(item).iter().enumerate().map(|(level, &code)| model.token(level, code))
+        };
+        recent.iter().flat_map(tokens).collect()
+    }
+}

@@ -1,0 +1,13 @@
+//! Optimiser steps: gradients of micro-batches, the devices that share them, and checkpoints.
+
+mod batches;
+mod checkpoint;
+mod checks;
+mod optimiser;
+mod replicas;
+
+pub(crate) use batches::batches_of;
+pub use checkpoint::Stage;
+pub(crate) use checks::{check_finite, check_rates};
+pub use optimiser::{Optimiser, StepGradients, learning_rate};
+pub use replicas::Replicas;

@@ -1,0 +1,7 @@
+//! Files: whole or not there, with checksums, and JSON whose order counts.
+
+mod entries;
+mod file;
+
+pub(crate) use entries::Entries;
+pub use file::{checksum, write_atomic, write_json};
