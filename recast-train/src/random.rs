@@ -31,6 +31,23 @@ pub enum Purpose {
     Neighbours = 11,
 }
 
+impl Purpose {
+    /// Every purpose, in the order of its number.
+    pub const ALL: [Self; 11] = [
+        Self::Catalogue,
+        Self::Embedding,
+        Self::Centroids,
+        Self::Weights,
+        Self::Order,
+        Self::Dropout,
+        Self::Prompts,
+        Self::Validation,
+        Self::Ties,
+        Self::RqVae,
+        Self::Neighbours,
+    ];
+}
+
 /// The generator of one purpose and index (an epoch, a step, a level): equal arguments, equal numbers.
 #[must_use]
 pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
@@ -43,6 +60,13 @@ pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
 mod tests {
     use super::*;
     use rand_chacha::rand_core::Rng;
+
+    #[test]
+    fn purposes_are_listed_by_their_numbers() {
+        for (index, purpose) in Purpose::ALL.into_iter().enumerate() {
+            assert_eq!(purpose as usize, index + 1);
+        }
+    }
 
     #[test]
     fn equal_arguments_give_equal_numbers_and_others_do_not() {

@@ -84,7 +84,11 @@ pub(super) mod tests {
     }
 
     /// Plain residual k-means of ten rounds.
-    pub(in crate::tokenizer) fn fit(embeddings: &Embeddings, codes: &[usize], seed: u64) -> Quantised {
+    pub(in crate::tokenizer) fn fit(
+        embeddings: &Embeddings,
+        codes: &[usize],
+        seed: u64,
+    ) -> Quantised {
         residual_kmeans(embeddings, codes, PLAIN, seed, &Monitor::silent()).unwrap()
     }
 

@@ -3,6 +3,7 @@
 
 mod data;
 mod phases;
+mod pinned;
 mod semantic_ids;
 mod settings;
 
