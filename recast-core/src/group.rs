@@ -35,6 +35,14 @@ pub enum GroupError {
         /// The number of duplicate indices.
         duplicates: usize,
     },
+    /// There is not one hit for each reward.
+    #[error("{hits} hits for {rewards} rewards: say of each completion whether it is one")]
+    HitCount {
+        /// The number of rewards, G.
+        rewards: usize,
+        /// The number of hits given.
+        hits: usize,
+    },
     /// A reward is NaN or infinite.
     #[error("reward {value} of completion {index} is not finite")]
     RewardNotFinite {
@@ -67,8 +75,8 @@ pub enum GroupError {
         /// The completion it claims to repeat.
         first: usize,
     },
-    /// Two completions with the same SID have different rewards or structural scores.
-    #[error("completion {index} repeats {first} with another reward or structural score")]
+    /// Two completions with the same SID have different rewards, hits or structural scores.
+    #[error("completion {index} repeats {first} with another reward, hit or structural score")]
     DuplicateDiffers {
         /// The completion.
         index: usize,
@@ -93,7 +101,8 @@ pub enum Regime {
 /// A checked view of the G completions of one prompt.
 ///
 /// Rewards, structural scores and old log-probabilities are finite and of one length, at least 1.
-/// A completion is a *hit* (a positive) if `r_i > 0` and a *miss* (a negative) otherwise.
+/// A completion is a *hit* (a positive) if `r_i > 0` and a *miss* (a negative) otherwise, unless
+/// [`with_hits`](Self::with_hits) says which are hits.
 ///
 /// Slot order is generation order; for beam search that is beam rank, the most probable first. The
 /// view cannot check that, nor that rewards are 0 or 1, nor that scores are of the same
@@ -120,6 +129,7 @@ pub struct Group<'a, T> {
     structural_scores: &'a [T],
     old_log_probs: Option<&'a [T]>,
     duplicate_of: Option<&'a [usize]>,
+    hits: Option<&'a [bool]>,
 }
 
 impl<'a, T: Real> Group<'a, T> {
@@ -167,7 +177,7 @@ impl<'a, T: Real> Group<'a, T> {
                 return Err(GroupError::OldLogProbNotFinite { index, value });
             }
         }
-        Ok(Self { rewards, structural_scores, old_log_probs, duplicate_of: None })
+        Ok(Self { rewards, structural_scores, old_log_probs, duplicate_of: None, hits: None })
     }
 
     /// A view of columns that passed [`new`](Self::new) and
@@ -178,7 +188,40 @@ impl<'a, T: Real> Group<'a, T> {
         old_log_probs: Option<&'a [T]>,
         duplicate_of: Option<&'a [usize]>,
     ) -> Self {
-        Self { rewards, structural_scores, old_log_probs, duplicate_of }
+        Self { rewards, structural_scores, old_log_probs, duplicate_of, hits: None }
+    }
+
+    /// Declares which completions are hits, whatever their rewards are.
+    ///
+    /// A sum of several rewards may pay a miss more than a hit, so that no reward tells the two
+    /// apart. Regime, repair, pair and ranking penalties then follow the hits; advantages and the
+    /// order among hits follow the rewards. \[ours\] `O(G)` time, no allocation.
+    ///
+    /// # Errors
+    ///
+    /// If the length is not G, or if a declared duplicate is a hit and its first is not, or the
+    /// other way round.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::{Group, Signal};
+    ///
+    /// // The first completion misses, and is dear; the second hits.
+    /// let group = Group::new(&[2.0, 1.1], &[0.1, 1.0], None)?.with_hits(&[false, true])?;
+    /// assert_eq!(group.hits(), 1);
+    /// assert_eq!(Signal::recast().repair(group), None);
+    /// # Ok::<(), recast_core::GroupError>(())
+    /// ```
+    pub fn with_hits(self, hits: &'a [bool]) -> Result<Self, GroupError> {
+        if hits.len() != self.len() {
+            return Err(GroupError::HitCount { rewards: self.len(), hits: hits.len() });
+        }
+        let group = Self { hits: Some(hits), ..self };
+        match self.duplicate_of {
+            Some(duplicate_of) => group.with_duplicates(duplicate_of),
+            None => Ok(group),
+        }
     }
 
     /// Declares which completions repeat the SID of an earlier one.
@@ -217,7 +260,8 @@ impl<'a, T: Real> Group<'a, T> {
             if first > index || duplicate_of[first] != first {
                 return Err(GroupError::DuplicateNotFirst { index, first });
             }
-            if self.rewards[index] != self.rewards[first]
+            if self.is_hit(index) != self.is_hit(first)
+                || self.rewards[index] != self.rewards[first]
                 || self.structural_scores[index] != self.structural_scores[first]
             {
                 return Err(GroupError::DuplicateDiffers { index, first });
@@ -251,7 +295,7 @@ impl<'a, T: Real> Group<'a, T> {
         self.old_log_probs
     }
 
-    /// The number of completions with `r_i > 0`, K. Duplicates count.
+    /// The number of hits, K. Duplicates count.
     #[must_use]
     pub fn hits(&self) -> usize {
         (0..self.len()).filter(|&index| self.is_hit(index)).count()
@@ -274,7 +318,10 @@ impl<'a, T: Real> Group<'a, T> {
     }
 
     pub(crate) fn is_hit(&self, index: usize) -> bool {
-        self.rewards[index] > T::zero()
+        match self.hits {
+            Some(hits) => hits[index],
+            None => self.rewards[index] > T::zero(),
+        }
     }
 
     /// The hits that repeat no earlier completion, ascending.
@@ -389,6 +436,24 @@ mod tests {
     fn duplicates_count_as_hits() {
         let group = Group::new(&[1.0, 1.0, 0.0], &[1.0, 1.0, 0.0], None).unwrap();
         assert_eq!(group.with_duplicates(&[0, 0, 2]).unwrap().hits(), 2);
+    }
+
+    #[test]
+    fn given_hits_stand_above_rewards() {
+        let group = Group::new(&[2.0, 0.5, -1.0], &[0.1, 1.0, 1.0], None).unwrap();
+        let given = group.with_hits(&[false, true, true]).unwrap();
+        assert_eq!((given.hits(), given.regime()), (2, Regime::MultiHit));
+        assert!(given.positives().eq([1, 2]) && given.negatives().eq([0]));
+        assert_eq!(group.with_hits(&[true]), Err(GroupError::HitCount { rewards: 3, hits: 1 }));
+    }
+
+    #[test]
+    fn duplicates_agree_in_their_hits_in_either_order() {
+        let group = Group::new(&[1.0, 1.0], &[0.1, 0.1], None).unwrap();
+        let (duplicate_of, hits) = ([0, 0], [true, false]);
+        let differs = Err(GroupError::DuplicateDiffers { index: 1, first: 0 });
+        assert_eq!(group.with_hits(&hits).unwrap().with_duplicates(&duplicate_of), differs);
+        assert_eq!(group.with_duplicates(&duplicate_of).unwrap().with_hits(&hits), differs);
     }
 
     #[test]
