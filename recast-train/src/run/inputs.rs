@@ -22,7 +22,7 @@ use crate::storage::{checksum, write_atomic, write_json};
 pub(super) struct Inputs {
     pub(super) sequences: Sequences,
     pub(super) report: DataReport,
-    items: Items,
+    pub(super) items: Items,
     /// One row an item, in item order; `None` where they are made from the data.
     embeddings: Option<Embeddings>,
     /// Semantic IDs, where another program made them.
