@@ -23,6 +23,7 @@ pub mod model;
 pub mod optim;
 pub mod random;
 pub mod report;
+pub mod reward;
 pub mod run;
 pub mod storage;
 pub mod tokenizer;

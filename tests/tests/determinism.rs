@@ -6,7 +6,8 @@ use recast_core::Signal;
 use recast_core::objective::Objective;
 use recast_train::decode::beam_search;
 use recast_train::optim::Optimiser;
-use recast_train::train::{KeptGroup, Layout, completion_log_probs, group_loss, select_group};
+use recast_train::reward::Rewards;
+use recast_train::train::{KeptGroup, Layout, Selector, completion_log_probs, group_loss};
 
 use crate::decoder::{catalogue, decoder, prompt, weights};
 use crate::device::devices;
@@ -30,8 +31,9 @@ fn train(device: &Device) -> Vec<(String, Vec<f32>)> {
         let groups: Vec<KeptGroup> = (0..examples.len())
             .filter_map(|i| {
                 let (target, prompt) = (examples[i].1, prompts[i].clone());
-                let signal = Signal::recast();
-                select_group(&signal, prompt, &found[i], target, &table, &trie)
+                let (signal, rewards) = (&Signal::recast(), &Rewards::hit_alone());
+                Selector { signal, rewards, sids: &table, trie: &trie }
+                    .select(prompt, &found[i], &[target])
                     .expect("finite log-probabilities")
                     .kept
                     .ok()

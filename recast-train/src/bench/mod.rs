@@ -33,10 +33,11 @@ use crate::machine::{peak_memory_bytes, reset_peak_memory};
 use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass, Precision};
 use crate::optim::{Optimiser, batches_of};
 use crate::random::{Purpose, stream};
+use crate::reward::Rewards;
 use crate::tokenizer::{Codes, TokenizerOptions, tokenize};
 use crate::train::{
-    KeptGroup, Layout, RlConfig, SftConfig, SignalName, completion_log_probs, group_loss,
-    micro_batches, next_code_loss, predicted_codes, select_group,
+    KeptGroup, Layout, RlConfig, Selector, SftConfig, SignalName, completion_log_probs, group_loss,
+    micro_batches, next_code_loss, predicted_codes,
 };
 
 /// What is measured, and how large it is.
@@ -441,11 +442,11 @@ fn kept(
     rollouts: &[Vec<Completion>],
 ) -> Result<Vec<KeptGroup>> {
     let mut groups = Vec::with_capacity(prompts.len());
+    let (rewards, sids, trie) = (&Rewards::hit_alone(), &inputs.table, &inputs.trie);
+    let selector = Selector { signal, rewards, sids, trie };
     for (prompt, completions) in prompts.iter().zip(rollouts) {
-        let target = inputs.trie.items(completions[completions.len() / 2].leaf)[0];
-        let (sids, trie) = (&inputs.table, &inputs.trie);
-        let outcome = select_group(signal, prompt.clone(), completions, target, sids, trie)?;
-        groups.extend(outcome.kept);
+        let target = trie.items(completions[completions.len() / 2].leaf)[0];
+        groups.extend(selector.select(prompt.clone(), completions, &[target])?.kept);
     }
     Ok(groups)
 }

@@ -1,5 +1,6 @@
-//! Titles and text of items.
+//! Titles, text and numbers of items.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -15,6 +16,8 @@ use crate::storage::Entries;
 const ID_KEYS: [&str; 5] = ["id", "item", "item_id", "parent_asin", "asin"];
 /// Keys that can hold an item's title, in order of preference.
 const TITLE_KEYS: [&str; 3] = ["title", "name", "keywords"];
+/// The key of an item's text in a run folder.
+const TEXT_KEY: &str = "text";
 
 /// What is known of an item in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +28,13 @@ pub struct ItemText {
     pub text: String,
 }
 
-/// Item text aligned to an item vocabulary.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Item text and numbers aligned to an item vocabulary.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Items {
     ids: Ids,
     texts: Vec<Option<ItemText>>,
+    /// A number for each item that has one, by key.
+    numbers: BTreeMap<String, Vec<Option<f64>>>,
     rows: Vec<Option<usize>>,
     n_rows: usize,
 }
@@ -45,6 +50,7 @@ impl Items {
         let mut items = Self {
             ids: ids.clone(),
             texts: vec![None; ids.len()],
+            numbers: BTreeMap::new(),
             rows: vec![None; ids.len()],
             n_rows,
         };
@@ -78,6 +84,43 @@ impl Items {
         self.texts.get(index as usize)?.as_ref()
     }
 
+    /// The numbers of an item, by key.
+    pub fn numbers(&self, index: u32) -> impl Iterator<Item = (&str, f64)> {
+        self.numbers
+            .iter()
+            .filter_map(move |(key, column)| Some((&key[..], (*column.get(index as usize)?)?)))
+    }
+
+    /// The number of every item under a key of the items file: a column of its table.
+    ///
+    /// # Errors
+    /// If no item has a number under the key, or some item has none: a missing number has no
+    /// stand-in.
+    pub fn column(&self, key: &str) -> Result<Vec<f64>> {
+        let Some(column) = self.numbers.get(key) else {
+            let problem = format!("no item of the items file has a number under '{key}'");
+            let hint = match self.numbers.is_empty() {
+                true => "name an items file with numbers by data.items".to_owned(),
+                false => {
+                    let known: Vec<&str> = self.numbers.keys().map(String::as_str).collect();
+                    format!("keys with numbers are {}", known.join(", "))
+                }
+            };
+            return Err(Error::data(problem, hint));
+        };
+        column.iter().copied().collect::<Option<Vec<f64>>>().ok_or_else(|| {
+            let mut missing = (0..).zip(column).filter(|(_, number)| number.is_none());
+            let first = missing.next().and_then(|(index, _)| self.ids.get(index));
+            let problem = format!(
+                "{} of {} items have no number under '{key}' in the items file, '{}' is the first",
+                missing.count() + 1,
+                column.len(),
+                first.unwrap_or_default()
+            );
+            Error::data(problem, "give every item of the log a number there")
+        })
+    }
+
     /// The row of an item in its file, from 0, blank lines not counted: also its row in an embedding file that goes
     /// with the items file.
     #[must_use]
@@ -105,7 +148,8 @@ impl Items {
 ///
 /// The id is a string or number under `id`, `item`, `item_id`, `parent_asin` or `asin`, whichever comes first in this
 /// list. The title is `title`, else `name`, else `keywords`, else the id. The text is the title and then, in
-/// alphabetical order of their keys, all other strings and arrays of strings.
+/// alphabetical order of their keys, all other strings and arrays of strings. Numbers under all other keys
+/// are the item's numbers: [`Items::column`].
 ///
 /// # Errors
 ///
@@ -114,6 +158,7 @@ impl Items {
 pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
     let mut rows = Vec::new();
     let mut seen = Ids::new();
+    let mut numbers: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
     for_each_object(path, |line, object| {
         let fault = |problem: String, hint| match line {
             Some(line) => Error::line(path, line, problem, hint),
@@ -128,10 +173,16 @@ pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
         }
         seen.intern(&id);
         let text = item_text(&object, &id);
+        if let Some(index) = ids.index_of(&id) {
+            for (key, number) in item_numbers(object) {
+                let column = numbers.entry(key).or_insert_with(|| vec![None; ids.len()]);
+                column[index as usize] = Some(number);
+            }
+        }
         rows.push((id, text));
         Ok(())
     })?;
-    let items = Items::from_rows(rows, ids);
+    let items = Items { numbers, ..Items::from_rows(rows, ids) };
     if items.n_missing() == ids.len() {
         return Err(Error::file(
             path,
@@ -238,6 +289,16 @@ fn item_text(object: &Map<String, Value>, id: &str) -> ItemText {
     ItemText { title: title.to_owned(), text: parts.join(". ") }
 }
 
+/// The numbers of an item, none of them its id, title or text.
+fn item_numbers(object: Map<String, Value>) -> impl Iterator<Item = (String, f64)> {
+    let is_name =
+        |key: &str| ID_KEYS.contains(&key) || TITLE_KEYS.contains(&key) || key == TEXT_KEY;
+    object
+        .into_iter()
+        .filter(move |(key, _)| !is_name(key))
+        .filter_map(|(key, value)| Some((key, value.as_f64()?)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -292,6 +353,33 @@ mod tests {
         }
         let message = read_as(".tsv", "id\ttitle\n1\n", &["1"]).unwrap_err();
         assert!(message.starts_with("FILE:2: has 1 fields where the header has 2"), "{message}");
+    }
+
+    #[test]
+    fn numbers_follow_the_vocabulary_in_tables_and_lines() {
+        let table = "id,title,price,name\n7,1984,9.5,3\n8,Emma,4,x\n";
+        let lines = "{\"id\": 7, \"price\": 9.5, \"title\": 1984}\n{\"id\": 8, \"price\": 4}\n";
+        for (suffix, content) in [(".csv", table), (".jsonl", lines)] {
+            let items = read_as(suffix, content, &["8", "7"]).unwrap();
+            assert_eq!(items.column("price").unwrap(), [4.0, 9.5]);
+            assert_eq!(items.numbers(1).collect::<Vec<_>>(), [("price", 9.5)]);
+        }
+    }
+
+    #[test]
+    fn a_column_that_is_not_whole_is_refused_with_its_first_gap() {
+        let lines = "{\"id\": 1, \"price\": 2}\n{\"id\": 2, \"price\": \"2\", \"size\": 1}\n";
+        let items = read(lines, &["1", "2", "3"]).unwrap();
+        assert_eq!(
+            items.column("price").unwrap_err().to_string(),
+            "2 of 3 items have no number under 'price' in the items file, '2' is the first; \
+             give every item of the log a number there"
+        );
+        assert_eq!(
+            items.column("prize").unwrap_err().to_string(),
+            "no item of the items file has a number under 'prize'; \
+             keys with numbers are price, size"
+        );
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl SystemResult {
 }
 
 /// What a signal's groups were, and what its steps took.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupSummary {
     /// Share of groups without a hit.
     pub all_zero: f64,
@@ -56,6 +56,10 @@ pub struct GroupSummary {
     pub best_step: usize,
     /// Seconds of each phase of the loop.
     pub seconds: PhaseSeconds,
+    /// The mean of each named reward over all groups, before weights and repair; older summaries
+    /// have none.
+    #[serde(default)]
+    pub rewards: BTreeMap<String, f64>,
 }
 
 /// All that a run has to show.
@@ -100,6 +104,7 @@ impl GroupSummary {
             optimiser_steps: state.optimiser_steps,
             best_step: state.best_step,
             seconds: state.seconds,
+            rewards: state.rewards.by_name(),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::storage::{checksum, write_atomic, write_json};
 pub(super) struct Inputs {
     pub(super) sequences: Sequences,
     pub(super) report: DataReport,
-    items: Items,
+    pub(super) items: Items,
     /// One row an item, in item order; `None` where they are made from the data.
     embeddings: Option<Embeddings>,
     /// Semantic IDs, where another program made them.
@@ -136,7 +136,11 @@ impl Inputs {
         write_atomic(&items_path(run_dir), |writer| {
             for (index, id) in self.sequences.items.iter().enumerate() {
                 let Some(text) = self.items.text(index as u32) else { continue };
-                let line = serde_json::json!({ "id": id, "title": text.title, "text": text.text });
+                let mut line =
+                    serde_json::json!({ "id": id, "title": text.title, "text": text.text });
+                for (key, number) in self.items.numbers(index as u32) {
+                    line[key] = number.into();
+                }
                 writeln!(writer, "{line}")?;
             }
             Ok(())

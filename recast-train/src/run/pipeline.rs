@@ -25,6 +25,7 @@ use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass};
 use crate::optim::Replicas;
 use crate::optim::Stage;
 use crate::report::{GroupSummary, Summary, SystemResult};
+use crate::reward::Rewards;
 use crate::storage::{write_atomic, write_json};
 use crate::train::{RlState, SftState, SignalName, TrainInputs, rl, sft};
 
@@ -86,6 +87,7 @@ impl Run {
         config.check()?;
         let started = Instant::now();
         let inputs = Inputs::read(config)?;
+        config.rl.rewards.check_items(&inputs.items)?;
         let dir = match dir {
             Some(dir) => dir.to_owned(),
             None => free_dir(config),
@@ -277,6 +279,8 @@ impl Run {
         signal: SignalName,
     ) -> Result<Decoder> {
         let (config, phase) = (&self.config, format!("rl {}", signal.key()));
+        let Prepared { items, split, sequences, .. } = &self.prepared;
+        let rewards = Rewards::new(&config.rl.rewards, items, &split.train, sequences.n_items())?;
         let pass = config.rl.pass(signal, config.data.max_history, tokenized.sids.levels());
         // the policy of the rollout and the reference
         self.say_memory(&phase, &config.model, tokenized, 2, pass)?;
@@ -284,6 +288,7 @@ impl Run {
             rl(
                 start,
                 self.train_inputs(tokenized),
+                &rewards,
                 signal,
                 &self.config.rl,
                 &self.rl_stage(signal),

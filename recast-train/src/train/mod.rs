@@ -6,7 +6,7 @@ mod sft;
 
 pub use rl::{
     GroupCounts, GroupOutcome, KeptGroup, Layout, PhaseSeconds, RecastConfig, RlConfig, RlPrompt,
-    RlState, SignalName, completion_log_probs, group_loss, micro_batches, rl, select_group,
+    RlState, Selector, SignalName, completion_log_probs, group_loss, micro_batches, rl,
 };
 pub use sasrec::{SasrecConfig, item_tokens};
 pub use sft::{SftConfig, SftState, sft};

@@ -4,6 +4,7 @@
 mod data;
 mod phases;
 mod pinned;
+mod rewards;
 mod semantic_ids;
 mod settings;
 

@@ -5,6 +5,7 @@ mod loss;
 mod select;
 mod state;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -17,7 +18,7 @@ use serde::Serialize;
 
 pub use self::config::{RecastConfig, RlConfig, SignalName};
 pub use self::loss::{Layout, completion_log_probs, group_loss, micro_batches};
-pub use self::select::{GroupOutcome, KeptGroup, RlPrompt, select_group};
+pub use self::select::{GroupOutcome, KeptGroup, RlPrompt, Selector};
 pub use self::state::{GroupCounts, PhaseSeconds, RlState};
 use super::TrainInputs;
 use super::sft::validation_sample;
@@ -30,6 +31,7 @@ use crate::model::Decoder;
 use crate::optim::Stage;
 use crate::optim::{Optimiser, check_finite, learning_rate};
 use crate::random::{Purpose, stream};
+use crate::reward::{RewardMeans, Rewards};
 
 #[derive(Serialize)]
 struct StepEvent<'a> {
@@ -43,6 +45,8 @@ struct StepEvent<'a> {
     learning_rate: f64,
     groups: GroupCounts,
     seconds: PhaseSeconds,
+    /// The mean of each named reward, before weights and repair.
+    rewards: BTreeMap<String, f64>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +71,7 @@ struct ValidationEvent<'a> {
 pub fn rl(
     start: &Decoder,
     inputs: TrainInputs<'_>,
+    rewards: &Rewards,
     name: SignalName,
     config: &RlConfig,
     stage: &Stage,
@@ -81,6 +86,7 @@ pub fn rl(
         groups: GroupCounts::default(),
         seconds: PhaseSeconds::default(),
         finished: false,
+        rewards: RewardMeans::default(),
     };
     let optimiser = Optimiser::new(config.weight_decay as f32, config.max_norm as f32);
     let loaded = stage.load::<RlState>(start.clone(), optimiser.clone())?;
@@ -92,6 +98,7 @@ pub fn rl(
         state,
         inputs,
         signal: config.signal(name),
+        rewards,
         name,
         objective: config.objective()?,
         config,
@@ -102,7 +109,7 @@ pub fn rl(
     let progress = monitor.progress(&label, config.steps as u64);
     progress.resume_at(training.state.step as u64);
     while !training.state.finished {
-        let state = training.state;
+        let state = training.state.clone();
         if state.step.is_multiple_of(config.evaluate_every) || state.step == config.steps {
             let started = Instant::now();
             let policy = training.policy.valid();
@@ -192,11 +199,19 @@ struct Training<'a> {
     state: RlState,
     inputs: TrainInputs<'a>,
     signal: Signal<f32>,
+    rewards: &'a Rewards,
     name: SignalName,
     objective: Objective<f32>,
     config: &'a RlConfig,
     prompts: PromptOrder,
     monitor: &'a Monitor,
+}
+
+/// The groups that a step trains on, and what all its completions were worth.
+struct Rollout {
+    groups: Vec<KeptGroup>,
+    mean_reward: f64,
+    rewards: RewardMeans,
 }
 
 /// The groups of an optimiser step, by micro-batch.
@@ -226,7 +241,7 @@ impl Training<'_> {
         let batch = self.config.prompts_per_step;
         let prompts = self.prompts.take(self.state.step * batch, batch);
         let frozen = self.policy.valid();
-        let (groups, mean_reward) = self.rollout(&frozen, &prompts)?;
+        let Rollout { groups, mean_reward, rewards } = self.rollout(&frozen, &prompts)?;
 
         let mut sums = StepSums::default();
         let mut rate = 0.0;
@@ -267,12 +282,13 @@ impl Training<'_> {
                 learning_rate: rate,
                 groups: self.state.groups,
                 seconds: self.state.seconds,
+                rewards: rewards.by_name(),
             },
         )
     }
 
     /// Generates a group for each prompt and keeps what the signal selects.
-    fn rollout(&mut self, frozen: &Decoder, prompts: &[RlPrompt]) -> Result<(Vec<KeptGroup>, f64)> {
+    fn rollout(&mut self, frozen: &Decoder, prompts: &[RlPrompt]) -> Result<Rollout> {
         let started = Instant::now();
         let (train, catalogue) = (self.inputs.train, self.inputs.catalogue);
         // prompts of like length are decoded together; groups keep the order of prompts
@@ -292,23 +308,25 @@ impl Training<'_> {
         self.state.seconds.generate += started.elapsed().as_secs_f64();
 
         let started = Instant::now();
-        let (signal, sids, trie) = (&self.signal, catalogue.sids, catalogue.trie);
+        let (signal, rewards, targets) = (&self.signal, self.rewards, self.config.targets);
+        let selector = Selector { signal, rewards, sids: catalogue.sids, trie: catalogue.trie };
         let outcomes: Vec<GroupOutcome> = prompts
             .par_iter()
             .zip(tokens)
             .zip(&completions)
-            .map(|((p, tokens), found)| {
-                select_group(signal, tokens, found, p.target(train), sids, trie)
-            })
+            .map(|((p, tokens), found)| selector.select(tokens, found, p.targets(train, targets)))
             .collect::<Result<_>>()?;
+        let mut means = RewardMeans::default();
         for (outcome, completions) in outcomes.iter().zip(&completions) {
             self.state.groups.count(outcome, completions.len());
+            means.count(rewards.names(), &outcome.reward_means);
         }
-        let rewards: f64 = outcomes.iter().map(|o| f64::from(o.mean_reward)).sum();
-        let mean_reward = rewards / outcomes.len().max(1) as f64;
-        let kept = outcomes.into_iter().filter_map(|outcome| outcome.kept.ok()).collect();
+        self.state.rewards.add(&means);
+        let sum: f64 = outcomes.iter().map(|o| f64::from(o.mean_reward)).sum();
+        let mean_reward = sum / outcomes.len().max(1) as f64;
+        let groups = outcomes.into_iter().filter_map(|outcome| outcome.kept.ok()).collect();
         self.state.seconds.select += started.elapsed().as_secs_f64();
-        Ok((kept, mean_reward))
+        Ok(Rollout { groups, mean_reward, rewards: means })
     }
 
     fn log_probs(

@@ -8,18 +8,19 @@ use crate::catalogue::{Node, SidTable, Trie};
 use crate::data::Histories;
 use crate::decode::Completion;
 use crate::error::{Error, Result};
+use crate::reward::{Completions, Rewards};
 
-/// A question of reinforcement learning: what comes at `position` of a user's training sequence?
+/// A question of reinforcement learning: what comes from `position` of a user's training sequence on?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RlPrompt {
     /// The user.
     pub user: u32,
-    /// The target's place in the user's sequence, from 1.
+    /// The first target's place in the user's sequence, from 1.
     pub position: u32,
 }
 
 impl RlPrompt {
-    /// Every item that has items before it, once.
+    /// Every item that has items before it, once, whatever the number of targets.
     #[must_use]
     pub fn all(train: &Histories) -> Vec<Self> {
         let of_user = |(user, items): (usize, &[u32])| {
@@ -29,16 +30,17 @@ impl RlPrompt {
         train.iter().enumerate().flat_map(of_user).collect()
     }
 
-    /// What came before.
+    /// The items before the first target.
     #[must_use]
     pub fn history(self, train: &Histories) -> &[u32] {
         &train.sequence(self.user)[..self.position as usize]
     }
 
-    /// The item asked for.
+    /// The next `count` items of the training part, or as many as it holds; at least one if `count` is.
     #[must_use]
-    pub fn target(self, train: &Histories) -> u32 {
-        train.sequence(self.user)[self.position as usize]
+    pub fn targets(self, train: &Histories, count: usize) -> &[u32] {
+        let later = &train.sequence(self.user)[self.position as usize..];
+        &later[..count.min(later.len())]
     }
 }
 
@@ -60,62 +62,115 @@ pub struct KeptGroup {
 pub struct GroupOutcome {
     /// How many completions hit, before any repair.
     pub regime: Regime,
-    /// Mean reward, before any repair.
+    /// The mean of the weighted sum of rewards, before any repair.
     pub mean_reward: f32,
+    /// The mean of each named reward in the order of [`Rewards::names`], before weights and repair.
+    pub reward_means: Vec<f32>,
     /// Whether the anchor took a slot.
     pub repaired: bool,
-    /// What is trained on, or why nothing is.
+    /// The completions that are trained on, or why none is.
     pub kept: std::result::Result<KeptGroup, Skip>,
 }
 
-/// Rewards a group, repairs it if the signal does, and keeps what the signal selects.
-///
-/// The anchor is the target's own semantic ID; it takes the log-probability of the slot it
-/// replaces, which only orders slots: what the update compares with is computed anew by the frozen
-/// policy. A target that the trie does not hold leaves the group unrepaired.
-///
-/// # Errors
-/// If a log-probability is not finite: the policy has diverged.
-pub fn select_group(
-    signal: &Signal<f32>,
-    prompt: Vec<u32>,
-    completions: &[Completion],
-    target: u32,
-    sids: &SidTable,
-    trie: &Trie,
-) -> Result<GroupOutcome> {
-    let target_sid = sids.sid(target);
-    let anchor = trie.walk(target_sid);
-    let mut leaves: Vec<Node> = completions.iter().map(|c| c.leaf).collect();
-    let old_log_probs: Vec<f32> = completions.iter().map(|c| c.log_prob).collect();
-    let mut rewards: Vec<f32> =
-        leaves.iter().map(|&leaf| if Some(leaf) == anchor { 1.0 } else { 0.0 }).collect();
-    // all items of a leaf share one semantic ID
-    let score = |&leaf: &Node| {
-        let sid = sids.sid(trie.items(leaf)[0]);
-        structural_score(sid, target_sid, sids.levels(), PrefixCredit::decimal())
-    };
-    let mut scores: Vec<f32> = leaves.iter().map(score).collect();
+/// Makes what is trained on of the completions of a prompt.
+#[derive(Debug, Clone, Copy)]
+pub struct Selector<'a> {
+    /// Decides on repair, selection and advantages.
+    pub signal: &'a Signal<f32>,
+    /// The weighted sum that advantages follow.
+    pub rewards: &'a Rewards,
+    /// Semantic IDs of the catalogue.
+    pub sids: &'a SidTable,
+    /// The trie of these.
+    pub trie: &'a Trie,
+}
 
-    let group = Group::new(&rewards, &scores, Some(&old_log_probs)).map_err(not_finite)?;
-    let (regime, count) = (group.regime(), group.len());
-    let mean_reward = rewards.iter().sum::<f32>() / count as f32;
-    let slot = signal.repair(group).zip(anchor);
-    if let Some((slot, anchor)) = slot {
-        (leaves[slot], rewards[slot], scores[slot]) = (anchor, 1.0, 1.0);
+impl Selector<'_> {
+    /// Rewards a group, repairs it if the signal does, and keeps what the signal selects.
+    ///
+    /// A completion is a hit if its semantic ID is that of a target, whatever its rewards: see
+    /// [`reward`](crate::reward). Its structural score is the prefix credit of the closest target.
+    /// Targets that share a semantic ID count once.
+    ///
+    /// The anchor is the first target's own semantic ID; it takes the log-probability of the slot
+    /// it replaces, which only orders slots: the frozen policy computes anew the log-probability
+    /// that the update compares with. All rewards of a repaired group are computed anew. A target
+    /// that the trie does not hold leaves the group unrepaired.
+    ///
+    /// # Errors
+    /// If a log-probability is not finite: the policy has diverged.
+    pub fn select(
+        &self,
+        prompt: Vec<u32>,
+        completions: &[Completion],
+        targets: &[u32],
+    ) -> Result<GroupOutcome> {
+        let Self { signal, rewards, sids, trie } = *self;
+        let targets = target_sids(targets, sids);
+        let levels = sids.levels();
+        let wanted: Vec<Node> =
+            targets.chunks_exact(levels).filter_map(|sid| trie.walk(sid)).collect();
+        let mut leaves: Vec<Node> = completions.iter().map(|c| c.leaf).collect();
+        let old_log_probs: Vec<f32> = completions.iter().map(|c| c.log_prob).collect();
+        let mut hits: Vec<bool> = leaves.iter().map(|leaf| wanted.contains(leaf)).collect();
+        // all items of a leaf share one semantic ID
+        let score = |&leaf: &Node| {
+            let sid = sids.sid(trie.items(leaf)[0]);
+            structural_score(sid, &targets, levels, PrefixCredit::decimal())
+        };
+        let mut scores: Vec<f32> = leaves.iter().map(score).collect();
+        let rewarded = |leaves: &[Node], hits: &[bool], structural_scores: &[f32]| {
+            rewards.of_group(&Completions { leaves, hits, structural_scores, sids, trie })
+        };
+
+        let mut found = rewarded(&leaves, &hits, &scores);
+        let group = checked(&found.totals, &scores, &old_log_probs, &hits)?;
+        let (regime, count) = (group.regime(), group.len());
+        let mean_reward = found.totals.iter().sum::<f32>() / count as f32;
+        let reward_means = std::mem::take(&mut found.means);
+        let anchor = targets.get(..levels).and_then(|sid| trie.walk(sid));
+        let slot = signal.repair(group).zip(anchor);
+        if let Some((slot, anchor)) = slot {
+            (leaves[slot], hits[slot], scores[slot]) = (anchor, true, 1.0);
+            found = rewarded(&leaves, &hits, &scores);
+        }
+        let group = checked(&found.totals, &scores, &old_log_probs, &hits)?;
+        let (mut kept, mut advantages) = (vec![0; count], vec![0.0; count]);
+        let kept = match signal.select(group, &mut kept, &mut advantages) {
+            Outcome::Trained(selection) => Ok(KeptGroup {
+                prompt,
+                leaves: selection.kept.iter().map(|&slot| leaves[slot]).collect(),
+                advantages: selection.advantages.to_vec(),
+                divisor: selection.divisor,
+            }),
+            Outcome::Skipped(skip) => Err(skip),
+        };
+        Ok(GroupOutcome { regime, mean_reward, reward_means, repaired: slot.is_some(), kept })
     }
-    let group = Group::new(&rewards, &scores, Some(&old_log_probs)).map_err(not_finite)?;
-    let (mut kept, mut advantages) = (vec![0; count], vec![0.0; count]);
-    let kept = match signal.select(group, &mut kept, &mut advantages) {
-        Outcome::Trained(selection) => Ok(KeptGroup {
-            prompt,
-            leaves: selection.kept.iter().map(|&slot| leaves[slot]).collect(),
-            advantages: selection.advantages.to_vec(),
-            divisor: selection.divisor,
-        }),
-        Outcome::Skipped(skip) => Err(skip),
-    };
-    Ok(GroupOutcome { regime, mean_reward, repaired: slot.is_some(), kept })
+}
+
+/// The semantic IDs of the targets, each once, in the order of the targets: (N L).
+fn target_sids(targets: &[u32], sids: &SidTable) -> Vec<u16> {
+    let levels = sids.levels();
+    let mut found: Vec<u16> = Vec::with_capacity(targets.len() * levels);
+    for &target in targets {
+        let sid = sids.sid(target);
+        if found.chunks_exact(levels).all(|other| other != sid) {
+            found.extend_from_slice(sid);
+        }
+    }
+    found
+}
+
+fn checked<'a>(
+    totals: &'a [f32],
+    scores: &'a [f32],
+    old_log_probs: &'a [f32],
+    hits: &'a [bool],
+) -> Result<Group<'a, f32>> {
+    Group::new(totals, scores, Some(old_log_probs))
+        .and_then(|group| group.with_hits(hits))
+        .map_err(not_finite)
 }
 
 fn not_finite(error: recast_core::GroupError) -> Error {
@@ -126,58 +181,4 @@ fn not_finite(error: recast_core::GroupError) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The example of the method: SIDs (4,4,4) (1,2,9) (1,7,3) (5,5,5), target (1,2,3).
-    fn example() -> (SidTable, Trie, Vec<Completion>) {
-        let codes = [[4, 4, 4], [1, 2, 9], [1, 7, 3], [5, 5, 5], [1, 2, 3]];
-        let sids = SidTable::new(vec![10; 3], codes.concat()).unwrap();
-        let trie = Trie::new(&sids);
-        let completion = |i: usize| Completion {
-            leaf: trie.walk(&codes[i]).unwrap(),
-            log_prob: -1.0 - i as f32,
-        };
-        let completions = (0..4).map(completion).collect();
-        (sids, trie, completions)
-    }
-
-    #[test]
-    fn an_all_zero_group_is_repaired_and_contrasted() {
-        let (sids, trie, completions) = example();
-        let outcome =
-            select_group(&Signal::recast(), vec![7], &completions, 4, &sids, &trie).unwrap();
-        assert_eq!((outcome.regime, outcome.repaired), (Regime::AllZero, true));
-        let kept = outcome.kept.unwrap();
-        assert_eq!(kept.leaves, [completions[1].leaf, trie.walk(sids.sid(4)).unwrap()]);
-        assert_eq!(kept.advantages, [-1.0, 1.0]);
-    }
-
-    #[test]
-    fn a_natural_hit_is_left_alone() {
-        let (sids, trie, completions) = example();
-        let outcome =
-            select_group(&Signal::recast(), vec![7], &completions, 0, &sids, &trie).unwrap();
-        assert_eq!((outcome.regime, outcome.repaired), (Regime::SingleHit, false));
-        assert_eq!(outcome.kept.unwrap().leaves[0], completions[0].leaf);
-    }
-
-    #[test]
-    fn grpo_keeps_an_all_zero_group_whole_and_learns_nothing_from_it() {
-        let (sids, trie, completions) = example();
-        let outcome =
-            select_group(&Signal::grpo(), vec![7], &completions, 4, &sids, &trie).unwrap();
-        assert_eq!(outcome.kept.unwrap().advantages, [0.0; 4]);
-        assert!(!outcome.repaired);
-    }
-
-    #[test]
-    fn every_item_with_items_before_it_is_a_prompt() {
-        let mut train = Histories::default();
-        train.push(&[3, 1, 2]);
-        train.push(&[4]);
-        let prompts = RlPrompt::all(&train);
-        assert_eq!(prompts.len(), 2);
-        assert_eq!((prompts[1].history(&train), prompts[1].target(&train)), (&[3, 1][..], 2));
-    }
-}
+mod tests;

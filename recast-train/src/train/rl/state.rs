@@ -6,6 +6,7 @@ use recast_core::signal::Skip;
 use serde::{Deserialize, Serialize};
 
 use super::select::GroupOutcome;
+use crate::reward::RewardMeans;
 
 /// How many groups went which way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +105,7 @@ impl PhaseSeconds {
 }
 
 /// How far reinforcement learning is; what its checkpoint says.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RlState {
     /// Rollout steps done.
     pub step: usize,
@@ -120,4 +121,7 @@ pub struct RlState {
     pub seconds: PhaseSeconds,
     /// Whether all steps are done.
     pub finished: bool,
+    /// The mean of each named reward so far; older checkpoints have none.
+    #[serde(default)]
+    pub rewards: RewardMeans,
 }

@@ -9,6 +9,7 @@ use super::loss::Layout;
 use crate::error::{Error, Result};
 use crate::model::Pass;
 use crate::optim::check_rates;
+use crate::reward::RewardsConfig;
 
 /// The signals that can be compared: the only difference between two systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -74,6 +75,8 @@ pub struct RlConfig {
     pub prompts_per_step: usize,
     /// Completions `G` of a group.
     pub group_size: usize,
+    /// Target items of a prompt at most: the next of the user within the training part.
+    pub targets: usize,
     /// Whole groups of an optimiser step.
     pub groups_per_minibatch: usize,
     /// How kept completions are laid out for the decoder.
@@ -101,6 +104,8 @@ pub struct RlConfig {
     pub evaluate_every: usize,
     /// Validation prompts of an evaluation, drawn by the seed; 0 means all.
     pub validation_prompts: usize,
+    /// The weight of each named reward.
+    pub rewards: RewardsConfig,
     /// ReCast's own settings.
     pub recast: RecastConfig,
 }
@@ -112,6 +117,7 @@ impl Default for RlConfig {
             steps: 100,
             prompts_per_step: 64,
             group_size: 32,
+            targets: 1,
             groups_per_minibatch: 32,
             layout: Layout::Packed,
             micro_batch_tokens: 0,
@@ -125,6 +131,7 @@ impl Default for RlConfig {
             kl_coef: 1e-3,
             evaluate_every: 20,
             validation_prompts: 2000,
+            rewards: RewardsConfig::default(),
             recast: RecastConfig::default(),
         }
     }
@@ -134,11 +141,12 @@ impl RlConfig {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// If a count is 0, a rate is out of its range, or core refuses the signal or the objective.
+    /// If a count is 0, a rate or weight is out of its range, the ranking penalty would count twice, or core refuses the signal or the objective.
     pub fn check(&self) -> Result<()> {
         for (key, value) in [
             ("rl.steps", self.steps),
             ("rl.prompts_per_step", self.prompts_per_step),
+            ("rl.targets", self.targets),
             ("rl.groups_per_minibatch", self.groups_per_minibatch),
             ("rl.evaluate_every", self.evaluate_every),
         ] {
@@ -155,6 +163,12 @@ impl RlConfig {
         if let Some(twice) = signals.windows(2).find(|pair| pair[0] == pair[1]) {
             let problem = format!("names '{}' twice", twice[0].key());
             return Err(Error::setting("rl.signals", problem, "name each signal once"));
+        }
+        self.rewards.check()?;
+        if self.rewards.ranking != 0.0 && self.signals.contains(&SignalName::Rere) {
+            let problem = "would count the ranking penalty twice: signal 'rere' adds it itself";
+            let hint = "set it to 0, or leave 'rere' out of rl.signals";
+            return Err(Error::setting("rl.rewards.ranking", problem, hint));
         }
         check_rates("rl", self.learning_rate, self.warmup, self.weight_decay, self.max_norm)?;
         self.objective()?;

@@ -1,0 +1,213 @@
+//! What a completion is worth: a weighted sum of named rewards.
+//!
+//! ```text
+//! r_i = sum over named rewards k of weight_k r_k,i
+//!
+//! hit          1 if the SID of completion i is a target's, else 0
+//! ranking      -a_i / sum of a for a miss in a group with a hit, else 0        a_i = 1 / log2(i + 2)
+//! prefix       max over targets t of phi(y_i, t): the prefix credit
+//! diversity    1 / (G - 1) sum over j != i of (1 - equal leading codes of y_i and y_j / L)
+//! popularity   s(ln(1 + n)), n = how often the training part holds the item
+//! value.KEY    s(v), v = the item's number under KEY in the items file
+//!              s(v) = (v - min) / (max - min) over all items of the catalogue; 0 if all are equal
+//! ```
+//!
+//! Every reward but `ranking` is within 0 and 1, `ranking` within -1 and 0; a negative weight turns
+//! a reward into a cost. A group of one has diversity 0. A SID that several items share has the mean
+//! of their popularities and values. Sums are taken in the order above, values by their key.
+//!
+//! # Hits, repair and selection
+//!
+//! The weighted sum never decides what a hit is: the SID does, by equality with a target's. A dear
+//! miss may be worth more than a cheap hit, so a threshold on the sum could not tell the two apart;
+//! a [`Group`](recast_core::Group) is therefore given its hits beside its rewards. Regime, repair,
+//! boundary pair and ranking penalties follow the hits, the hardest negative and the repair slot
+//! follow the structural score, and advantages follow the weighted sum. Among several hits the
+//! strongest positive is the one with the largest sum.
+//!
+//! An anchor that takes a slot is one more completion: all rewards of its group are computed anew,
+//! since ranking and diversity of the others change with it.
+//!
+//! # ReRe's ranking
+//!
+//! The signal `rere` adds the ranking penalties itself. The reward `ranking` gives them to every
+//! other signal: GRPO over `hit = 1, ranking = 1` with ReRe's epsilon has ReRe's advantages, bit
+//! for bit. The two together would count the penalty twice, so
+//! [`RlConfig::check`](crate::train::RlConfig::check) refuses `rere` beside a weight of `ranking`.
+
+mod config;
+mod diversity;
+mod means;
+mod per_item;
+
+use recast_core::reward::ranking_rewards;
+
+pub use self::config::RewardsConfig;
+use self::diversity::write_diversity;
+pub use self::means::RewardMeans;
+use self::per_item::{min_max, popularity};
+use crate::catalogue::{Node, SidTable, Trie};
+use crate::data::{Histories, Items};
+use crate::error::{Error, Result};
+
+/// The rewards that have a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reward {
+    Hit,
+    Ranking,
+    Prefix,
+    Diversity,
+    Popularity,
+    /// The number of each item under a key of the items file.
+    Value(String),
+}
+
+impl Reward {
+    /// The name in events and summaries; also its key below `rl.rewards`.
+    fn name(&self) -> String {
+        match self {
+            Self::Hit => "hit".to_owned(),
+            Self::Ranking => "ranking".to_owned(),
+            Self::Prefix => "prefix".to_owned(),
+            Self::Diversity => "diversity".to_owned(),
+            Self::Popularity => "popularity".to_owned(),
+            Self::Value(key) => format!("value.{key}"),
+        }
+    }
+
+    fn setting(&self) -> String {
+        format!("rl.rewards.{}", self.name())
+    }
+
+    /// The number of each item under this reward's key.
+    fn numbers(&self, items: &Items) -> Result<Vec<f64>> {
+        let Self::Value(key) = self else { return Ok(Vec::new()) };
+        items.column(key).map_err(|error| match error {
+            Error::Data { problem, hint } => Error::setting(self.setting(), problem, hint),
+            other => other,
+        })
+    }
+}
+
+/// A named reward in the weighted sum.
+#[derive(Debug, Clone, PartialEq)]
+struct Term {
+    reward: Reward,
+    weight: f32,
+    /// The reward of each item; empty for rewards that read the group.
+    of_items: Vec<f32>,
+}
+
+impl Term {
+    fn write(&self, completions: &Completions<'_>, out: &mut [f32]) {
+        let Completions { leaves, hits, structural_scores, trie, .. } = *completions;
+        match self.reward {
+            Reward::Hit => {
+                for (reward, &hit) in out.iter_mut().zip(hits) {
+                    *reward = if hit { 1.0 } else { 0.0 };
+                }
+            }
+            Reward::Ranking => ranking_rewards(hits, out),
+            Reward::Prefix => out.copy_from_slice(structural_scores),
+            Reward::Diversity => write_diversity(&completions.sids(), out),
+            Reward::Popularity | Reward::Value(_) => {
+                for (reward, &leaf) in out.iter_mut().zip(leaves) {
+                    let items = trie.items(leaf);
+                    let sum: f32 = items.iter().map(|&item| self.of_items[item as usize]).sum();
+                    *reward = sum / items.len() as f32;
+                }
+            }
+        }
+    }
+}
+
+/// What rewards read of the completions of a group, in beam rank.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Completions<'a> {
+    /// The leaf of each: (G).
+    pub(crate) leaves: &'a [Node],
+    /// Whether each is a hit: (G).
+    pub(crate) hits: &'a [bool],
+    /// The structural score of each: (G).
+    pub(crate) structural_scores: &'a [f32],
+    /// Semantic IDs of the catalogue.
+    pub(crate) sids: &'a SidTable,
+    /// The trie of these.
+    pub(crate) trie: &'a Trie,
+}
+
+impl<'a> Completions<'a> {
+    fn sids(&self) -> Vec<&'a [u16]> {
+        // all items of a leaf share one semantic ID
+        self.leaves.iter().map(|&leaf| self.sids.sid(self.trie.items(leaf)[0])).collect()
+    }
+}
+
+/// The rewards of a group.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct GroupRewards {
+    /// The weighted sum of each completion: (G).
+    pub(crate) totals: Vec<f32>,
+    /// The mean of each named reward over the completions, before its weight.
+    pub(crate) means: Vec<f32>,
+}
+
+/// The weighted sum of a run, with what it reads of each item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rewards {
+    terms: Vec<Term>,
+}
+
+impl Rewards {
+    /// The weighted sum of `config` over a catalogue of `n_items` items.
+    ///
+    /// # Errors
+    /// If the weights do not pass [`RewardsConfig::check`], or an item lacks a number.
+    pub fn new(
+        config: &RewardsConfig,
+        items: &Items,
+        train: &Histories,
+        n_items: usize,
+    ) -> Result<Self> {
+        config.check()?;
+        let term = |(reward, weight)| {
+            let of_items = match &reward {
+                Reward::Popularity => min_max(&popularity(train, n_items)),
+                Reward::Value(_) => min_max(&reward.numbers(items)?),
+                Reward::Hit | Reward::Ranking | Reward::Prefix | Reward::Diversity => Vec::new(),
+            };
+            Ok(Term { reward, weight, of_items })
+        };
+        Ok(Self { terms: config.terms().map(term).collect::<Result<_>>()? })
+    }
+
+    /// The hit alone with weight 1: the binary task reward.
+    #[must_use]
+    pub fn hit_alone() -> Self {
+        Self { terms: vec![Term { reward: Reward::Hit, weight: 1.0, of_items: Vec::new() }] }
+    }
+
+    /// The names in the order of the sum.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.terms.iter().map(|term| term.reward.name())
+    }
+
+    /// Rewards every completion of a group.
+    pub(crate) fn of_group(&self, completions: &Completions<'_>) -> GroupRewards {
+        let count = completions.leaves.len();
+        let (mut totals, mut rewards) = (vec![0.0; count], vec![0.0; count]);
+        let means = self.terms.iter().map(|term| {
+            term.write(completions, &mut rewards);
+            for (total, &reward) in totals.iter_mut().zip(&rewards) {
+                *total += term.weight * reward;
+            }
+            rewards.iter().sum::<f32>() / count as f32
+        });
+        let means = means.collect();
+        GroupRewards { totals, means }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are claimed")]
+mod tests;

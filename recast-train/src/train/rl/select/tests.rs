@@ -1,0 +1,193 @@
+use std::io::Write;
+
+use recast_core::signal::Recast;
+
+use super::*;
+use crate::data::read_items;
+use crate::reward::RewardsConfig;
+
+/// Rounding of a deviation of four f32 near 1.
+const ROUNDING: f32 = 1e-5;
+
+/// The example of the method: SIDs (4,4,4) (1,2,9) (1,7,3) (5,5,5), target (1,2,3).
+fn example() -> (SidTable, Trie, Vec<Completion>) {
+    let codes = [[4, 4, 4], [1, 2, 9], [1, 7, 3], [5, 5, 5], [1, 2, 3]];
+    let sids = SidTable::new(vec![10; 3], codes.concat()).unwrap();
+    let trie = Trie::new(&sids);
+    let completion =
+        |i: usize| Completion { leaf: trie.walk(&codes[i]).unwrap(), log_prob: -1.0 - i as f32 };
+    let completions = (0..4).map(completion).collect();
+    (sids, trie, completions)
+}
+
+fn select(
+    signal: &Signal<f32>,
+    rewards: &Rewards,
+    completions: &[Completion],
+    targets: &[u32],
+) -> GroupOutcome {
+    let (sids, trie, _) = example();
+    let selector = Selector { signal, rewards, sids: &sids, trie: &trie };
+    selector.select(vec![7], completions, targets).unwrap()
+}
+
+fn of_hits(signal: &Signal<f32>, targets: &[u32]) -> GroupOutcome {
+    select(signal, &Rewards::hit_alone(), &example().2, targets)
+}
+
+/// The weighted sum of these weights; prices are those of the items of the example.
+fn weighted(weights: &str) -> Rewards {
+    let mut file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+    file.write_all(b"id,price\na,9\nb,9\nc,9\nd,0\ne,0\n").unwrap();
+    let items = read_items(file.path(), &["a", "b", "c", "d", "e"].into_iter().collect());
+    let config: RewardsConfig = toml::from_str(weights).unwrap();
+    Rewards::new(&config, &items.unwrap(), &Histories::default(), 5).unwrap()
+}
+
+#[test]
+fn an_all_zero_group_is_repaired_and_contrasted() {
+    let (sids, trie, completions) = example();
+    let outcome = of_hits(&Signal::recast(), &[4]);
+    assert_eq!((outcome.regime, outcome.repaired), (Regime::AllZero, true));
+    let kept = outcome.kept.unwrap();
+    assert_eq!(kept.leaves, [completions[1].leaf, trie.walk(sids.sid(4)).unwrap()]);
+    assert_eq!(kept.advantages, [-1.0, 1.0]);
+}
+
+#[test]
+fn a_natural_hit_is_left_alone() {
+    let outcome = of_hits(&Signal::recast(), &[0]);
+    assert_eq!((outcome.regime, outcome.repaired), (Regime::SingleHit, false));
+    assert_eq!(outcome.kept.unwrap().leaves[0], example().2[0].leaf);
+}
+
+#[test]
+fn grpo_keeps_an_all_zero_group_whole_and_learns_nothing_from_it() {
+    let outcome = of_hits(&Signal::grpo(), &[4]);
+    assert_eq!(outcome.kept.unwrap().advantages, [0.0; 4]);
+    assert!(!outcome.repaired);
+}
+
+#[test]
+fn several_targets_make_several_hits() {
+    let outcome = of_hits(&Signal::grpo(), &[4, 1, 3]);
+    assert_eq!(outcome.regime, Regime::MultiHit);
+    assert_eq!((outcome.mean_reward, &outcome.reward_means[..]), (0.5, &[0.5][..]));
+}
+
+#[test]
+fn the_structural_score_is_that_of_the_closest_target() {
+    // the targets are (5,5,5) and (1,7,4)
+    let codes = [[4, 4, 4], [1, 2, 9], [1, 7, 3], [5, 5, 5], [1, 7, 4]];
+    let sids = SidTable::new(vec![10; 3], codes.concat()).unwrap();
+    let trie = Trie::new(&sids);
+    let completion = |i: u32| Completion { leaf: trie.walk(sids.sid(i)).unwrap(), log_prob: -1.0 };
+    let found = [completion(0), completion(1), completion(2)];
+    let (signal, rewards) = (Signal::recast(), Rewards::hit_alone());
+    let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
+    let kept = selector.select(vec![7], &found, &[3, 4]).unwrap().kept.unwrap();
+    // (1,7,3) follows the second target; the anchor, the first target, takes slot 0
+    assert_eq!(kept.leaves, [trie.walk(sids.sid(3)).unwrap(), found[2].leaf]);
+}
+
+#[test]
+fn targets_that_share_a_semantic_id_count_once() {
+    let sids = SidTable::new(vec![10; 2], vec![1, 2, 1, 2, 3, 4]).unwrap();
+    assert_eq!(target_sids(&[1, 2, 0], &sids), [1, 2, 3, 4]);
+}
+
+#[test]
+fn the_anchor_is_the_first_target() {
+    let outcome = of_hits(&Signal::luffy(), &[4, 0]);
+    let (sids, trie, _) = example();
+    assert_eq!(outcome.kept.unwrap().leaves[3], trie.walk(sids.sid(4)).unwrap());
+}
+
+#[test]
+fn a_dear_miss_is_no_hit_and_a_cheap_hit_is_one() {
+    let dear = weighted("hit = 0.1\nvalue = { price = 5.0 }");
+    // completion 3 hits and is cheap; all others miss and are dear
+    let outcome = select(&Signal::recast(), &dear, &example().2, &[3]);
+    assert_eq!((outcome.regime, outcome.repaired), (Regime::SingleHit, false));
+    let kept = outcome.kept.unwrap();
+    assert_eq!((kept.leaves[1], &kept.advantages[..]), (example().2[3].leaf, &[-1.0, 1.0][..]));
+    // GRPO follows the sum: the hit is the worst of the group
+    let kept = select(&Signal::grpo(), &dear, &example().2, &[3]).kept.unwrap();
+    assert!(kept.advantages[3] < 0.0 && kept.advantages[0] > 0.0);
+}
+
+#[test]
+fn repair_follows_hits_and_structural_scores_not_the_sum() {
+    let dear = weighted("value = { price = -1.0 }");
+    let outcome = select(&Signal::recast(), &dear, &example().2, &[4]);
+    assert_eq!((outcome.regime, outcome.repaired), (Regime::AllZero, true));
+    assert_eq!(outcome.kept, of_hits(&Signal::recast(), &[4]).kept);
+}
+
+#[test]
+fn of_several_hits_the_largest_sum_is_the_strongest() {
+    let dear = weighted("value = { price = -1.0 }");
+    let positive = |rewards: &Rewards| {
+        let kept = select(&Signal::recast(), rewards, &example().2, &[1, 3]).kept.unwrap();
+        let at = kept.advantages.iter().position(|&advantage| advantage > 0.0).unwrap();
+        kept.leaves[at]
+    };
+    let completions = example().2;
+    assert_eq!(positive(&Rewards::hit_alone()), completions[1].leaf);
+    assert_eq!(positive(&dear), completions[3].leaf);
+}
+
+#[test]
+fn an_anchor_is_rewarded_like_any_completion() {
+    let sum = weighted("prefix = 0.5\nvalue = { price = 0.25 }");
+    // without a boundary a repaired group is GRPO's: sums 0.25, 0.3, 0.255 and the anchor's 1.5
+    let whole = Signal::Recast(Recast { boundary: false, ..Recast::default() });
+    let advantages = select(&whole, &sum, &example().2, &[4]).kept.unwrap().advantages;
+    let (mut expected, sums) = ([0.0; 4], [0.25, 0.25 + 0.05, 0.25 + 0.005, 1.5]);
+    recast_core::advantage::grpo(&sums, 1e-6, &mut expected);
+    for (advantage, expected) in advantages.iter().zip(expected) {
+        assert!((advantage - expected).abs() < ROUNDING, "{advantage} {expected}");
+    }
+}
+
+#[test]
+fn the_ranking_reward_under_grpo_is_rere() {
+    let ranked = weighted("hit = 1.0\nranking = 1.0");
+    for targets in [&[0][..], &[2], &[4], &[1, 3]] {
+        let grpo = Signal::Grpo { epsilon: 1e-4 };
+        let grpo = select(&grpo, &ranked, &example().2, targets).kept.unwrap();
+        assert_eq!(grpo, of_hits(&Signal::rere(), targets).kept.unwrap());
+    }
+}
+
+#[test]
+fn a_reward_without_weight_changes_nothing() {
+    for signal in [Signal::recast(), Signal::grpo(), Signal::rere()] {
+        let same = weighted("hit = 1.0\nprefix = 0.0\nvalue = { price = 0.0 }");
+        assert_eq!(same, Rewards::hit_alone());
+        assert_eq!(select(&signal, &same, &example().2, &[2]), of_hits(&signal, &[2]));
+    }
+}
+
+#[test]
+fn every_item_with_items_before_it_is_a_prompt() {
+    let mut train = Histories::default();
+    train.push(&[3, 1, 2]);
+    train.push(&[4]);
+    let prompts = RlPrompt::all(&train);
+    assert_eq!(prompts.len(), 2);
+    assert_eq!(
+        (prompts[1].history(&train), prompts[1].targets(&train, 1)),
+        (&[3, 1][..], &[2][..])
+    );
+}
+
+#[test]
+fn targets_end_with_the_training_part() {
+    let mut train = Histories::default();
+    train.push(&[3, 1, 2, 5]);
+    train.push(&[4, 6]);
+    let targets: Vec<&[u32]> =
+        RlPrompt::all(&train).into_iter().map(|prompt| prompt.targets(&train, 2)).collect();
+    assert_eq!(targets, [&[1, 2][..], &[2, 5], &[5], &[6]]);
+}
