@@ -29,11 +29,13 @@ pub enum Purpose {
     RqVae = 10,
     /// The items whose neighbours a tokenizer is judged by.
     Neighbours = 11,
+    /// The completions of a prompt; one stream for each prompt of the endless order.
+    Rollout = 12,
 }
 
 impl Purpose {
     /// Every purpose, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Catalogue,
         Self::Embedding,
         Self::Centroids,
@@ -45,6 +47,7 @@ impl Purpose {
         Self::Ties,
         Self::RqVae,
         Self::Neighbours,
+        Self::Rollout,
     ];
 }
 

@@ -21,6 +21,7 @@ mod numbers;
 mod objective;
 mod packing;
 mod precision;
+mod sampling;
 mod tolerance;
 
 use std::env;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         objective::tests(),
         packing::tests(),
         precision::tests(),
+        sampling::tests(),
     ];
     let tests = tests.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
