@@ -1,4 +1,4 @@
-//! Rollouts by chance draw from the distribution that the exact scorer gives, on every device alike.
+//! Rollouts by chance draw from the exact scorer's distribution, on every device alike.
 
 use burn::module::Module;
 use recast_burn::device::is_cpu;
@@ -148,7 +148,7 @@ fn exact(model: &Decoder, trie: &Trie, prompt: &[u32], config: RolloutConfig) ->
     let mut probability = vec![1.0; trie.n_nodes()];
     for node in (0..trie.nodes_at(trie.levels()).start).filter_map(|index| trie.node(index)) {
         let children = trie.children(node).start as usize..trie.children(node).end as usize;
-        let drawn = truncated(mass[children.clone()].to_vec(), config);
+        let drawn = truncated(&mass[children.clone()], config);
         for (child, share) in children.zip(drawn) {
             probability[child] = probability[node.index() as usize] * share;
         }
@@ -156,8 +156,8 @@ fn exact(model: &Decoder, trie: &Trie, prompt: &[u32], config: RolloutConfig) ->
     probability.split_off(trie.nodes_at(trie.levels()).start as usize)
 }
 
-/// What is drawn with among codes of these weights.
-fn truncated(weights: Vec<f64>, config: RolloutConfig) -> Vec<f64> {
+/// The probability of each code that a setting draws with, of codes of these weights.
+fn truncated(weights: &[f64], config: RolloutConfig) -> Vec<f64> {
     let RolloutConfig { temperature, top_k, top_p, .. } = config;
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
@@ -173,7 +173,7 @@ fn truncated(weights: Vec<f64>, config: RolloutConfig) -> Vec<f64> {
     drawn
 }
 
-/// Asserts that leaves were drawn as often as their probabilities say, within 4 standard deviations.
+/// Asserts that leaves were drawn as often as their probabilities say, within [`SIGMAS`].
 fn assert_frequencies(counts: &[usize], probabilities: &[f64], draws: usize, name: &str) {
     assert_eq!(counts.iter().sum::<usize>(), draws, "{name}");
     let (mut rare, mut bins) = ((0, 0.0), Vec::new());

@@ -23,7 +23,10 @@ pub fn beam_search(
     if prompts.is_empty() {
         return Vec::new();
     }
-    LevelSearch::run(model, trie, prompts, width, best_extensions(trie, width)).completions()
+    let search = LevelSearch::run(model, trie, prompts, width, |frontier, extended| {
+        best_extensions(trie, width, frontier, extended);
+    });
+    search.completions()
 }
 
 /// The same without a trie: any code may follow any other, so that a completion may be no item's.
@@ -43,8 +46,9 @@ pub fn unconstrained_beam_search(
     if prompts.is_empty() {
         return Vec::new();
     }
-    let search =
-        LevelSearch::run(model, &AnyCode, prompts, width, best_extensions(&AnyCode, width));
+    let search = LevelSearch::run(model, &AnyCode, prompts, width, |frontier, extended| {
+        best_extensions(&AnyCode, width, frontier, extended);
+    });
     let completion = |prompt: usize, beam: &Beam<u16>| {
         let mut codes = vec![beam.node; search.levels.len()];
         let mut parent = beam.parent;
@@ -59,18 +63,18 @@ pub fn unconstrained_beam_search(
     (0..prompts.len()).map(of_prompt).collect()
 }
 
-/// The `width` best extensions of beams, the best first.
+/// Fills a list with the `width` best extensions of beams, the best first.
 fn best_extensions<C: Continuations>(
     allowed: &C,
     width: usize,
-) -> impl Fn(&Frontier<'_, C::Node>, &mut Vec<Beam<C::Node>>) + Sync {
-    move |frontier, extended| {
-        let mut best = Best::new(extended, width);
-        for (parent, beam, logits) in frontier.rows() {
-            for (node, log_prob) in allowed.after(beam.node, beam.log_prob, logits) {
-                best.offer(Beam { node, log_prob, tempered: log_prob, score: log_prob, parent });
-            }
+    frontier: &Frontier<'_, C::Node>,
+    extended: &mut Vec<Beam<C::Node>>,
+) {
+    let mut best = Best::new(extended, width);
+    for (parent, beam, logits) in frontier.rows() {
+        for (node, log_prob) in allowed.after(beam.node, beam.log_prob, logits) {
+            best.offer(Beam { node, log_prob, tempered: log_prob, score: log_prob, parent });
         }
-        best.keep();
     }
+    best.keep();
 }

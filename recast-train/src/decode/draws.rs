@@ -47,3 +47,52 @@ impl<'a> Draws<'a> {
         stream
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, stream};
+
+    #[test]
+    fn every_prompt_level_and_place_has_numbers_of_its_own() {
+        let streams = [0, 1].map(|prompt| stream(1, Purpose::Rollout, prompt));
+        let draws = Draws::new(&streams, 2);
+        let places = {
+            let levels = (0..2).flat_map(|prompt| (0..3).map(move |level| (prompt, level)));
+            levels.flat_map(|(prompt, level)| (0..4).map(move |place| (prompt, level, place)))
+        };
+        let mut numbers: Vec<u32> = places
+            .flat_map(|(prompt, level, place)| draws.gumbels(prompt, level, place).take(100))
+            .map(f32::to_bits)
+            .collect();
+        let count = numbers.len();
+        numbers.sort_unstable();
+        numbers.dedup();
+        // 2,400 numbers of 24 bits: a few may be equal by chance, those of a whole place may not
+        assert!(count == 2400 && numbers.len() > count - 10, "{} of {count}", numbers.len());
+    }
+
+    #[test]
+    fn gumbel_numbers_have_the_mean_and_variance_of_their_distribution() {
+        let streams = [stream(1, Purpose::Rollout, 0)];
+        let draws = Draws::new(&streams, 1);
+        let (n, euler) = (60_000_u32, 0.577_215_664_9);
+        let numbers = || draws.gumbels(0, 0, 0).take(n as usize).map(f64::from);
+        let mean = numbers().sum::<f64>() / f64::from(n);
+        let variance = numbers().map(|x| (x - mean).powi(2)).sum::<f64>() / f64::from(n);
+        // 4 standard deviations of each: fourth central moment 14.6
+        let expected = std::f64::consts::PI.powi(2) / 6.0;
+        assert!((mean - euler).abs() < 4.0 * (expected / f64::from(n)).sqrt(), "{mean}");
+        assert!((variance - expected).abs() < 4.0 * (11.9 / f64::from(n)).sqrt(), "{variance}");
+    }
+
+    #[test]
+    fn uniform_numbers_are_above_zero_and_at_most_one() {
+        let streams = [stream(1, Purpose::Rollout, 0)];
+        let draws = Draws::new(&streams, 1);
+        let numbers: Vec<f32> = (0..10_000).map(|place| draws.uniform(0, 0, place)).collect();
+        assert!(numbers.iter().all(|&u| u > 0.0 && u <= 1.0));
+        let mean = numbers.iter().sum::<f32>() / 10_000.0;
+        assert!((mean - 0.5).abs() < 4.0 * (1.0_f32 / 12.0 / 10_000.0).sqrt(), "{mean}");
+    }
+}

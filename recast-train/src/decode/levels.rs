@@ -8,7 +8,7 @@ use super::{Completion, children, log_sum_exp};
 use crate::catalogue::{Node, Trie};
 use crate::model::Decoder;
 
-/// What may follow a prefix.
+/// The codes that may follow a prefix.
 pub(super) trait Continuations: Sync {
     /// A prefix, as far as it matters; of one parent they stand in the order of their codes.
     type Node: Copy + Ord + Send + Sync;
@@ -18,8 +18,8 @@ pub(super) trait Continuations: Sync {
     /// The last code of a prefix.
     fn code(&self, node: Self::Node) -> u16;
 
-    /// What follows a prefix of log-probability `log_prob`, each with its own, in order of codes;
-    /// `logits` are those of all codes of the level.
+    /// The extensions of a prefix of log-probability `log_prob`, each with its own, in order of
+    /// codes; `logits` are those of all codes of the level.
     fn after<'a>(
         &'a self,
         node: Self::Node,
@@ -81,9 +81,9 @@ pub(super) struct Beam<N> {
     pub(super) node: N,
     /// Under the policy.
     pub(super) log_prob: f32,
-    /// The log-probability under the distribution that is drawn from; without draws the policy's.
+    /// The log-probability at the temperature of Gumbel top-k; elsewhere the policy's.
     pub(super) tempered: f32,
-    /// The rank's measure: the log-probability, which Gumbel top-k perturbs.
+    /// The number that ranks beams: the log-probability, which Gumbel top-k perturbs.
     pub(super) score: f32,
     /// The beam of the level before that this one extends.
     pub(super) parent: usize,
@@ -166,7 +166,8 @@ pub(super) struct LevelSearch<'a, C: Continuations> {
 }
 
 impl<'a, C: Continuations> LevelSearch<'a, C> {
-    /// Searches all levels; `extend` fills a list with at most `width` extensions of a prompt's beams.
+    /// Searches all levels; `extend` fills a list with at most `width` extensions of a prompt's
+    /// beams.
     pub(super) fn run(
         model: &'a Decoder,
         allowed: &'a C,

@@ -32,8 +32,11 @@ use crate::model::Decoder;
 pub struct Completion {
     /// The leaf: one semantic ID and the items that carry it.
     pub leaf: Node,
-    /// Sum over levels of the policy's log-probability renormalised over the allowed codes, in nats;
-    /// at temperature 1 and without truncation, whatever the completion was drawn from.
+    /// Sum over levels of the policy's log-probability, renormalised over the allowed codes, in
+    /// nats.
+    ///
+    /// Temperature and truncation of a rollout are not in it: the update's old log-probabilities
+    /// are the same numbers, up to rounding.
     pub log_prob: f32,
 }
 
@@ -78,6 +81,7 @@ impl<'a> Searcher<'a> {
     /// For each prompt its `width` best completions, best first.
     ///
     /// # Panics
+    ///
     /// If a prompt is empty or the width is 0.
     #[must_use]
     pub fn run(&self, search: Search, prompts: &[&[u32]], width: usize) -> Vec<Vec<Completion>> {
@@ -92,6 +96,7 @@ impl<'a> Searcher<'a> {
     /// [`Searcher::run`] by beam search.
     ///
     /// # Panics
+    ///
     /// If a prompt is empty or the width is 0.
     #[must_use]
     pub fn beams(&self, prompts: &[&[u32]], width: usize) -> Vec<Vec<Completion>> {

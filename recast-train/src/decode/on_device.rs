@@ -139,7 +139,7 @@ impl Beams<'_> {
             of_children.clone() + self.log_probs.reshape([rows, 1]).expand([rows, most]);
         let log_probs = log_probs.reshape([prompts, beams * most]);
         let children = Children { level, prompts, beams, most, log_probs: of_children, missing };
-        let (best, log_probs, choice) = self.choice.choose(children, log_probs, width);
+        let (best, log_probs, choice) = self.choice.choose(&children, log_probs, width);
         let nodes = child.reshape([prompts, beams * most]).gather(1, best.clone());
         let parents = best.div_scalar(most as i32);
         let mut ancestors: Vec<Tensor<2, Int>> =
@@ -151,8 +151,8 @@ impl Beams<'_> {
         Self { nodes, log_probs, ancestors, choice }
     }
 
-    /// The tokens of all beams, `(B, W)`, and what they see, `(B, 1, W, T)`: the prompt, their ancestors
-    /// and themselves.
+    /// The tokens of all beams, `(B, W)`, and their mask, `(B, 1, W, T)`: each sees the prompt, its
+    /// ancestors and itself.
     fn step(
         &self,
         model: &Decoder,

@@ -33,8 +33,9 @@ pub(super) const LEAST_LOG_WEIGHT: f32 = -1e6;
 /// where these are fewer. They stand in the order of the draws, by descending perturbed
 /// log-probability. Memory and computation are those of beam search.
 ///
-/// [`Completion::log_prob`] is always the policy's: at temperature 1, over all codes that may follow.
-/// The log-probability under a temperature or a truncation is another and is not returned.
+/// [`Completion::log_prob`] is always the policy's: at temperature 1, over all codes that may
+/// follow. Its exponential is a draw's probability only at temperature 1 without truncation; under
+/// other settings the draw's own probability is not returned.
 ///
 /// Draws depend on a prompt's stream alone: neither on the batch nor on threads. A wider group
 /// begins with the narrower one of the same stream.
@@ -127,7 +128,7 @@ fn perturbed_extensions(
     }
 }
 
-/// The perturbed log-probability of a child, given that the highest of all children is the parent's.
+/// The perturbed log-probability of a child, given that the highest of all is the parent's.
 ///
 /// ```text
 /// v = G - phi - g + ln(1 - exp(-gap))        G_child = G - max(0, v) - ln(1 + exp(-|v|))

@@ -1,8 +1,7 @@
 //! The choice of extensions on the decoder's device: the best, drawn ones, or perturbed ones.
 //!
 //! Random numbers come from the prompts' streams and are uploaded, so that equal seeds give equal
-//! draws on every device, up to rounding. A level takes 4 bytes for each completion of `sample`. For
-//! `gumbel` it takes 4 bytes for each beam and each child that the widest node has.
+//! draws on every device, up to rounding. The cost is that of [`super::device_rollout`].
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
@@ -18,6 +17,7 @@ use super::sample::LEAST_LOG_WEIGHT;
 const COMPARED: usize = 32;
 
 /// How extensions of beams are chosen, with what is known of the beams for it.
+#[expect(clippy::large_enum_variant, reason = "a rollout holds one of these")]
 pub(super) enum Choice<'a> {
     Best,
     Drawn {
@@ -74,11 +74,11 @@ impl<'a> Choice<'a> {
     /// `log_probs` are those of whole prefixes, `(B, W most)`, in which the places are.
     pub(super) fn choose(
         self,
-        children: Children,
+        children: &Children,
         log_probs: Tensor<2>,
         width: usize,
     ) -> (Tensor<2, Int>, Tensor<2>, Self) {
-        let Children { prompts, beams, most, .. } = children;
+        let Children { prompts, beams, most, .. } = *children;
         let all = [prompts, beams * most];
         let fewer = width.min(beams * most);
         match self {
@@ -145,8 +145,8 @@ impl Children {
         drawn + first.expand([prompts, beams, each]).reshape([prompts, width])
     }
 
-    /// The log-probabilities of all children at a temperature and the perturbed ones, `(B W, most)`:
-    /// those of `sample::conditioned`.
+    /// The log-probabilities of all children at a temperature, and the perturbed ones as
+    /// `sample::conditioned` has them, `(B W, most)`.
     fn perturb(
         &self,
         temperature: f32,
@@ -171,7 +171,7 @@ impl Children {
         let gap = perturbed.clone().max_dim(1) - perturbed.clone();
         let rest = gap.neg().exp().neg().add_scalar(1.0);
         let highest = rest.clone().lower_equal_elem(0.0);
-        // what the logarithm of 0 would be is not read
+        // the logarithm of 0 is infinite, and what replaces it is not read
         let rest = rest.clamp_min(f32::MIN_POSITIVE).log();
         let v = parents.clone() - tempered.clone() - perturbed + rest;
         let scores = parents.clone() - v.clone().clamp_min(0.0) - v.abs().neg().exp().log1p();
@@ -185,12 +185,12 @@ fn truncated(weights: Tensor<2>, sampling: Sampling) -> Tensor<2> {
     let [_, most] = weights.dims();
     let mut weights = weights;
     if (1..most).contains(&top_k) {
-        let more_probable = of_more_probable(&weights, weights.ones_like());
+        let more_probable = of_more_probable(&weights, &weights.ones_like());
         weights = weights.mask_fill(more_probable.greater_equal_elem(top_k as f32), 0.0);
     }
     if top_p < 1.0 {
         let enough = weights.clone().sum_dim(1).mul_scalar(top_p);
-        let mass = of_more_probable(&weights, weights.clone());
+        let mass = of_more_probable(&weights, &weights);
         weights = weights.clone().mask_fill(mass.greater_equal(enough.expand(weights.dims())), 0.0);
     }
     weights
@@ -199,7 +199,7 @@ fn truncated(weights: Tensor<2>, sampling: Sampling) -> Tensor<2> {
 /// For each code of a row the sum of `numbers` over the more probable codes.
 ///
 /// No sorting, which goes through the host: `O(C^2)` comparisons, `32 C` numbers of memory a row.
-fn of_more_probable(weights: &Tensor<2>, numbers: Tensor<2>) -> Tensor<2> {
+fn of_more_probable(weights: &Tensor<2>, numbers: &Tensor<2>) -> Tensor<2> {
     let [rows, codes] = weights.dims();
     let mut sums = weights.zeros_like();
     for start in (0..codes).step_by(COMPARED) {
@@ -210,7 +210,7 @@ fn of_more_probable(weights: &Tensor<2>, numbers: Tensor<2>) -> Tensor<2> {
         };
         let own = weights.clone().reshape([rows, codes, 1]).expand(shape);
         let less_probable = of_others(weights).lower_equal(own);
-        let sum = of_others(&numbers).mask_fill(less_probable, 0.0).sum_dim(2);
+        let sum = of_others(numbers).mask_fill(less_probable, 0.0).sum_dim(2);
         sums = sums + sum.reshape([rows, codes]);
     }
     sums
