@@ -3,7 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// What a stream of random numbers is used for. The numbers are part of the format: a change is value-breaking.
+/// The use of a stream of random numbers. The numbers are part of the format: a change is
+/// value-breaking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
@@ -25,15 +26,18 @@ pub enum Purpose {
     Validation = 8,
     /// The order of a user's interactions of one timestamp.
     Ties = 9,
-    /// RQ-VAE: 0 its first weights, 2 e the order of items in epoch e, 2 e + 1 the items that unused codes are set on.
+    /// RQ-VAE: 0 its first weights, 2 e the order of items in epoch e, 2 e + 1 the items that
+    /// unused codes are set on.
     RqVae = 10,
     /// The items whose neighbours a tokenizer is judged by.
     Neighbours = 11,
+    /// The completions of a prompt; one stream for each prompt of the endless order.
+    Rollout = 12,
 }
 
 impl Purpose {
     /// Every purpose, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Catalogue,
         Self::Embedding,
         Self::Centroids,
@@ -45,10 +49,12 @@ impl Purpose {
         Self::Ties,
         Self::RqVae,
         Self::Neighbours,
+        Self::Rollout,
     ];
 }
 
-/// The generator of one purpose and index (an epoch, a step, a level): equal arguments, equal numbers.
+/// The generator of one purpose and index (an epoch, a step, a level): equal arguments, equal
+/// numbers.
 #[must_use]
 pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

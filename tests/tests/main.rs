@@ -22,6 +22,7 @@ mod numbers;
 mod objective;
 mod packing;
 mod precision;
+mod sampling;
 mod tolerance;
 
 use std::env;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         objective::tests(),
         packing::tests(),
         precision::tests(),
+        sampling::tests(),
     ];
     let tests = tests.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()

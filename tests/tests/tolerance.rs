@@ -52,3 +52,11 @@ pub(crate) const CANCELLED: f64 = 1e-5;
 
 /// What the first level that differs must at least leave, on the same scale.
 pub(crate) const NOT_CANCELLED: f64 = 1e-2;
+
+/// Frequencies against probabilities, in standard deviations: of the 500 frequencies compared one
+/// in 30 seeds is further off. The seed is one that is not.
+pub(crate) const SIGMAS: f64 = 4.0;
+
+/// The least share of a group's draws that a GPU repeats in another batch: roundings of
+/// [`GPU_PRODUCT`] move the edges between codes by that much, and each of a few levels draws anew.
+pub(crate) const GPU_DRAWS: f64 = 0.75;

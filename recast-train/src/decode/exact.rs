@@ -16,10 +16,11 @@ const CHUNK: u32 = 128;
 
 /// For each prompt its `width` best completions of the whole catalogue, best first.
 ///
-/// What beam search approximates. Equal log-probabilities are ordered by semantic ID.
+/// Beam search approximates this. Equal log-probabilities are ordered by semantic ID.
 /// `O(prefixes)` decoder tokens a prompt; memory as for [`leaf_log_probs`].
 ///
 /// # Panics
+///
 /// If a prompt is empty.
 #[must_use]
 pub fn exact_search(
@@ -53,6 +54,7 @@ pub fn exact_search(
 /// level, and 4 bytes for each node and prompt.
 ///
 /// # Panics
+///
 /// If a prompt is empty.
 #[must_use]
 pub fn leaf_log_probs(model: &Decoder, trie: &Trie, prompts: &[&[u32]]) -> Vec<Vec<f32>> {

@@ -1,18 +1,26 @@
-//! From prompts to completions: search constrained by the trie.
+//! From prompts to completions: search and sampling constrained by the trie.
 //!
 //! At each level only the codes of a trie node's children may follow, and log-probabilities are
 //! renormalised over these: an illegal semantic ID cannot be expressed. The prompt is computed
 //! once for all its completions.
 
 mod beam;
+mod draws;
 mod exact;
+mod levels;
 mod on_device;
 mod reading;
+mod rollout;
+mod sample;
+mod sample_on_device;
 
 pub use beam::{beam_search, unconstrained_beam_search};
 pub use exact::{exact_search, leaf_log_probs};
-pub use on_device::{DeviceTrie, device_beam_search};
+pub use on_device::{DeviceTrie, device_beam_search, device_rollout};
+pub use rollout::{Rollout, RolloutConfig, RolloutKind};
+pub use sample::rollout;
 
+use rand_chacha::ChaCha8Rng;
 use recast_burn::device::is_cpu;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +32,11 @@ use crate::model::Decoder;
 pub struct Completion {
     /// The leaf: one semantic ID and the items that carry it.
     pub leaf: Node,
-    /// Sum over levels of the log-probability renormalised over the allowed codes, in nats.
+    /// Sum over levels of the policy's log-probability, renormalised over the allowed codes, in
+    /// nats.
+    ///
+    /// Temperature and truncation of a rollout are not in it: the update's old log-probabilities
+    /// are the same numbers, up to rounding.
     pub log_prob: f32,
 }
 
@@ -69,6 +81,7 @@ impl<'a> Searcher<'a> {
     /// For each prompt its `width` best completions, best first.
     ///
     /// # Panics
+    ///
     /// If a prompt is empty or the width is 0.
     #[must_use]
     pub fn run(&self, search: Search, prompts: &[&[u32]], width: usize) -> Vec<Vec<Completion>> {
@@ -83,10 +96,33 @@ impl<'a> Searcher<'a> {
     /// [`Searcher::run`] by beam search.
     ///
     /// # Panics
+    ///
     /// If a prompt is empty or the width is 0.
     #[must_use]
     pub fn beams(&self, prompts: &[&[u32]], width: usize) -> Vec<Vec<Completion>> {
         self.run(Search::Beam, prompts, width)
+    }
+
+    /// For each prompt a group of `width` completions, as [`rollout`] generates them where the
+    /// decoder is.
+    ///
+    /// # Panics
+    ///
+    /// If a prompt is empty, the width is 0, or, unless `rollout` is beam search, there is not one
+    /// stream for each prompt.
+    #[must_use]
+    pub fn rollout(
+        &self,
+        rollout: &Rollout,
+        prompts: &[&[u32]],
+        width: usize,
+        streams: &[ChaCha8Rng],
+    ) -> Vec<Vec<Completion>> {
+        let Self { model, trie, on_device } = self;
+        match on_device {
+            Some(trie) => device_rollout(model, trie, prompts, width, rollout, streams),
+            None => self::rollout(model, trie, prompts, width, rollout, streams),
+        }
     }
 }
 

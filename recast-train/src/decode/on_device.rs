@@ -1,10 +1,13 @@
-//! Beam search that stays on the decoder's device: only the completions come back.
+//! Search and sampling that stay on the decoder's device: only the completions come back.
 
 use burn::tensor::{Device, Int, Tensor};
+use rand_chacha::ChaCha8Rng;
 use recast_burn::packing::FORBIDDEN;
 
 use super::Completion;
 use super::reading::Reading;
+use super::rollout::{Rollout, Rule};
+use super::sample_on_device::{Children, Choice};
 use crate::catalogue::Trie;
 use crate::model::{Decoder, indices};
 
@@ -32,8 +35,8 @@ impl<'a> DeviceTrie<'a> {
     }
 }
 
-/// The beams of all prompts at one level, best first.
-struct Beams {
+/// The beams of all prompts at one level, the first chosen first.
+struct Beams<'a> {
     /// Nodes of the trie, `(B, W)`.
     nodes: Tensor<2, Int>,
     /// `(B, W)`. Where the trie is narrower than the beam the places left over hold far less than
@@ -41,13 +44,17 @@ struct Beams {
     log_probs: Tensor<2>,
     /// For each level before, the place of each beam's ancestor there, `(B, W)`.
     ancestors: Vec<Tensor<2, Int>>,
+    /// How these are extended.
+    choice: Choice<'a>,
 }
 
-/// What [`super::beam_search`] finds, up to the order of equal log-probabilities, which is any.
+/// The completions of [`super::beam_search`], up to the order of equal log-probabilities, which is
+/// any.
 ///
 /// Nothing is read from the device before the last level is done.
 ///
 /// # Panics
+///
 /// If a prompt is empty or the width is 0.
 #[must_use]
 pub fn device_beam_search(
@@ -56,10 +63,32 @@ pub fn device_beam_search(
     prompts: &[&[u32]],
     width: usize,
 ) -> Vec<Vec<Completion>> {
+    device_rollout(model, trie, prompts, width, &Rollout(Rule::Beam), &[])
+}
+
+/// The completions of [`super::rollout`], up to rounding: the same random numbers are uploaded.
+///
+/// Nothing is read from the device before the last level is done. `sample` uploads 4 bytes for each
+/// completion and level. `gumbel` uploads 4 bytes for each beam of a level and each child that the
+/// widest node has. Truncation compares the codes of each beam pair by pair, without sorting.
+///
+/// # Panics
+///
+/// If a prompt is empty, the width is 0, or, unless `rollout` is beam search, there is not one
+/// stream for each prompt.
+#[must_use]
+pub fn device_rollout(
+    model: &Decoder,
+    trie: &DeviceTrie<'_>,
+    prompts: &[&[u32]],
+    width: usize,
+    rollout: &Rollout,
+    streams: &[ChaCha8Rng],
+) -> Vec<Vec<Completion>> {
     if prompts.is_empty() {
         return Vec::new();
     }
-    assert!(width > 0, "a beam search of width 0 finds nothing");
+    assert!(width > 0, "a search of width 0 finds nothing");
     let device = model.device();
     let (mut reading, mut hidden) = Reading::prompts(model, prompts);
     let prompt_slots = reading.slots();
@@ -67,6 +96,7 @@ pub fn device_beam_search(
         nodes: Tensor::zeros([prompts.len(), 1], &device),
         log_probs: Tensor::zeros([prompts.len(), 1], &device),
         ancestors: Vec::new(),
+        choice: Choice::new(rollout.0, streams, prompts.len(), &device),
     };
     // beams of each level that is read
     let mut widths = Vec::new();
@@ -81,8 +111,8 @@ pub fn device_beam_search(
     completions(trie.trie, &beams)
 }
 
-impl Beams {
-    /// The best extensions by the codes of a level, at most `width` for each prompt.
+impl Beams<'_> {
+    /// The chosen extensions by the codes of a level, at most `width` for each prompt.
     fn extended(
         self,
         logits: &Tensor<2>,
@@ -103,12 +133,13 @@ impl Beams {
         let child = child.mask_where(missing.clone(), first.expand([rows, most]));
         let codes = of_nodes(&trie.codes, child.clone().reshape([rows * most]));
         let allowed = logits.clone().gather(1, codes.reshape([rows, most]));
-        let allowed = allowed.mask_fill(missing, FORBIDDEN);
-        let log_probs = burn::tensor::activation::log_softmax(allowed, 1)
-            + self.log_probs.reshape([rows, 1]).expand([rows, most]);
-        let width = width.min(beams * most);
-        let (log_probs, best) =
-            log_probs.reshape([prompts, beams * most]).topk_with_indices(width, 1);
+        let allowed = allowed.mask_fill(missing.clone(), FORBIDDEN);
+        let of_children = burn::tensor::activation::log_softmax(allowed, 1);
+        let log_probs =
+            of_children.clone() + self.log_probs.reshape([rows, 1]).expand([rows, most]);
+        let log_probs = log_probs.reshape([prompts, beams * most]);
+        let children = Children { level, prompts, beams, most, log_probs: of_children, missing };
+        let (best, log_probs, choice) = self.choice.choose(&children, log_probs, width);
         let nodes = child.reshape([prompts, beams * most]).gather(1, best.clone());
         let parents = best.div_scalar(most as i32);
         let mut ancestors: Vec<Tensor<2, Int>> =
@@ -117,11 +148,11 @@ impl Beams {
         if level > 0 {
             ancestors.push(parents);
         }
-        Self { nodes, log_probs, ancestors }
+        Self { nodes, log_probs, ancestors, choice }
     }
 
-    /// The tokens of all beams, `(B, W)`, and what they see, `(B, 1, W, T)`: the prompt, their ancestors
-    /// and themselves.
+    /// The tokens of all beams, `(B, W)`, and their mask, `(B, 1, W, T)`: each sees the prompt, its
+    /// ancestors and itself.
     fn step(
         &self,
         model: &Decoder,
@@ -158,23 +189,25 @@ impl Beams {
 }
 
 /// Reads the beams of the last level, and leaves out places that hold none.
-fn completions(trie: &Trie, beams: &Beams) -> Vec<Vec<Completion>> {
+fn completions(trie: &Trie, beams: &Beams<'_>) -> Vec<Vec<Completion>> {
     let [_, width] = beams.nodes.dims();
     #[expect(clippy::expect_used, reason = "the device was asked for these types")]
     let (nodes, log_probs) = (
         beams.nodes.clone().into_data().try_to_vec_as::<i32>().expect("nodes"),
         beams.log_probs.clone().into_data().try_to_vec_as::<f32>().expect("log-probabilities"),
     );
-    let of_prompt = |(nodes, log_probs): (&[i32], &[f32])| {
-        let found = nodes.iter().zip(log_probs);
-        let mut found: Vec<Completion> = found
-            .filter(|&(_, &log_prob)| log_prob > 0.5 * FORBIDDEN)
-            .filter_map(|(&node, &log_prob)| {
-                Some(Completion { leaf: trie.node(node as u32)?, log_prob })
+    let ranks = beams.choice.ranks(&log_probs);
+    let of_prompt = |((nodes, log_probs), ranks): ((&[i32], &[f32]), &[f32])| {
+        let found = nodes.iter().zip(log_probs).zip(ranks);
+        let mut found: Vec<(f32, Completion)> = found
+            .filter(|&((_, &log_prob), _)| log_prob > 0.5 * FORBIDDEN)
+            .filter_map(|((&node, &log_prob), &rank)| {
+                Some((rank, Completion { leaf: trie.node(node as u32)?, log_prob }))
             })
             .collect();
-        found.sort_by(|a, b| b.log_prob.total_cmp(&a.log_prob));
-        found
+        found.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        found.into_iter().map(|(_, completion)| completion).collect()
     };
-    nodes.chunks_exact(width).zip(log_probs.chunks_exact(width)).map(of_prompt).collect()
+    let found = nodes.chunks_exact(width).zip(log_probs.chunks_exact(width));
+    found.zip(ranks.chunks_exact(width)).map(of_prompt).collect()
 }

@@ -1,4 +1,4 @@
-//! What a model has read so far of a batch of prompts and of the codes after them.
+//! The keys and values of a batch of prompts, and of the codes read after them.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use recast_burn::packing::FORBIDDEN;
@@ -82,8 +82,8 @@ impl<'a> Reading<'a> {
         self.read_numbers(step.tokens, &step.positions, step.mask, step.per_prompt)
     }
 
-    /// Reads tokens `(B, W)` of a level that see what `mask` `(B, 1, W, T)` says; their hidden states,
-    /// `(B W, D)`.
+    /// Reads tokens `(B, W)` of a level that see what `mask` `(B, 1, W, T)` says; their hidden
+    /// states, `(B W, D)`.
     pub(super) fn read_level(
         &mut self,
         tokens: Tensor<2, Int>,
