@@ -33,11 +33,13 @@ pub enum Purpose {
     Neighbours = 11,
     /// The completions of a prompt; one stream for each prompt of the endless order.
     Rollout = 12,
+    /// The target that an anchor is written from; one stream for each prompt of the endless order.
+    Anchor = 13,
 }
 
 impl Purpose {
     /// Every purpose, in the order of its number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Catalogue,
         Self::Embedding,
         Self::Centroids,
@@ -50,6 +52,7 @@ impl Purpose {
         Self::RqVae,
         Self::Neighbours,
         Self::Rollout,
+        Self::Anchor,
     ];
 }
 

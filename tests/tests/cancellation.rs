@@ -7,10 +7,11 @@ use recast_burn::packing::{Packed, Tree};
 use recast_core::objective::{Clip, KlEstimator, Objective};
 use recast_train::catalogue::{SidTable, Trie};
 use recast_train::model::Decoder;
-use recast_train::train::{KeptGroup, Layout, completion_log_probs, group_loss};
+use recast_train::train::{KeptGroup, Layout, completion_log_probs};
 
 use crate::decoder::{catalogue, completion, decoder, prompt, weight_gradients};
 use crate::device::devices;
+use crate::kept::{group_loss, kept};
 use crate::numbers::{bits, largest, values};
 use crate::tolerance::{CANCELLED, NOT_CANCELLED};
 
@@ -32,12 +33,8 @@ fn objective() -> Objective<f32> {
 /// A group that keeps the pair, the negative first as in generation order.
 fn pair(model: &Decoder, table: &SidTable, trie: &Trie, shared: usize) -> KeptGroup {
     let leaf = |sid: &[u16]| trie.walk(sid).expect("a semantic ID of the catalogue");
-    KeptGroup {
-        prompt: prompt(model, table, &[3, 14, 15, 9]),
-        leaves: vec![leaf(&NEGATIVES[shared]), leaf(&TARGET)],
-        advantages: vec![-1.0, 1.0],
-        divisor: 2,
-    }
+    let prompt = prompt(model, table, &[3, 14, 15, 9]);
+    kept(prompt, vec![leaf(&NEGATIVES[shared]), leaf(&TARGET)], &[-1.0, 1.0], 2, trie.levels())
 }
 
 fn equal_codes(shared: usize) -> usize {

@@ -7,10 +7,11 @@ use recast_core::objective::Objective;
 use recast_train::decode::beam_search;
 use recast_train::optim::Optimiser;
 use recast_train::reward::Rewards;
-use recast_train::train::{KeptGroup, Layout, Selector, completion_log_probs, group_loss};
+use recast_train::train::{KeptGroup, Layout, Selector, completion_log_probs};
 
 use crate::decoder::{catalogue, decoder, prompt, weights};
 use crate::device::devices;
+use crate::kept::group_loss;
 use crate::numbers::{assert_same, bits};
 
 tests![two_runs_from_one_seed_give_equal_weights, one_and_two_threads_give_equal_weights];
@@ -33,10 +34,8 @@ fn train(device: &Device) -> Vec<(String, Vec<f32>)> {
                 let (target, prompt) = (examples[i].1, prompts[i].clone());
                 let (signal, rewards) = (&Signal::recast(), &Rewards::hit_alone());
                 Selector { signal, rewards, sids: &table, trie: &trie }
-                    .select(prompt, &found[i], &[target])
+                    .kept(prompt, &found[i], &[target])
                     .expect("finite log-probabilities")
-                    .kept
-                    .ok()
             })
             .collect();
         assert_eq!(groups.len(), examples.len(), "every group has its pair");

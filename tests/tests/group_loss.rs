@@ -3,10 +3,11 @@
 use burn::tensor::{Tensor, TensorData};
 use recast_core::objective::Objective;
 use recast_train::catalogue::Trie;
-use recast_train::train::{KeptGroup, group_loss};
+use recast_train::train::KeptGroup;
 
 use crate::core_loss::token_loss;
 use crate::device::devices;
+use crate::kept::{group_loss, kept};
 use crate::numbers::{assert_each_close, seeded, values};
 use crate::tolerance::OBJECTIVE;
 
@@ -16,11 +17,8 @@ const LEVELS: usize = 3;
 
 /// Groups of different sizes, as a signal without selection leaves them.
 fn groups() -> Vec<KeptGroup> {
-    let group = |advantages: &[f32], divisor| KeptGroup {
-        prompt: Vec::new(),
-        leaves: vec![Trie::ROOT; advantages.len()],
-        advantages: advantages.to_vec(),
-        divisor,
+    let group = |advantages: &[f32], divisor| {
+        kept(Vec::new(), vec![Trie::ROOT; advantages.len()], advantages, divisor, LEVELS)
     };
     vec![group(&[1.0, -1.0], 2), group(&[2.5], 8), group(&[-0.3, 0.0, 0.7, -1.5], 4)]
 }
@@ -29,7 +27,10 @@ fn each_token_has_the_advantage_and_the_weight_of_its_group() {
     let groups = groups();
     let by_completion: Vec<(f32, usize)> = groups
         .iter()
-        .flat_map(|group| group.advantages.iter().map(|&advantage| (advantage, group.divisor)))
+        .flat_map(|group| {
+            let of_completions = group.token_advantages.iter().step_by(LEVELS);
+            of_completions.map(|&advantage| (advantage, group.divisor))
+        })
         .collect();
     let count = LEVELS * by_completion.len();
     // within 0.1 of each other: clear of every kink

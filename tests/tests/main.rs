@@ -16,6 +16,7 @@ mod device;
 mod fused;
 mod golden;
 mod group_loss;
+mod kept;
 mod log_prob;
 mod micro_batches;
 mod numbers;
@@ -23,6 +24,7 @@ mod objective;
 mod packing;
 mod precision;
 mod sampling;
+mod signals;
 mod tolerance;
 
 use std::env;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         packing::tests(),
         precision::tests(),
         sampling::tests(),
+        signals::tests(),
     ];
     let tests = tests.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()

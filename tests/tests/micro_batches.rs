@@ -1,16 +1,19 @@
 //! Micro-batches, one after the other or on several devices, add up to the minibatch.
 
+use std::sync::Mutex;
+
 use burn::tensor::Tensor;
 use recast_core::objective::Objective;
 use recast_train::catalogue::{SidTable, Trie};
 use recast_train::model::Decoder;
 use recast_train::optim::{Optimiser, Replicas, StepGradients};
-use recast_train::train::{KeptGroup, Layout, completion_log_probs, group_loss, micro_batches};
+use recast_train::train::{KeptGroup, Layout, completion_log_probs, micro_batches};
 
 use crate::decoder::{
     assert_weights_close, catalogue, decoder, leaves, parameter_gradients, prompt,
 };
 use crate::device::devices;
+use crate::kept::{group_loss, kept};
 use crate::numbers::{assert_same, bits};
 use crate::tolerance::{DECODER, on};
 
@@ -30,11 +33,10 @@ fn groups(model: &Decoder, table: &SidTable, trie: &Trie) -> Vec<KeptGroup> {
         (&[14, 15, 14], &[30, 20]),
         (&[7, 7, 9, 2], &[0, 33]),
     ];
-    let group = |(items, of): (&[u32], &[usize])| KeptGroup {
-        prompt: prompt(model, table, items),
-        leaves: of.iter().map(|&leaf| all[leaf]).collect(),
-        advantages: (0..of.len()).map(|i| if i == 0 { 1.0 } else { -0.5 }).collect(),
-        divisor: of.len(),
+    let group = |(items, of): (&[u32], &[usize])| {
+        let leaves = of.iter().map(|&leaf| all[leaf]).collect();
+        let advantages: Vec<f32> = (0..of.len()).map(|i| if i == 0 { 1.0 } else { -0.5 }).collect();
+        kept(prompt(model, table, items), leaves, &advantages, of.len(), trie.levels())
     };
     cases.map(group).to_vec()
 }
@@ -88,10 +90,19 @@ fn devices_that_share_a_step_give_the_gradients_of_one() {
         let groups = groups(&model, &table, &trie);
         let parts = micro_batches(&groups, 1, Layout::Packed, trie.levels());
         let run = |devices: Vec<_>| {
-            let replicas = Replicas::new(devices);
-            replicas.gradients(&optimiser(), &model, &parts, |model, index, part| {
-                (loss(model, &trie, part, groups.len()), (index, model.device()))
-            })
+            let (replicas, order) = (Replicas::new(devices), Mutex::new(Vec::new()));
+            let found = replicas.gradients(&optimiser(), &model, &parts, |model, index, part| {
+                let device = model.device();
+                order.lock().expect("no panic").push((index, device.clone()));
+                let number = Tensor::from_data([index as f32], &device.inner());
+                (loss(model, &trie, part, groups.len()), Some(number))
+            });
+            let mut order = order.into_inner().expect("no panic");
+            order.sort_by_key(|&(index, _)| index);
+            // numbers come back in the order of the micro-batches, whoever computed them
+            let expected: Vec<Vec<f32>> = (0..parts.len()).map(|i| vec![i as f32]).collect();
+            assert_eq!(found.numbers, expected);
+            (found, order)
         };
         let (one, order) = run(vec![device.clone()]);
         assert_eq!(order.len(), parts.len());
@@ -121,10 +132,10 @@ fn no_micro_batch_has_no_gradient() {
     for (device_name, device) in devices() {
         let model = decoder(&table, &device);
         let nothing: [(); 0] = [];
-        let part = |_: &Decoder, _: usize, (): &()| (Tensor::zeros([1], &device), ());
-        let (found, others) =
+        let part = |_: &Decoder, _: usize, (): &()| (Tensor::zeros([1], &device), None);
+        let found =
             Replicas::new(vec![device.clone()]).gradients(&optimiser(), &model, &nothing, part);
-        assert!(found.clipped.is_empty() && others.is_empty(), "{device_name}");
+        assert!(found.clipped.is_empty() && found.numbers.is_empty(), "{device_name}");
         assert!(bits(&[found.norm, found.loss as f32]) == bits(&[0.0, 0.0]), "{device_name}");
     }
 }

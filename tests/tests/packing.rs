@@ -12,6 +12,7 @@ use crate::decoder::{
     weight_gradients,
 };
 use crate::device::devices;
+use crate::kept::kept;
 use crate::numbers::{assert_all_close, seeded, values};
 use crate::tolerance::{DECODER, on};
 
@@ -50,11 +51,10 @@ impl Case {
 
     fn groups(&self, model: &Decoder, table: &SidTable, trie: &Trie) -> Vec<KeptGroup> {
         let all = leaves(trie);
-        let group = |case: &GroupCase| KeptGroup {
-            prompt: prompt(model, table, &case.prompt),
-            leaves: case.completions.iter().map(|&leaf| all[leaf]).collect(),
-            advantages: vec![0.0; case.completions.len()],
-            divisor: 1,
+        let group = |case: &GroupCase| {
+            let leaves = case.completions.iter().map(|&leaf| all[leaf]).collect();
+            let advantages = vec![0.0; case.completions.len()];
+            kept(prompt(model, table, &case.prompt), leaves, &advantages, 1, trie.levels())
         };
         self.groups.iter().map(group).collect()
     }

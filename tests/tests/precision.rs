@@ -11,6 +11,7 @@ use crate::decoder::{
     Catalogue, assert_weights_close, catalogue, decoder, leaves, prompt, weight_gradients,
 };
 use crate::device::devices;
+use crate::kept::kept;
 use crate::numbers::{assert_all_close, largest, seeded, values};
 use crate::tolerance::{BF16, BF16_DIFFERS};
 
@@ -22,11 +23,9 @@ tests![
 
 fn groups(model: &recast_train::model::Decoder, (table, trie): &Catalogue) -> Vec<KeptGroup> {
     let all = leaves(trie);
-    let group = |items: &[u32], of: [usize; 2]| KeptGroup {
-        prompt: prompt(model, table, items),
-        leaves: of.map(|leaf| all[leaf]).to_vec(),
-        advantages: vec![1.0, -1.0],
-        divisor: 1,
+    let group = |items: &[u32], of: [usize; 2]| {
+        let leaves = of.map(|leaf| all[leaf]).to_vec();
+        kept(prompt(model, table, items), leaves, &[1.0, -1.0], 1, trie.levels())
     };
     vec![group(&[1, 2, 3], [4, 9]), group(&[12], [30, 2]), group(&[7, 40, 7, 21], [0, 17])]
 }

@@ -72,7 +72,9 @@ pub enum UpdateBatchError {
     #[error("completions have 0 levels: give at least 1")]
     Levels,
     /// The minibatch is said to have fewer groups than the batch.
-    #[error("a minibatch of {of_groups} groups cannot hold {groups}: count the groups of all parts")]
+    #[error(
+        "a minibatch of {of_groups} groups cannot hold {groups}: count the groups of all parts"
+    )]
     Groups {
         /// The groups of the batch.
         groups: usize,

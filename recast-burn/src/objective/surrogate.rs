@@ -1,7 +1,7 @@
 //! The surrogates of core over tensors, of tokens or of completions alike.
 
-use burn::tensor::{Bool, Tensor};
 use burn::tensor::activation::sigmoid;
+use burn::tensor::{Bool, Tensor};
 use recast_core::objective::{Clip, Objective, RatioBound};
 
 /// What the ratio is taken against: [`Clip::bounded_old_log_prob`] of each unit, without a
@@ -78,9 +78,8 @@ pub(super) fn sapo(
     [positive, negative]: [f32; 2],
     objective: &Objective<f32>,
 ) -> Tensor<1> {
-    let temperatures = advantages
-        .full_like(negative)
-        .mask_fill(advantages.clone().greater_elem(0.0), positive);
+    let temperatures =
+        advantages.full_like(negative).mask_fill(advantages.clone().greater_elem(0.0), positive);
     let gates = sigmoid((ratios(log_ratios, objective) - 1.0) * temperatures.clone());
     -(gates * 4.0 / temperatures * advantages)
 }

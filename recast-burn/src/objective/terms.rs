@@ -6,8 +6,8 @@ use recast_core::objective::{AnchorRatio, PolicyLoss, RatioBound, Surrogate};
 use super::batch::UpdateBatch;
 use super::penalty::kl_penalty;
 use super::surrogate::{
-    bounded_log_ratios, bounded_old_log_probs, cispo, clipped, is_clipped, is_held, is_out_of_bounds,
-    ratios, sapo,
+    bounded_log_ratios, bounded_old_log_probs, cispo, clipped, is_clipped, is_held,
+    is_out_of_bounds, ratios, sapo,
 };
 use super::{LogProbs, column, level_mean};
 
@@ -66,8 +66,9 @@ impl<'a> Terms<'a> {
                 let log_ratios = self.sequence_log_ratios(&advantages);
                 let losses = clipped(log_ratios, advantages, objective);
                 let ratios = || level_mean(self.log_ratios(), self.batch.levels());
-                let penalties =
-                    || self.times_ratio(level_mean(self.penalties(), self.batch.levels()), ratios, 1);
+                let penalties = || {
+                    self.times_ratio(level_mean(self.penalties(), self.batch.levels()), ratios, 1)
+                };
                 self.by_completion(losses, penalties)
             }
             Surrogate::GeometricMean => {
@@ -160,11 +161,7 @@ impl<'a> Terms<'a> {
         self.penalised(losses, || self.token_penalties())
     }
 
-    fn by_completion(
-        &self,
-        losses: Tensor<1>,
-        penalties: impl FnOnce() -> Tensor<1>,
-    ) -> Tensor<1> {
+    fn by_completion(&self, losses: Tensor<1>, penalties: impl FnOnce() -> Tensor<1>) -> Tensor<1> {
         let levels = self.batch.levels();
         let losses = self.with_anchors(losses, 1, |terms| level_mean(terms, levels));
         self.penalised(losses, penalties)
@@ -200,11 +197,7 @@ impl<'a> Terms<'a> {
         }
     }
 
-    fn penalised(
-        &self,
-        losses: Tensor<1>,
-        penalties: impl FnOnce() -> Tensor<1>,
-    ) -> Tensor<1> {
+    fn penalised(&self, losses: Tensor<1>, penalties: impl FnOnce() -> Tensor<1>) -> Tensor<1> {
         let coef = self.batch.objective().kl_coef();
         if coef > 0.0 { losses + penalties() * coef } else { losses }
     }

@@ -5,10 +5,11 @@
 //! are trained on and ReCast keeps a pair of each.
 
 mod flops;
+mod learning;
 mod report;
 
+use report::Load;
 pub use report::{BenchReport, Legality, Measurement, Ratio, Settings};
-use report::{Load, rl_step_name, rollout_name, update_name};
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -18,14 +19,11 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 use recast_burn::DeviceKind;
-use recast_core::Signal;
-use recast_core::objective::Objective;
 use serde::Serialize;
 
-use crate::catalogue::Catalogue;
-use crate::catalogue::{SidTable, Trie};
+use crate::catalogue::{Catalogue, SidTable, Trie};
 use crate::data::Histories;
-use crate::decode::{Completion, Searcher, unconstrained_beam_search};
+use crate::decode::Searcher;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
 use crate::event::Monitor;
@@ -33,12 +31,8 @@ use crate::machine::{peak_memory_bytes, reset_peak_memory};
 use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass, Precision};
 use crate::optim::{Optimiser, batches_of};
 use crate::random::{Purpose, stream};
-use crate::reward::Rewards;
 use crate::tokenizer::{Codes, TokenizerOptions, tokenize};
-use crate::train::{
-    KeptGroup, Layout, RlConfig, Selector, SftConfig, SignalName, completion_log_probs, group_loss,
-    micro_batches, next_code_loss, predicted_codes,
-};
+use crate::train::{Layout, RlConfig, SftConfig, SignalName, next_code_loss, predicted_codes};
 
 /// What is measured, and how large it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -306,70 +300,6 @@ impl Bench<'_> {
         })
     }
 
-    /// Rollout, selection, the four updates and whole steps of groups of one size.
-    fn group(&mut self, inputs: &Inputs, group_size: usize) -> Result<()> {
-        let config = self.config;
-        let prompts = inputs.prompts(config.groups);
-        let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let frozen = inputs.decoder.valid();
-        let searcher = Searcher::new(&frozen, &inputs.trie);
-        let of_size = |name: &str| format!("{name}, G = {group_size}");
-        let flops = flops::beam_search(&config.model, &inputs.table, &slices, group_size);
-        let load = Load { flops: Some(flops), ..Load::of("prompts", prompts.len()) };
-        self.measure(of_size(rollout_name(true)), load, || {
-            black_box(searcher.beams(&slices, group_size));
-        })?;
-        self.measure(of_size(rollout_name(false)), load, || {
-            black_box(unconstrained_beam_search(&frozen, &slices, group_size));
-        })?;
-        let rollouts = searcher.beams(&slices, group_size);
-        self.measure(of_size("selection"), Load::of("groups", prompts.len()), || {
-            black_box(kept(inputs, &Signal::recast(), &prompts, &rollouts).is_ok());
-        })?;
-        let signals = [
-            ("ReCast", SignalName::Recast, Signal::recast()),
-            ("GRPO", SignalName::Grpo, Signal::grpo()),
-        ];
-        for (title, name, signal) in signals {
-            let groups = kept(inputs, &signal, &prompts, &rollouts)?;
-            // any old log-probs do
-            let completions: usize = groups.iter().map(|group| group.leaves.len()).sum();
-            let log_probs = vec![-(config.codes as f32).ln(); completions * config.levels];
-            for layout in [Layout::Packed, Layout::RowWise] {
-                let load = Load {
-                    flops: Some(flops::update(&config.model, &inputs.table, &groups, layout)),
-                    memory: Some(config.update_memory(name, group_size, layout)),
-                    ..Load::of("groups", groups.len())
-                };
-                let mut policy = Policy::new(inputs, config, layout);
-                self.measure(of_size(&update_name(title, layout)), load, || {
-                    policy.update(&groups, &log_probs, &log_probs);
-                })?;
-            }
-            // the groups of every step are of these sizes, whatever their completions are
-            let update = flops::update(&config.model, &inputs.table, &groups, Layout::Packed);
-            let flops = flops + update * (1.0 + 2.0 / flops::WITH_BACKWARD);
-            let mut policy = Policy::new(inputs, config, Layout::Packed);
-            let mut selected = Ok(());
-            let load = Load { flops: Some(flops), ..Load::of("groups", groups.len()) };
-            self.measure(of_size(&rl_step_name(title)), load, || {
-                let frozen = policy.model.valid();
-                let searcher = Searcher::new(&frozen, &inputs.trie);
-                let rollouts = searcher.beams(&slices, group_size);
-                match kept(inputs, &signal, &prompts, &rollouts) {
-                    Ok(groups) => {
-                        let old = policy.log_probs(&frozen, &groups);
-                        let reference = policy.log_probs(&inputs.decoder.valid(), &groups);
-                        policy.update(&groups, &old, &reference);
-                    }
-                    Err(error) => selected = Err(error),
-                }
-            })?;
-            selected?;
-        }
-        Ok(())
-    }
-
     /// Decodes completions of random histories and looks each one's codes up in the table, not in the trie.
     fn legality(&self, inputs: &Inputs) -> Result<Option<Legality>> {
         let config = self.config;
@@ -431,77 +361,5 @@ impl Bench<'_> {
             let found = optimiser.gradients(&model, losses);
             model = optimiser.step(1e-4, model.clone(), found.clipped);
         })
-    }
-}
-
-/// The groups that a signal keeps; the target is the completion in the middle of each group.
-fn kept(
-    inputs: &Inputs,
-    signal: &Signal<f32>,
-    prompts: &[Vec<u32>],
-    rollouts: &[Vec<Completion>],
-) -> Result<Vec<KeptGroup>> {
-    let mut groups = Vec::with_capacity(prompts.len());
-    let (rewards, sids, trie) = (&Rewards::hit_alone(), &inputs.table, &inputs.trie);
-    let selector = Selector { signal, rewards, sids, trie };
-    for (prompt, completions) in prompts.iter().zip(rollouts) {
-        let target = trie.items(completions[completions.len() / 2].leaf)[0];
-        groups.extend(selector.select(prompt.clone(), completions, &[target])?.kept);
-    }
-    Ok(groups)
-}
-
-/// A policy that is trained on groups, again and again.
-struct Policy<'a> {
-    trie: &'a Trie,
-    layout: Layout,
-    micro_batch_tokens: usize,
-    model: Decoder,
-    optimiser: Optimiser,
-}
-
-impl<'a> Policy<'a> {
-    fn new(inputs: &'a Inputs, config: &BenchConfig, layout: Layout) -> Self {
-        Self {
-            trie: &inputs.trie,
-            layout,
-            micro_batch_tokens: config.micro_batch_tokens,
-            model: inputs.decoder.clone(),
-            optimiser: Optimiser::new(0.0, 1.0),
-        }
-    }
-
-    fn micro_batches<'g>(&self, groups: &'g [KeptGroup]) -> Vec<&'g [KeptGroup]> {
-        micro_batches(groups, self.micro_batch_tokens, self.layout, self.model.levels())
-    }
-
-    fn log_probs(&self, model: &Decoder, groups: &[KeptGroup]) -> Vec<f32> {
-        let of_part = |groups| {
-            let found = completion_log_probs(model, self.trie, groups, self.layout).into_data();
-            #[expect(clippy::expect_used, reason = "the decoder computes log-probs in f32")]
-            found.try_into_vec::<f32>().expect("f32 log-probabilities")
-        };
-        self.micro_batches(groups).into_iter().flat_map(of_part).collect()
-    }
-
-    /// `old` and `reference` are the log-probabilities of all micro-batches in order.
-    fn update(&mut self, groups: &[KeptGroup], old: &[f32], reference: &[f32]) {
-        let (model, trie, levels) = (&self.model, self.trie, self.model.levels());
-        let device = model.device();
-        let mut start = 0;
-        let losses = self.micro_batches(groups).into_iter().map(|part| {
-            let policy = completion_log_probs(model, trie, part, self.layout);
-            let numbers = start..start + policy.dims()[0];
-            start = numbers.end;
-            let constant = |values: &[f32]| {
-                let values = values[numbers.clone()].to_vec();
-                Tensor::<1>::from_data(TensorData::new(values, [numbers.len()]), &device)
-            };
-            let (old, reference) = (constant(old), constant(reference));
-            let objective = Objective::default();
-            group_loss(policy, old, reference, part, groups.len(), levels, &objective)
-        });
-        let found = self.optimiser.gradients(model, losses);
-        self.model = self.optimiser.step(1e-6, self.model.clone(), found.clipped);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <stage>/state.json            what the last whole checkpoint is; written last
-//! <stage>/step-000120/          decoder.bpk, optimiser.bpk
+//! <stage>/step-000120/          decoder.bpk, optimiser.bpk; reference.bpk where it moves
 //! <stage>/best.bpk              the decoder of the best evaluation so far
 //! ```
 
@@ -55,6 +55,7 @@ impl Stage {
         step: usize,
         model: &Decoder,
         optimiser: &Optimiser,
+        reference: Option<&Decoder>,
         state: &impl Serialize,
     ) -> Result<()> {
         let checkpoint = format!("step-{step:06}");
@@ -62,6 +63,9 @@ impl Stage {
         fs::create_dir_all(&folder).map_err(|source| Error::write(&folder, source))?;
         save_decoder(model, &folder.join("decoder.bpk"))?;
         optimiser.save(&folder.join("optimiser.bpk"))?;
+        if let Some(reference) = reference {
+            save_decoder(reference, &folder.join("reference.bpk"))?;
+        }
         let named = State { checkpoint: checkpoint.clone(), state };
         write_json(&self.folder.join("state.json"), &named)?;
         self.remove_all_but(&checkpoint)
@@ -114,6 +118,18 @@ impl Stage {
         let model = load_decoder(model, &folder.join("decoder.bpk"))?;
         let optimiser = optimiser.load(&folder.join("optimiser.bpk"))?;
         Ok(Some((model, optimiser, named.state)))
+    }
+
+    /// The reference of the last whole checkpoint; `None` if there is no checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// If its files cannot be read.
+    pub fn load_reference(&self, model: Decoder) -> Result<Option<Decoder>> {
+        // the state itself is of no interest here
+        let Some(named) = self.named::<serde_json::Value>()? else { return Ok(None) };
+        let path = self.folder.join(named.checkpoint).join("reference.bpk");
+        load_decoder(model, &path).map(Some)
     }
 
     /// Keeps a decoder as the best so far.

@@ -32,6 +32,8 @@ pub struct StepGradients {
     pub norm: f32,
     /// The sum of the losses.
     pub loss: f64,
+    /// The other numbers of each micro-batch, in order.
+    pub numbers: Vec<Vec<f32>>,
 }
 
 impl Optimiser {
@@ -57,16 +59,26 @@ impl Optimiser {
         model: &M,
         losses: impl IntoIterator<Item = Tensor<1>>,
     ) -> StepGradients {
-        self.clipped(model, Accumulated::of(model, losses))
+        self.clipped(model, Accumulated::of(model, losses), Vec::new())
     }
 
-    pub(super) fn clipped<M: Module>(&self, model: &M, accumulated: Accumulated) -> StepGradients {
+    /// Clips accumulated gradients; loss, norm and the other numbers are read at once, so that a step
+    /// waits for a GPU once.
+    pub(super) fn clipped<M: Module>(
+        &self,
+        model: &M,
+        accumulated: Accumulated,
+        numbers: Vec<Option<Tensor<1>>>,
+    ) -> StepGradients {
         let Accumulated { gradients: mut clipped, loss } = accumulated;
-        let (loss, norm) = loss_and_norm(loss, squared_norm(model, &clipped));
+        let norm = squared_norm(model, &clipped).map(Tensor::sqrt);
+        let mut read = read_at_once([vec![loss, norm], numbers].concat()).into_iter();
+        let mut number = || read.next().and_then(|read| read.first().copied()).unwrap_or(0.0);
+        let (loss, norm) = (number().into(), number());
         if norm > self.max_norm {
             model.visit(&mut Scale { grads: &mut clipped, factor: self.max_norm / norm });
         }
-        StepGradients { clipped, norm, loss }
+        StepGradients { clipped, norm, loss, numbers: read.collect() }
     }
 
     /// Takes one step along clipped gradients.
@@ -120,13 +132,18 @@ impl Accumulated {
     }
 }
 
-/// Both as numbers; what is not there is 0. A GPU is waited for once.
-fn loss_and_norm(loss: Option<Tensor<1>>, squared_norm: Option<Tensor<1>>) -> (f64, f32) {
-    let (Some(loss), Some(squared_norm)) = (loss, squared_norm) else { return (0.0, 0.0) };
-    let both = Tensor::cat(vec![loss, squared_norm.sqrt()], 0).into_data();
-    #[expect(clippy::expect_used, reason = "losses and gradients are f32")]
-    let both = both.try_into_vec::<f32>().expect("f32 numbers");
-    (both[0].into(), both[1])
+/// Tensors of one device as numbers; a missing one has none.
+fn read_at_once(tensors: Vec<Option<Tensor<1>>>) -> Vec<Vec<f32>> {
+    let lengths: Vec<usize> =
+        tensors.iter().map(|tensor| tensor.as_ref().map_or(0, |tensor| tensor.dims()[0])).collect();
+    let tensors: Vec<Tensor<1>> = tensors.into_iter().flatten().collect();
+    let mut read = match tensors.is_empty() {
+        true => Vec::new(),
+        #[expect(clippy::expect_used, reason = "losses, gradients and log-probabilities are f32")]
+        false => Tensor::cat(tensors, 0).into_data().try_into_vec::<f32>().expect("f32 numbers"),
+    };
+    let split = |length: usize| read.drain(..length).collect();
+    lengths.into_iter().map(split).collect()
 }
 
 fn squared_norm(model: &impl Module, grads: &GradientsParams) -> Option<Tensor<1>> {

@@ -41,19 +41,19 @@ impl Replicas {
         }
     }
 
-    /// The gradients of the sum of the losses of all micro-batches, and what else each gave, in order.
+    /// The gradients of the sum of the losses of all micro-batches, and other numbers of each.
     ///
     /// `loss` computes one of them on the decoder it is given, a copy on one of the devices; they go
     /// round. The gradients are added up on the first device. One device computes them one after the
     /// other: the bits are those of [`Optimiser::gradients`].
     #[must_use]
-    pub fn gradients<B: Sync, T: Send>(
+    pub fn gradients<B: Sync>(
         &self,
         optimiser: &Optimiser,
         model: &Decoder,
         micro_batches: &[B],
-        loss: impl Fn(&Decoder, usize, &B) -> (Tensor<1>, T) + Sync,
-    ) -> (StepGradients, Vec<T>) {
+        loss: impl Fn(&Decoder, usize, &B) -> (Tensor<1>, Option<Tensor<1>>) + Sync,
+    ) -> StepGradients {
         let run = |replica: &Decoder, first: usize| {
             let mut others = Vec::new();
             let mine = micro_batches.iter().enumerate().skip(first).step_by(self.len());
@@ -84,10 +84,11 @@ impl Replicas {
             replicas.iter().enumerate().map(|(i, replica)| run(replica, i)).collect()
         };
         let (parts, others): (Vec<Accumulated>, Vec<_>) = found.into_iter().unzip();
-        let mut others: Vec<(usize, T)> = others.into_iter().flatten().collect();
+        let mut others: Vec<(usize, Option<Tensor<1>>)> = others.into_iter().flatten().collect();
         others.sort_by_key(|&(index, _)| index);
-        let total = summed(model, parts);
-        (optimiser.clipped(model, total), others.into_iter().map(|(_, other)| other).collect())
+        let first = self.devices[0].clone().inner();
+        let numbers = others.into_iter().map(|(_, tensor)| tensor.map(|t| t.to_device(&first)));
+        optimiser.clipped(model, summed(model, parts), numbers.collect())
     }
 }
 

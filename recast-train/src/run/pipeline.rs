@@ -424,10 +424,10 @@ impl Run {
         let stage = match system {
             Some("sft") => self.sft_stage(),
             Some(name) => {
-                let signals = [SignalName::Grpo, SignalName::Rere, SignalName::Recast];
-                let Some(signal) = signals.into_iter().find(|signal| signal.key() == name) else {
+                let Ok(signal) = name.parse::<SignalName>() else {
                     let problem = format!("'{name}' is no system");
-                    return Err(Error::data(problem, "name sft, grpo, rere or recast"));
+                    let names = SignalName::ALL.map(SignalName::key).join(", ");
+                    return Err(Error::data(problem, format!("name sft, or a signal: {names}")));
                 };
                 if self.rl_state(signal)?.is_none() {
                     let problem =

@@ -4,9 +4,12 @@ mod rl;
 mod sasrec;
 mod sft;
 
+pub(crate) use rl::Update;
 pub use rl::{
-    GroupCounts, GroupOutcome, KeptGroup, Layout, PhaseSeconds, RecastConfig, RlConfig, RlPrompt,
-    RlState, Selector, SignalName, completion_log_probs, group_loss, micro_batches, rl,
+    AllZeroState, Bound, DapoConfig, Divisor, Estimator, GroupCounts, GrpoConfig, KeptGroup,
+    Layout, LuffyConfig, Override, PhaseSeconds, PreferenceConfig, Ratio, RecastConfig, Repair,
+    RereConfig, RlConfig, RlPrompt, RlState, RlZvpConfig, SapoConfig, Scale, Selector, SignalName,
+    Target, completion_log_probs, micro_batches, rl, update_batch,
 };
 pub use sasrec::{SasrecConfig, item_tokens};
 pub use sft::{SftConfig, SftState, sft};

@@ -202,10 +202,10 @@ pub fn sft(
                 let masks = (index as u64) << 32 | state.step as u64;
                 let rng = stream(inputs.seed, Purpose::Dropout, masks);
                 let mut dropout = Dropout::new(dropout as f32, rng);
-                (next_code_loss(model, prompts, codes, dropout.as_mut()), ())
+                (next_code_loss(model, prompts, codes, dropout.as_mut()), None)
             };
             rate = learning_rate(config.learning_rate, state.step, warmup, steps);
-            let (found, _) = inputs.replicas.gradients(&optimiser, &model, &micro_batches, loss);
+            let found = inputs.replicas.gradients(&optimiser, &model, &micro_batches, loss);
             state.step += 1;
             check_finite(stage.name(), state.step, &found)?;
             loss_sum += found.loss;
@@ -260,7 +260,7 @@ pub fn sft(
             }
             let waited = (state.epoch - state.best_epoch) / config.evaluate_every;
             state.finished = last || waited >= config.patience;
-            stage.save(state.step, &model, &optimiser, &state)?;
+            stage.save(state.step, &model, &optimiser, None, &state)?;
             // what evaluation took from a GPU's allocator goes back, so that long runs take no more
             model.device().memory_cleanup();
         }

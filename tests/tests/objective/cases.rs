@@ -94,7 +94,10 @@ impl LossCase {
         Ok(objective.with_kl_times_ratio(self.kl_times_ratio))
     }
 
-    pub(super) fn policy_loss<T: Real + From<f32>>(&self, ratio: AnchorRatio<f32>) -> PolicyLoss<T> {
+    pub(super) fn policy_loss<T: Real + From<f32>>(
+        &self,
+        ratio: AnchorRatio<f32>,
+    ) -> PolicyLoss<T> {
         let surrogate = match self.surrogate {
             SurrogateCase::Clipped => Surrogate::Clipped,
             SurrogateCase::Cispo => Surrogate::Cispo,

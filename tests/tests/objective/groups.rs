@@ -47,22 +47,26 @@ pub(super) fn groups(ratio: AnchorRatio<f32>) -> Vec<Kept> {
     let shapes = [(1, None, 1), (2, Some(1), 2), (5, Some(0), 8), (3, None, 4), (4, Some(3), 4)];
     let shapes = shapes.into_iter().cycle().take(15).enumerate();
     let has_old = matches!(ratio, AnchorRatio::Recompute | AnchorRatio::Weighted { .. });
-    let group = |(group, (completions, anchor, divisor)): (usize, (usize, Option<usize>, usize))| {
-        let count = completions * LEVELS;
-        let numbers = |column: u64| seeded(100 * group as u64 + column, count);
-        let (policy, advantages) = (numbers(0), numbers(1));
-        // sums of three keep clear of the kinks of the cases: all but the limits are irrational
-        let log_ratios =
-            [0.0, 0.09, -0.11, 0.24, 0.26, -0.22, -0.23, 0.45, -0.45, -0.7, 1.05, 1.15, 1.6, -3.0];
-        let log_ratios = picked(&numbers(2), &log_ratios);
-        let differences = picked(&numbers(3), &[0.0, 1e-4, 0.01, -0.01, 0.3, -0.3, 2.5, 2.7, -3.0]);
-        let token = |i: usize| {
-            let (policy, is_anchor) = (policy[i] - 2.5, anchor == Some(i / LEVELS));
-            let old = if is_anchor && !has_old { f32::NAN } else { policy - log_ratios[i] };
-            Token { policy, old, reference: policy + differences[i], advantage: advantages[i] }
+    let group =
+        |(group, (completions, anchor, divisor)): (usize, (usize, Option<usize>, usize))| {
+            let count = completions * LEVELS;
+            let numbers = |column: u64| seeded(100 * group as u64 + column, count);
+            let (policy, advantages) = (numbers(0), numbers(1));
+            // sums of three keep clear of the kinks of the cases: all but the limits are irrational
+            let log_ratios = [
+                0.0, 0.09, -0.11, 0.24, 0.26, -0.22, -0.23, 0.45, -0.45, -0.7, 1.05, 1.15, 1.6,
+                -3.0,
+            ];
+            let log_ratios = picked(&numbers(2), &log_ratios);
+            let differences =
+                picked(&numbers(3), &[0.0, 1e-4, 0.01, -0.01, 0.3, -0.3, 2.5, 2.7, -3.0]);
+            let token = |i: usize| {
+                let (policy, is_anchor) = (policy[i] - 2.5, anchor == Some(i / LEVELS));
+                let old = if is_anchor && !has_old { f32::NAN } else { policy - log_ratios[i] };
+                Token { policy, old, reference: policy + differences[i], advantage: advantages[i] }
+            };
+            Kept { tokens: (0..count).map(token).collect(), anchor, divisor }
         };
-        Kept { tokens: (0..count).map(token).collect(), anchor, divisor }
-    };
     shapes.map(group).collect()
 }
 
@@ -87,9 +91,8 @@ pub(super) fn batch(
     objective: Objective<f32>,
     of_groups: usize,
 ) -> UpdateBatch {
-    let advantages = |group: &Kept| -> Vec<f32> {
-        group.tokens.iter().map(|token| token.advantage).collect()
-    };
+    let advantages =
+        |group: &Kept| -> Vec<f32> { group.tokens.iter().map(|token| token.advantage).collect() };
     let advantages: Vec<Vec<f32>> = groups.iter().map(advantages).collect();
     let groups = groups.iter().zip(&advantages).map(|(group, advantages)| {
         let Kept { anchor, divisor, .. } = *group;
@@ -148,7 +151,9 @@ fn every_device_gives_cores_value_and_gradient_of_groups() {
 
                 let name = format!("{device_name}, {}, {ratio:?}", case.name);
                 let value = losses.iter().sum::<f64>() / of_groups as f64;
-                assert_each_close(&values(&loss), &[value], OBJECTIVE, |_| format!("{name}: value"));
+                assert_each_close(&values(&loss), &[value], OBJECTIVE, |_| {
+                    format!("{name}: value")
+                });
                 let found = values(&policy.grad(&loss.backward()).expect("a gradient"));
                 assert_each_close(&found, &gradient, OBJECTIVE, |i| {
                     format!("{name}: gradient of {:?}", by_level(&groups)[i])

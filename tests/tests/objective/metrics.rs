@@ -30,9 +30,8 @@ fn clipped(case: &LossCase, ratio: AnchorRatio<f32>, tokens: &[Token], is_anchor
 }
 
 fn kl(groups: &[Kept], objective: &Objective<f64>) -> f64 {
-    let of_token = |token: &Token| {
-        kl_penalty(token.policy.into(), token.reference.into(), objective).value
-    };
+    let of_token =
+        |token: &Token| kl_penalty(token.policy.into(), token.reference.into(), objective).value;
     by_level(groups).iter().map(of_token).sum()
 }
 
@@ -44,9 +43,8 @@ fn every_device_counts_clipped_tokens_and_adds_up_the_penalty_as_core_does() {
                 let groups = groups(ratio);
                 let of_group = |group: &Kept| -> usize {
                     let completions = group.completions().enumerate();
-                    let of_completion = |(i, tokens)| {
-                        clipped(case, ratio, tokens, group.anchor == Some(i))
-                    };
+                    let of_completion =
+                        |(i, tokens)| clipped(case, ratio, tokens, group.anchor == Some(i));
                     completions.map(of_completion).sum()
                 };
                 let expected: usize = groups.iter().map(of_group).sum();

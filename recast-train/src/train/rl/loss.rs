@@ -1,16 +1,31 @@
-//! The update: log-probabilities of kept completions, and the policy's loss over them.
+//! The loss of kept groups: their layout, log-probabilities and numbers.
 
 use burn::tensor::Tensor;
-use recast_burn::log_prob::allowed_log_probs;
-use recast_burn::objective::{GroupAdvantages, LogProbs, UpdateBatch, policy_loss};
+use recast_burn::log_prob::{allowed_entropies, allowed_log_probs};
+use recast_burn::objective::{GroupAdvantages, UpdateBatch};
 use recast_burn::packing::{Packed, Tree};
-use recast_core::objective::{Loss, Objective, PolicyLoss};
+use recast_core::objective::{Loss, Objective};
 use serde::{Deserialize, Serialize};
 
-use super::select::KeptGroup;
 use crate::catalogue::{Node, Trie};
+use crate::error::{Error, Result};
 use crate::model::{Decoder, indices};
 use crate::optim::batches_of;
+
+/// The completions of one prompt that are trained on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptGroup {
+    /// The prompt's tokens.
+    pub prompt: Vec<u32>,
+    /// A leaf of the trie for each kept completion: (K).
+    pub leaves: Vec<Node>,
+    /// The advantage of each token, completion by completion: (K L).
+    pub token_advantages: Vec<f32>,
+    /// The kept completion that is an anchor.
+    pub anchor: Option<usize>,
+    /// The divisor of the sum over the kept completions.
+    pub divisor: usize,
+}
 
 /// How kept completions are laid out for the decoder; the log-probabilities are the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +70,7 @@ pub fn micro_batches(
 /// The log-probability of each code of each kept completion, renormalised over the trie's codes.
 ///
 /// # Shapes
+///
 /// `(L N)` for `N` completions of all groups in order: level 0 of every completion, then level 1.
 #[must_use]
 pub fn completion_log_probs(
@@ -63,9 +79,51 @@ pub fn completion_log_probs(
     groups: &[KeptGroup],
     layout: Layout,
 ) -> Tensor<1> {
+    let groups: Vec<_> =
+        groups.iter().map(|group| (&group.prompt[..], &group.leaves[..])).collect();
+    leaf_log_probs(model, trie, &groups, layout)
+}
+
+/// The same for completions of prompts that no signal has selected.
+pub(super) fn leaf_log_probs(
+    model: &Decoder,
+    trie: &Trie,
+    groups: &[(&[u32], &[Node])],
+    layout: Layout,
+) -> Tensor<1> {
+    by_level(model, trie, groups, layout, |logits, codes, allowed| {
+        allowed_log_probs(logits, indices(codes, &model.device()), allowed)
+    })
+}
+
+/// The entropy of the policy at each code of each completion, over the trie's codes.
+///
+/// # Shapes
+///
+/// As [`completion_log_probs`].
+pub(super) fn entropies(
+    model: &Decoder,
+    trie: &Trie,
+    groups: &[(&[u32], &[Node])],
+    layout: Layout,
+) -> Tensor<1> {
+    by_level(model, trie, groups, layout, |logits, _, allowed| allowed_entropies(logits, allowed))
+}
+
+/// One number for each code of each completion, level after level: (L N).
+///
+/// `of_level` makes the numbers of a level of its logits (N, C), the completions' codes and the codes
+/// that the trie allows there.
+fn by_level(
+    model: &Decoder,
+    trie: &Trie,
+    groups: &[(&[u32], &[Node])],
+    layout: Layout,
+    of_level: impl Fn(Tensor<2>, Vec<i32>, AllowedCodes<'_>) -> Tensor<1>,
+) -> Tensor<1> {
     let device = model.device();
     let paths: Vec<Vec<Node>> =
-        groups.iter().flat_map(|g| &g.leaves).map(|&leaf| trie.path(leaf)).collect();
+        groups.iter().flat_map(|(_, leaves)| *leaves).map(|&leaf| trie.path(leaf)).collect();
     let tokens: Vec<Vec<u32>> = paths
         .iter()
         .map(|path| {
@@ -77,12 +135,10 @@ pub fn completion_log_probs(
     let mut rest = &tokens[..];
     let trees: Vec<Tree<'_>> = groups
         .iter()
-        .flat_map(|group| {
-            let (completions, later) = rest.split_at(group.leaves.len());
+        .flat_map(|&(prompt, leaves)| {
+            let (completions, later) = rest.split_at(leaves.len());
             rest = later;
-            layout
-                .chunks(completions)
-                .map(|completions| Tree { prompt: &group.prompt, completions })
+            layout.chunks(completions).map(move |completions| Tree { prompt, completions })
         })
         .collect();
     let packed = Packed::new(&trees, 0);
@@ -91,47 +147,43 @@ pub fn completion_log_probs(
     let of_level = |level: usize| {
         let predictors = hidden.clone().select(0, indices(packed.predictors(level), &device));
         let codes = paths.iter().map(|path| i32::from(trie.code(path[level + 1]))).collect();
-        let allowed = paths.iter().map(|path| trie.codes(path[level]));
-        allowed_log_probs(model.logits(predictors, level), indices(codes, &device), allowed)
+        let allowed: Vec<&[u16]> = paths.iter().map(|path| trie.codes(path[level])).collect();
+        of_level(model.logits(predictors, level), codes, allowed.into_iter())
     };
     Tensor::cat((0..model.levels()).map(of_level).collect(), 0)
 }
 
-/// The part that groups have in the policy's loss over a minibatch of `of_groups` groups.
+/// The codes that the trie allows in each row.
+type AllowedCodes<'a> = std::vec::IntoIter<&'a [u16]>;
+
+/// The numbers that the loss of groups reads beside log-probabilities, for a minibatch of
+/// `of_groups` groups.
 ///
 /// ```text
-/// loss = 1/of_groups sum_g 1/divisor_g sum_kept mean over levels of the token's loss
+/// loss = 1 / of_groups sum over groups of core's group_loss
 /// ```
 ///
-/// The parts of all micro-batches add up to the loss of the minibatch. The ratio is that of each
-/// token, clipped.
+/// The losses of all micro-batches add up to the loss of the minibatch:
+/// [`policy_loss`](recast_burn::objective::policy_loss) takes log-probabilities in the order of
+/// [`completion_log_probs`].
 ///
-/// # Shapes
-/// `old` and `reference` as [`completion_log_probs`] gives them for the same groups.
+/// # Errors
 ///
-/// # Panics
-/// If `levels` or a divisor is 0, `of_groups` is less than the groups given, or an advantage is not
-/// finite.
-#[must_use]
-pub fn group_loss(
-    policy_log_probs: Tensor<1>,
-    old_log_probs: Tensor<1>,
-    ref_log_probs: Tensor<1>,
+/// If the advantages do not suit the loss.
+pub fn update_batch(
     groups: &[KeptGroup],
     of_groups: usize,
     levels: usize,
+    loss: Loss<f32>,
     objective: &Objective<f32>,
-) -> Tensor<1> {
-    let token_advantages = |group: &KeptGroup| -> Vec<f32> {
-        let of_completion = |&advantage| std::iter::repeat_n(advantage, levels);
-        group.advantages.iter().flat_map(of_completion).collect()
-    };
-    let token_advantages: Vec<Vec<f32>> = groups.iter().map(token_advantages).collect();
-    let groups = groups.iter().zip(&token_advantages).map(|(group, advantages)| {
-        GroupAdvantages { advantages, anchor: None, divisor: group.divisor }
+) -> Result<UpdateBatch> {
+    let groups = groups.iter().map(|group| GroupAdvantages {
+        advantages: &group.token_advantages,
+        anchor: group.anchor,
+        divisor: group.divisor,
     });
-    let loss = Loss::Policy(PolicyLoss::default());
-    #[expect(clippy::expect_used, reason = "a selection has a divisor and finite advantages")]
-    let batch = UpdateBatch::new(loss, *objective, levels, of_groups, groups).expect("a batch");
-    policy_loss(LogProbs { policy_log_probs, old_log_probs, ref_log_probs }, &batch)
+    UpdateBatch::new(loss, *objective, levels, of_groups, groups).map_err(|e| {
+        let hint = "lower rl.learning_rate in the run folder's config.toml and resume";
+        Error::data(format!("a step gave no usable loss: {e}"), hint)
+    })
 }

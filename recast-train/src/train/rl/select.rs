@@ -1,78 +1,54 @@
-//! From completions to what is trained on: reward, repair, selection.
+//! From completions to kept ones: reward, repair, selection.
 
+use recast_core::repair::Evidence;
 use recast_core::reward::{PrefixCredit, structural_score};
 use recast_core::signal::{Outcome, Skip};
-use recast_core::{Group, Regime, Signal};
+use recast_core::{Group, Regime, Signal, duplicate};
 
+use super::advantages::by_token;
+use super::loss::KeptGroup;
 use crate::catalogue::{Node, SidTable, Trie};
-use crate::data::Histories;
 use crate::decode::Completion;
 use crate::error::{Error, Result};
 use crate::reward::{Completions, Rewards};
 
-/// A question of reinforcement learning: what comes from `position` of a user's training sequence on?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RlPrompt {
-    /// The user.
-    pub user: u32,
-    /// The first target's place in the user's sequence, from 1.
-    pub position: u32,
-}
-
-impl RlPrompt {
-    /// Every item that has items before it, once, whatever the number of targets.
-    #[must_use]
-    pub fn all(train: &Histories) -> Vec<Self> {
-        let of_user = |(user, items): (usize, &[u32])| {
-            (1..items.len())
-                .map(move |position| Self { user: user as u32, position: position as u32 })
-        };
-        train.iter().enumerate().flat_map(of_user).collect()
-    }
-
-    /// The items before the first target.
-    #[must_use]
-    pub fn history(self, train: &Histories) -> &[u32] {
-        &train.sequence(self.user)[..self.position as usize]
-    }
-
-    /// The next `count` items of the training part, or as many as it holds; at least one if `count` is.
-    #[must_use]
-    pub fn targets(self, train: &Histories, count: usize) -> &[u32] {
-        let later = &train.sequence(self.user)[self.position as usize..];
-        &later[..count.min(later.len())]
-    }
-}
-
-/// The completions of one prompt that are trained on.
+/// The completions of one prompt that a signal selected.
 #[derive(Debug, Clone, PartialEq)]
-pub struct KeptGroup {
+pub(crate) struct Selected {
     /// The prompt's tokens.
-    pub prompt: Vec<u32>,
-    /// A leaf of the trie for each completion.
-    pub leaves: Vec<Node>,
-    /// The advantage of each.
-    pub advantages: Vec<f32>,
-    /// What the sum over the kept sequences is divided by.
-    pub divisor: usize,
+    pub(crate) prompt: Vec<u32>,
+    /// The slot of each kept completion: (K).
+    pub(crate) slots: Vec<usize>,
+    /// A leaf of the trie for each kept completion: (K).
+    pub(crate) leaves: Vec<Node>,
+    /// The advantage of each kept completion: (K).
+    pub(crate) advantages: Vec<f32>,
+    /// The kept completion that is an anchor.
+    pub(crate) anchor: Option<usize>,
+    /// The divisor of the sum over the kept completions.
+    pub(crate) divisor: usize,
+    /// The weighted sum of rewards of every completion after repair: (G).
+    pub(crate) rewards: Vec<f32>,
+    /// Whether each completion hits after repair: (G).
+    pub(crate) hits: Vec<bool>,
 }
 
-/// What became of a group.
+/// The way that a group went.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GroupOutcome {
+pub(crate) struct GroupOutcome {
     /// How many completions hit, before any repair.
-    pub regime: Regime,
+    pub(crate) regime: Regime,
     /// The mean of the weighted sum of rewards, before any repair.
-    pub mean_reward: f32,
+    pub(crate) mean_reward: f32,
     /// The mean of each named reward in the order of [`Rewards::names`], before weights and repair.
-    pub reward_means: Vec<f32>,
+    pub(crate) reward_means: Vec<f32>,
     /// Whether the anchor took a slot.
-    pub repaired: bool,
-    /// The completions that are trained on, or why none is.
-    pub kept: std::result::Result<KeptGroup, Skip>,
+    pub(crate) repaired: bool,
+    /// The kept completions, or why none is kept.
+    pub(crate) kept: std::result::Result<Selected, Skip>,
 }
 
-/// Makes what is trained on of the completions of a prompt.
+/// Rewards, repairs and selects groups of one signal.
 #[derive(Debug, Clone, Copy)]
 pub struct Selector<'a> {
     /// Decides on repair, selection and advantages.
@@ -85,67 +61,179 @@ pub struct Selector<'a> {
     pub trie: &'a Trie,
 }
 
+/// A group with its rewards, before repair.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RewardedGroup {
+    /// The prompt's tokens.
+    pub(crate) prompt: Vec<u32>,
+    leaves: Vec<Node>,
+    old_log_probs: Vec<f32>,
+    hits: Vec<bool>,
+    scores: Vec<f32>,
+    duplicate_of: Vec<usize>,
+    totals: Vec<f32>,
+    means: Vec<f32>,
+    regime: Regime,
+    /// The leaf of the target that the anchor is written from, if the trie holds it.
+    pub(crate) anchor: Option<Node>,
+}
+
+impl RewardedGroup {
+    /// The number of hits, as a regime.
+    pub(crate) fn regime(&self) -> Regime {
+        self.regime
+    }
+}
+
 impl Selector<'_> {
-    /// Rewards a group, repairs it if the signal does, and keeps what the signal selects.
+    /// Rewards the completions of a prompt and chooses the target of an anchor.
     ///
     /// A completion is a hit if its semantic ID is that of a target, whatever its rewards: see
     /// [`reward`](crate::reward). Its structural score is the prefix credit of the closest target.
-    /// Targets that share a semantic ID count once.
-    ///
-    /// The anchor is the first target's own semantic ID; it takes the log-probability of the slot
-    /// it replaces, which only orders slots: the frozen policy computes anew the log-probability
-    /// that the update compares with. All rewards of a repaired group are computed anew. A target
-    /// that the trie does not hold leaves the group unrepaired.
+    /// Targets that share a semantic ID count once. A completion that repeats an earlier one has the
+    /// rewards of the earlier one. `draw` is 64 random bits, read where the anchor's target is
+    /// uniform.
     ///
     /// # Errors
+    ///
     /// If a log-probability is not finite: the policy has diverged.
-    pub fn select(
+    pub(crate) fn reward(
         &self,
         prompt: Vec<u32>,
         completions: &[Completion],
         targets: &[u32],
-    ) -> Result<GroupOutcome> {
-        let Self { signal, rewards, sids, trie } = *self;
+        draw: u64,
+    ) -> Result<RewardedGroup> {
+        let Self { signal, sids, trie, .. } = *self;
+        let wanted = self.leaves(targets);
         let targets = target_sids(targets, sids);
         let levels = sids.levels();
-        let wanted: Vec<Node> =
-            targets.chunks_exact(levels).filter_map(|sid| trie.walk(sid)).collect();
-        let mut leaves: Vec<Node> = completions.iter().map(|c| c.leaf).collect();
+        let leaves: Vec<Node> = completions.iter().map(|c| c.leaf).collect();
         let old_log_probs: Vec<f32> = completions.iter().map(|c| c.log_prob).collect();
-        let mut hits: Vec<bool> = leaves.iter().map(|leaf| wanted.contains(leaf)).collect();
-        // all items of a leaf share one semantic ID
-        let score = |&leaf: &Node| {
-            let sid = sids.sid(trie.items(leaf)[0]);
-            structural_score(sid, &targets, levels, PrefixCredit::decimal())
-        };
-        let mut scores: Vec<f32> = leaves.iter().map(score).collect();
-        let rewarded = |leaves: &[Node], hits: &[bool], structural_scores: &[f32]| {
-            rewards.of_group(&Completions { leaves, hits, structural_scores, sids, trie })
-        };
+        let hits: Vec<bool> = leaves.iter().map(|leaf| wanted.contains(leaf)).collect();
+        let credit = PrefixCredit::decimal();
+        let score = |&leaf: &Node| structural_score(self.sid(leaf), &targets, levels, credit);
+        let scores: Vec<f32> = leaves.iter().map(score).collect();
+        let mut duplicate_of = vec![0; leaves.len()];
+        duplicate::declare(&leaves, 1, &mut duplicate_of);
+        let (totals, means) = self.rewarded(&leaves, &hits, &scores, &duplicate_of);
+        let regime = checked(&totals, &scores, &old_log_probs, &hits, &duplicate_of)?.regime();
+        let written: Vec<u16> = leaves.iter().flat_map(|&leaf| self.sid(leaf)).copied().collect();
+        let anchor = signal
+            .anchor_target(&written, &targets, levels, credit, draw)
+            .and_then(|target| trie.walk(&targets[target * levels..][..levels]));
+        Ok(RewardedGroup {
+            prompt,
+            leaves,
+            old_log_probs,
+            hits,
+            scores,
+            duplicate_of,
+            totals,
+            means,
+            regime,
+            anchor,
+        })
+    }
 
-        let mut found = rewarded(&leaves, &hits, &scores);
-        let group = checked(&found.totals, &scores, &old_log_probs, &hits)?;
-        let (regime, count) = (group.regime(), group.len());
-        let mean_reward = found.totals.iter().sum::<f32>() / count as f32;
-        let reward_means = std::mem::take(&mut found.means);
-        let anchor = targets.get(..levels).and_then(|sid| trie.walk(sid));
-        let slot = signal.repair(group).zip(anchor);
+    /// Repairs a group if the signal does, and keeps what the signal selects.
+    ///
+    /// The anchor is a target's own semantic ID. The log-probability of the slot that it replaces
+    /// only orders slots: the frozen policy computes anew the log-probability that the update
+    /// compares with. All rewards of a repaired group are computed anew. A target that the trie does
+    /// not hold leaves the group unrepaired.
+    ///
+    /// # Errors
+    ///
+    /// If a number of the group is not finite.
+    pub(crate) fn select(
+        &self,
+        group: RewardedGroup,
+        evidence: Evidence<f32>,
+    ) -> Result<GroupOutcome> {
+        let RewardedGroup {
+            prompt,
+            mut leaves,
+            old_log_probs,
+            mut hits,
+            mut scores,
+            mut duplicate_of,
+            mut totals,
+            means: reward_means,
+            regime,
+            anchor,
+        } = group;
+        let count = leaves.len();
+        let mean_reward = totals.iter().sum::<f32>() / count as f32;
+        let group = checked(&totals, &scores, &old_log_probs, &hits, &duplicate_of)?;
+        let slot = self.signal.repair_given(group, evidence).zip(anchor);
         if let Some((slot, anchor)) = slot {
             (leaves[slot], hits[slot], scores[slot]) = (anchor, true, 1.0);
-            found = rewarded(&leaves, &hits, &scores);
+            duplicate::redeclare(&leaves, 1, slot, &mut duplicate_of);
+            totals = self.rewarded(&leaves, &hits, &scores, &duplicate_of).0;
         }
-        let group = checked(&found.totals, &scores, &old_log_probs, &hits)?;
+        let group = checked(&totals, &scores, &old_log_probs, &hits, &duplicate_of)?;
         let (mut kept, mut advantages) = (vec![0; count], vec![0.0; count]);
-        let kept = match signal.select(group, &mut kept, &mut advantages) {
-            Outcome::Trained(selection) => Ok(KeptGroup {
-                prompt,
-                leaves: selection.kept.iter().map(|&slot| leaves[slot]).collect(),
-                advantages: selection.advantages.to_vec(),
-                divisor: selection.divisor,
-            }),
+        let kept = match self.signal.select(group, &mut kept, &mut advantages) {
+            Outcome::Trained(selection) => {
+                let repaired = slot.map(|(slot, _)| slot);
+                Ok(Selected {
+                    prompt,
+                    slots: selection.kept.to_vec(),
+                    leaves: selection.kept.iter().map(|&slot| leaves[slot]).collect(),
+                    advantages: selection.advantages.to_vec(),
+                    anchor: selection.kept.iter().position(|&slot| Some(slot) == repaired),
+                    divisor: selection.divisor,
+                    rewards: totals,
+                    hits,
+                })
+            }
             Outcome::Skipped(skip) => Err(skip),
         };
         Ok(GroupOutcome { regime, mean_reward, reward_means, repaired: slot.is_some(), kept })
+    }
+
+    /// The kept completions of a group, with nothing known beside it; `None` if none is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Selector::reward`].
+    pub fn kept(
+        &self,
+        prompt: Vec<u32>,
+        completions: &[Completion],
+        targets: &[u32],
+    ) -> Result<Option<KeptGroup>> {
+        let group = self.reward(prompt, completions, targets, 0)?;
+        let kept = self.select(group, Evidence::default())?.kept.ok();
+        kept.map(|kept| by_token(self.signal, kept, &[], self.sids.levels())).transpose()
+    }
+
+    /// The leaves of targets that the trie holds.
+    pub(crate) fn leaves(&self, targets: &[u32]) -> Vec<Node> {
+        targets.iter().filter_map(|&target| self.trie.walk(self.sids.sid(target))).collect()
+    }
+
+    /// The weighted sums of a group, and the mean of each named reward.
+    fn rewarded(
+        &self,
+        leaves: &[Node],
+        hits: &[bool],
+        structural_scores: &[f32],
+        duplicate_of: &[usize],
+    ) -> (Vec<f32>, Vec<f32>) {
+        let Self { rewards, sids, trie, .. } = *self;
+        let mut found =
+            rewards.of_group(&Completions { leaves, hits, structural_scores, sids, trie });
+        for (slot, &first) in duplicate_of.iter().enumerate() {
+            found.totals[slot] = found.totals[first];
+        }
+        (found.totals, found.means)
+    }
+
+    /// The semantic ID of a leaf, which all its items share.
+    fn sid(&self, leaf: Node) -> &[u16] {
+        self.sids.sid(self.trie.items(leaf)[0])
     }
 }
 
@@ -167,9 +255,11 @@ fn checked<'a>(
     scores: &'a [f32],
     old_log_probs: &'a [f32],
     hits: &'a [bool],
+    duplicate_of: &'a [usize],
 ) -> Result<Group<'a, f32>> {
     Group::new(totals, scores, Some(old_log_probs))
         .and_then(|group| group.with_hits(hits))
+        .and_then(|group| group.with_duplicates(duplicate_of))
         .map_err(not_finite)
 }
 

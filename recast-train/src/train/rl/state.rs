@@ -2,6 +2,7 @@
 
 use recast_core::Regime;
 use recast_core::metrics::RegimeCounts;
+use recast_core::repair::{AllZeroParts, AllZeroRate, RepairError};
 use recast_core::signal::Skip;
 use serde::{Deserialize, Serialize};
 
@@ -124,4 +125,51 @@ pub struct RlState {
     /// The mean of each named reward so far; older checkpoints have none.
     #[serde(default)]
     pub rewards: RewardMeans,
+    /// Prompts that DAPO took in place of others; older checkpoints have none.
+    #[serde(default)]
+    pub further_prompts: usize,
+    /// The moving average of the all-zero rate, which a gated repair reads.
+    #[serde(default)]
+    pub all_zero: AllZeroState,
+}
+
+impl RlState {
+    /// Nothing is done yet.
+    pub(super) fn fresh() -> Self {
+        Self {
+            step: 0,
+            optimiser_steps: 0,
+            best_pass_at_1: f64::NEG_INFINITY,
+            best_step: 0,
+            groups: GroupCounts::default(),
+            seconds: PhaseSeconds::default(),
+            finished: false,
+            rewards: RewardMeans::default(),
+            further_prompts: 0,
+            all_zero: AllZeroState::default(),
+        }
+    }
+}
+
+/// The sums of a moving average of the all-zero rate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct AllZeroState {
+    /// The weighted share of all-zero groups.
+    pub total: f32,
+    /// The sum of the weights; 0 before the first group.
+    pub weight: f32,
+}
+
+impl AllZeroState {
+    /// The average that goes on from these sums.
+    pub(super) fn rate(self, decay: f32) -> Result<AllZeroRate<f32>, RepairError> {
+        let Self { total, weight } = self;
+        AllZeroRate::from_parts(AllZeroParts { decay, total, weight })
+    }
+}
+
+impl From<AllZeroParts<f32>> for AllZeroState {
+    fn from(AllZeroParts { total, weight, .. }: AllZeroParts<f32>) -> Self {
+        Self { total, weight }
+    }
 }

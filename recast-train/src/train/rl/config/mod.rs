@@ -1,71 +1,34 @@
-//! Which signals are trained with, how long and how fast.
+//! The settings of reinforcement learning.
+
+mod objective;
+mod options;
+mod signal_name;
+
+use std::collections::BTreeMap;
 
 use recast_core::Signal;
-use recast_core::objective::{Clip, KlEstimator, Objective};
-use recast_core::signal::{Recast, RepairPolicy};
+use recast_core::objective::Objective;
+use recast_core::signal::RepairPolicy;
 use serde::{Deserialize, Serialize};
 
+pub use self::objective::{Bound, Estimator, Override};
+use self::objective::{Numbers, overrides};
+pub use self::options::{
+    DapoConfig, Divisor, GrpoConfig, LuffyConfig, PreferenceConfig, Ratio, RecastConfig, Repair,
+    RereConfig, RlZvpConfig, SapoConfig, Scale, Target,
+};
+pub use self::signal_name::SignalName;
 use super::loss::Layout;
+use crate::decode::{Rollout, RolloutConfig, RolloutKind};
 use crate::error::{Error, Result};
 use crate::model::Pass;
 use crate::optim::check_rates;
 use crate::reward::RewardsConfig;
 
-/// The signals that can be compared: the only difference between two systems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum SignalName {
-    /// OpenOneRec-RL: group-relative advantages of all completions.
-    Grpo,
-    /// ReRe / MiniOneRec: hit plus ranking penalty, group-relative, all completions.
-    Rere,
-    /// ReCast: repair, then contrast.
-    Recast,
-}
-
-impl SignalName {
-    /// The name in configuration, folders and events.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Grpo => "grpo",
-            Self::Rere => "rere",
-            Self::Recast => "recast",
-        }
-    }
-
-    /// The name in tables.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Grpo => "GRPO",
-            Self::Rere => "ReRe",
-            Self::Recast => "ReCast",
-        }
-    }
-}
-
-/// ReCast's own settings; the four values of `repair` and `boundary` are the 2 x 2 ablation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RecastConfig {
-    /// Whether an all-zero group gets the ground-truth anchor.
-    pub repair: bool,
-    /// Whether only the strongest positive and the hardest negative are kept.
-    pub boundary: bool,
-    /// The advantage of the positive; the negative gets minus that.
-    pub weight: f64,
-}
-
-impl Default for RecastConfig {
-    fn default() -> Self {
-        Self { repair: true, boundary: true, weight: 1.0 }
-    }
-}
-
 /// How long, how wide and how fast reinforcement learning goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RlConfig {
     /// The signals to train with, each from the same supervised checkpoint.
     pub signals: Vec<SignalName>,
@@ -75,6 +38,14 @@ pub struct RlConfig {
     pub prompts_per_step: usize,
     /// Completions `G` of a group.
     pub group_size: usize,
+    /// How the completions of a group are generated.
+    pub rollout: RolloutKind,
+    /// The divisor of the logits of a `sample` or `gumbel` rollout.
+    pub temperature: f64,
+    /// Codes of each level that a `sample` rollout draws from; 0 means all.
+    pub top_k: usize,
+    /// The probability of the codes of each level that a `sample` rollout draws from.
+    pub top_p: f64,
     /// Target items of a prompt at most: the next of the user within the training part.
     pub targets: usize,
     /// Whole groups of an optimiser step.
@@ -96,18 +67,46 @@ pub struct RlConfig {
     pub clip_low: f64,
     /// How far above 1 the ratio counts.
     pub clip_high: f64,
-    /// Bound of a negative's loss, in units of its advantage.
+    /// The bound of the ratio beside the clip.
+    pub ratio_bound: Bound,
+    /// Bound of a negative's loss, in units of its advantage; for `dual`.
     pub dual_clip: f64,
-    /// Coefficient of the k3 penalty towards the reference.
+    /// The room above `1 + clip_high` that a negative's ratio has; for `ecpo`.
+    pub ecpo_delta: f64,
+    /// Coefficient of the penalty towards the reference.
     pub kl_coef: f64,
+    /// The estimator of the penalty.
+    pub kl_estimator: Estimator,
+    /// The largest penalty of a token; 0 means no bound.
+    pub kl_value_limit: f64,
+    /// Whether the penalty is multiplied by the ratio.
+    pub kl_times_ratio: bool,
     /// Steps between two evaluations.
     pub evaluate_every: usize,
     /// Validation prompts of an evaluation, drawn by the seed; 0 means all.
     pub validation_prompts: usize,
     /// The weight of each named reward.
     pub rewards: RewardsConfig,
+    /// The settings that single signals take in place of those above.
+    pub overrides: BTreeMap<SignalName, Override>,
     /// ReCast's own settings.
     pub recast: RecastConfig,
+    /// GRPO's own settings.
+    pub grpo: GrpoConfig,
+    /// ReRe's own settings.
+    pub rere: RereConfig,
+    /// DAPO's own settings.
+    pub dapo: DapoConfig,
+    /// RL-ZVP's own settings.
+    pub rl_zvp: RlZvpConfig,
+    /// LUFFY's own settings.
+    pub luffy: LuffyConfig,
+    /// DPO's own settings.
+    pub dpo: PreferenceConfig,
+    /// S-DPO's own settings.
+    pub s_dpo: PreferenceConfig,
+    /// SAPO's own settings.
+    pub sapo: SapoConfig,
 }
 
 impl Default for RlConfig {
@@ -117,6 +116,10 @@ impl Default for RlConfig {
             steps: 100,
             prompts_per_step: 64,
             group_size: 32,
+            rollout: RolloutKind::Beam,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
             targets: 1,
             groups_per_minibatch: 32,
             layout: Layout::Packed,
@@ -127,21 +130,37 @@ impl Default for RlConfig {
             max_norm: 1.0,
             clip_low: 0.2,
             clip_high: 0.28,
+            ratio_bound: Bound::Dual,
             dual_clip: 3.0,
+            ecpo_delta: 0.1,
             kl_coef: 1e-3,
+            kl_estimator: Estimator::K3,
+            kl_value_limit: 10.0,
+            kl_times_ratio: false,
             evaluate_every: 20,
             validation_prompts: 2000,
             rewards: RewardsConfig::default(),
+            overrides: overrides(),
             recast: RecastConfig::default(),
+            grpo: GrpoConfig::default(),
+            rere: RereConfig::default(),
+            dapo: DapoConfig::default(),
+            rl_zvp: RlZvpConfig::default(),
+            luffy: LuffyConfig::default(),
+            dpo: PreferenceConfig::dpo(),
+            s_dpo: PreferenceConfig::s_dpo(),
+            sapo: SapoConfig::default(),
         }
     }
 }
 
 impl RlConfig {
-    /// Checks the ranges.
+    /// Checks the ranges, and that the loop trains every signal as it is set.
     ///
     /// # Errors
-    /// If a count is 0, a rate or weight is out of its range, the ranking penalty would count twice, or core refuses the signal or the objective.
+    ///
+    /// If a count is 0, a rate or weight is out of its range, the ranking penalty would count twice
+    /// or follow no ranks, or core refuses a signal, its loss or its objective.
     pub fn check(&self) -> Result<()> {
         for (key, value) in [
             ("rl.steps", self.steps),
@@ -149,33 +168,82 @@ impl RlConfig {
             ("rl.targets", self.targets),
             ("rl.groups_per_minibatch", self.groups_per_minibatch),
             ("rl.evaluate_every", self.evaluate_every),
+            ("rl.dapo.max_rollouts", self.dapo.max_rollouts),
         ] {
             if value == 0 {
                 return Err(Error::setting(key, "is 0", "give at least 1"));
             }
         }
-        if self.group_size < 2 {
-            let problem = format!("{} completions are no group", self.group_size);
-            return Err(Error::setting("rl.group_size", problem, "give at least 2"));
+        for (key, size) in
+            [("rl.group_size", self.group_size), ("rl.rere.group_size", self.rere.group_size)]
+        {
+            if size == 1 || (size == 0 && key == "rl.group_size") {
+                let problem = format!("{size} completions are no group");
+                return Err(Error::setting(key, problem, "give at least 2"));
+            }
         }
         let mut signals = self.signals.clone();
-        signals.sort_unstable_by_key(|signal| signal.key());
+        signals.sort_unstable();
         if let Some(twice) = signals.windows(2).find(|pair| pair[0] == pair[1]) {
-            let problem = format!("names '{}' twice", twice[0].key());
+            let problem = format!("names '{}' twice", twice[0]);
             return Err(Error::setting("rl.signals", problem, "name each signal once"));
         }
+        check_rates("rl", self.learning_rate, self.warmup, self.weight_decay, self.max_norm)?;
+        self.check_rollout()?;
+        self.check_recast()?;
+        let mix = self.rere.sync_reference_mix;
+        if !(mix > 0.0 && mix <= 1.0) {
+            let problem = format!("{mix} is no share of the policy");
+            let hint = "give a number above 0 and at most 1; 0.6 is usual";
+            return Err(Error::setting("rl.rere.sync_reference_mix", problem, hint));
+        }
+        for name in SignalName::ALL {
+            let objective = self.objective(name)?;
+            let section = format!("rl.{name}");
+            let refused = |problem: String| {
+                Error::setting(&section, problem, "see recast init for the usual values")
+            };
+            let signal = self.signal(name).check().map_err(|e| refused(e.to_string()))?;
+            // a bound of all signals is in the way of those alone that are trained
+            if self.signals.contains(&name) {
+                signal.loss().check(&objective).map_err(|e| refused(e.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks rewards and rollout, and that ranks are there where they are read.
+    fn check_rollout(&self) -> Result<()> {
         self.rewards.check()?;
-        if self.rewards.ranking != 0.0 && self.signals.contains(&SignalName::Rere) {
+        self.rollout()?;
+        let rere = self.signals.contains(&SignalName::Rere);
+        let ranked = self.rewards.ranking != 0.0;
+        if ranked && rere {
             let problem = "would count the ranking penalty twice: signal 'rere' adds it itself";
             let hint = "set it to 0, or leave 'rere' out of rl.signals";
             return Err(Error::setting("rl.rewards.ranking", problem, hint));
         }
-        check_rates("rl", self.learning_rate, self.warmup, self.weight_decay, self.max_norm)?;
-        self.objective()?;
-        for &name in &[SignalName::Grpo, SignalName::Rere, SignalName::Recast] {
-            self.signal(name).check().map_err(|e| {
-                Error::setting("rl.recast", e.to_string(), "see recast init for the usual values")
-            })?;
+        if (ranked || rere) && self.rollout == RolloutKind::Sample {
+            let problem = "'sample' gives no ranks, which the ranking penalty reads";
+            let hint = "take 'beam' or 'gumbel', or leave out signal 'rere' and rl.rewards.ranking";
+            return Err(Error::setting("rl.rollout", problem, hint));
+        }
+        Ok(())
+    }
+
+    /// Checks the numbers of ReCast that core sees only in some of its modes.
+    fn check_recast(&self) -> Result<()> {
+        let recast = &self.recast;
+        for (key, value, range, holds) in [
+            ("repair_threshold", recast.repair_threshold, "within 0 and 1", 0.0..=1.0),
+            ("repair_decay", recast.repair_decay, "at least 0 and below 1", 0.0..=1.0 - 1e-9),
+            ("repair_tau", recast.repair_tau, "within 0 and 1", 0.0..=1.0),
+        ] {
+            if !holds.contains(&value) {
+                let problem = format!("{value} is not {range}");
+                let hint = "see recast init for the usual values";
+                return Err(Error::setting(format!("rl.recast.{key}"), problem, hint));
+            }
         }
         Ok(())
     }
@@ -183,28 +251,88 @@ impl RlConfig {
     /// Core's signal of that name under these settings.
     #[must_use]
     pub fn signal(&self, name: SignalName) -> Signal<f32> {
+        let preference = |config: &PreferenceConfig| Signal::Dpo {
+            repair: if config.repair { RepairPolicy::Always } else { RepairPolicy::Never },
+            negatives: config.negatives,
+            beta: config.beta as f32,
+        };
         match name {
-            SignalName::Grpo => Signal::grpo(),
-            SignalName::Rere => Signal::rere(),
-            SignalName::Recast => {
-                let repair = match self.recast.repair {
-                    true => RepairPolicy::Always,
-                    false => RepairPolicy::Never,
-                };
-                let (boundary, weight) = (self.recast.boundary, self.recast.weight as f32);
-                Signal::Recast(Recast { repair, boundary, weight, ..Recast::default() })
+            SignalName::Grpo => {
+                let (epsilon, scale) = self.grpo.scale();
+                Signal::Grpo { epsilon, scale }
             }
+            SignalName::Rere => match Signal::rere() {
+                Signal::Rere { epsilon, .. } => Signal::Rere { epsilon, add_gt: self.rere.add_gt },
+                other => other,
+            },
+            SignalName::Recast => Signal::Recast(self.recast.signal()),
+            SignalName::DrGrpo => Signal::DrGrpo,
+            SignalName::Rloo => Signal::Rloo,
+            SignalName::Dapo => Signal::dapo(),
+            SignalName::Gspo => Signal::gspo(),
+            SignalName::PassAtK => Signal::PassAtK,
+            SignalName::Ngrpo => Signal::ngrpo(),
+            SignalName::RlZvp => Signal::RlZvp { epsilon: 1e-6, alpha: self.rl_zvp.alpha as f32 },
+            SignalName::Gcpo => Signal::gcpo(),
+            SignalName::Luffy => Signal::Luffy {
+                epsilon: self.luffy.standardise.then_some(1e-6),
+                gamma: self.luffy.gamma as f32,
+            },
+            SignalName::Dpo => preference(&self.dpo),
+            SignalName::SDpo => preference(&self.s_dpo),
+            SignalName::Cispo => Signal::cispo(),
+            SignalName::Sapo => Signal::Sapo {
+                epsilon: 1e-6,
+                positive: self.sapo.positive as f32,
+                negative: self.sapo.negative as f32,
+            },
+            SignalName::Gmpo => Signal::gmpo(),
+            SignalName::ReinforcePlusPlus => Signal::reinforce_plus_plus(),
+            SignalName::Opo => Signal::Opo,
         }
     }
 
-    /// What one pass of training with a signal holds at most, on histories of up to `max_history` items
-    /// of `levels` codes.
+    /// Completions of a group under a signal.
     #[must_use]
-    pub fn pass(&self, name: SignalName, max_history: usize, levels: usize) -> Pass {
+    pub fn group_size_of(&self, name: SignalName) -> usize {
+        match (name, self.rere.group_size) {
+            (SignalName::Rere, size) if size > 0 => size,
+            _ => self.group_size,
+        }
+    }
+
+    /// Completions of a group that a signal keeps at most.
+    fn kept_of(&self, name: SignalName) -> usize {
         let kept = match name {
             SignalName::Recast if self.recast.boundary => 2,
-            SignalName::Grpo | SignalName::Rere | SignalName::Recast => self.group_size,
+            SignalName::PassAtK => 1,
+            SignalName::Dpo => self.dpo.negatives + 1,
+            SignalName::SDpo => self.s_dpo.negatives + 1,
+            SignalName::Recast
+            | SignalName::Grpo
+            | SignalName::Rere
+            | SignalName::DrGrpo
+            | SignalName::Rloo
+            | SignalName::Dapo
+            | SignalName::Gspo
+            | SignalName::Ngrpo
+            | SignalName::RlZvp
+            | SignalName::Gcpo
+            | SignalName::Luffy
+            | SignalName::Cispo
+            | SignalName::Sapo
+            | SignalName::Gmpo
+            | SignalName::ReinforcePlusPlus
+            | SignalName::Opo => usize::MAX,
         };
+        kept.min(self.group_size_of(name))
+    }
+
+    /// The most that one pass of training with a signal holds, on histories of up to `max_history`
+    /// items of `levels` codes.
+    #[must_use]
+    pub fn pass(&self, name: SignalName, max_history: usize, levels: usize) -> Pass {
+        let kept = self.kept_of(name);
         let (prompt, completion) = (max_history * levels, levels - 1);
         let (rows, slots) = match self.layout {
             Layout::Packed => (1, prompt + kept * completion),
@@ -217,12 +345,30 @@ impl RlConfig {
         Pass { rows: groups * rows, slots, predictions: groups * kept }
     }
 
-    pub(super) fn objective(&self) -> Result<Objective<f32>> {
-        Clip::new(self.clip_low as f32, self.clip_high as f32, Some(self.dual_clip as f32))
-            .and_then(|clip| Objective::new(clip, 20.0, KlEstimator::K3, self.kl_coef as f32))
-            .map_err(|e| {
-                Error::setting("rl", e.to_string(), "see recast init for the usual values")
-            })
+    /// Core's objective for a signal.
+    ///
+    /// # Errors
+    ///
+    /// If core refuses a number.
+    pub fn objective(&self, name: SignalName) -> Result<Objective<f32>> {
+        let numbers = Numbers {
+            clip_low: self.clip_low,
+            clip_high: self.clip_high,
+            ratio_bound: self.ratio_bound,
+            dual_clip: self.dual_clip,
+            ecpo_delta: self.ecpo_delta,
+            kl_coef: self.kl_coef,
+            kl_estimator: self.kl_estimator,
+            kl_value_limit: self.kl_value_limit,
+            kl_times_ratio: self.kl_times_ratio,
+        };
+        numbers.objective(name, self.overrides.get(&name).copied().unwrap_or_default())
+    }
+
+    /// The way that groups are generated.
+    pub(super) fn rollout(&self) -> Result<Rollout> {
+        let Self { rollout, temperature, top_k, top_p, .. } = *self;
+        RolloutConfig { rollout, temperature, top_k, top_p }.rollout()
     }
 
     /// Optimiser steps that follow one rollout step.
@@ -230,3 +376,6 @@ impl RlConfig {
         self.prompts_per_step.div_ceil(self.groups_per_minibatch)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,11 +57,8 @@ pub struct Override {
 
 /// What the authors of each method set.
 pub(super) fn overrides() -> BTreeMap<SignalName, Override> {
-    let clip = |low, high| Override {
-        clip_low: Some(low),
-        clip_high: Some(high),
-        ..Override::default()
-    };
+    let clip =
+        |low, high| Override { clip_low: Some(low), clip_high: Some(high), ..Override::default() };
     let no_penalty = Override { kl_coef: Some(0.0), ..Override::default() };
     BTreeMap::from([
         (SignalName::Dapo, no_penalty),

@@ -115,9 +115,7 @@ impl RecastConfig {
             repair: match self.repair {
                 Repair::Always => RepairPolicy::Always,
                 Repair::Never => RepairPolicy::Never,
-                Repair::Gated => {
-                    RepairPolicy::Gated { threshold: self.repair_threshold as f32 }
-                }
+                Repair::Gated => RepairPolicy::Gated { threshold: self.repair_threshold as f32 },
                 Repair::Confident => RepairPolicy::Confident { tau: self.repair_tau as f32 },
             },
             boundary: self.boundary,

@@ -1,9 +1,11 @@
 use std::io::Write;
 
-use recast_core::signal::Recast;
+use recast_core::anchor::AnchorTarget;
+use recast_core::repair::RepairPolicy;
+use recast_core::signal::{Recast, RewardScale};
 
 use super::*;
-use crate::data::read_items;
+use crate::data::{Histories, read_items};
 use crate::reward::RewardsConfig;
 
 /// Rounding of a deviation of four f32 near 1.
@@ -28,7 +30,8 @@ fn select(
 ) -> GroupOutcome {
     let (sids, trie, _) = example();
     let selector = Selector { signal, rewards, sids: &sids, trie: &trie };
-    selector.select(vec![7], completions, targets).unwrap()
+    let group = selector.reward(vec![7], completions, targets, 0).unwrap();
+    selector.select(group, Evidence::default()).unwrap()
 }
 
 fn of_hits(signal: &Signal<f32>, targets: &[u32]) -> GroupOutcome {
@@ -85,7 +88,8 @@ fn the_structural_score_is_that_of_the_closest_target() {
     let found = [completion(0), completion(1), completion(2)];
     let (signal, rewards) = (Signal::recast(), Rewards::hit_alone());
     let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
-    let kept = selector.select(vec![7], &found, &[3, 4]).unwrap().kept.unwrap();
+    let group = selector.reward(vec![7], &found, &[3, 4], 0).unwrap();
+    let kept = selector.select(group, Evidence::default()).unwrap().kept.unwrap();
     // (1,7,3) follows the second target; the anchor, the first target, takes slot 0
     assert_eq!(kept.leaves, [trie.walk(sids.sid(3)).unwrap(), found[2].leaf]);
 }
@@ -154,7 +158,7 @@ fn an_anchor_is_rewarded_like_any_completion() {
 fn the_ranking_reward_under_grpo_is_rere() {
     let ranked = weighted("hit = 1.0\nranking = 1.0");
     for targets in [&[0][..], &[2], &[4], &[1, 3]] {
-        let grpo = Signal::Grpo { epsilon: 1e-4 };
+        let grpo = Signal::Grpo { epsilon: 1e-4, scale: RewardScale::Group };
         let grpo = select(&grpo, &ranked, &example().2, targets).kept.unwrap();
         assert_eq!(grpo, of_hits(&Signal::rere(), targets).kept.unwrap());
     }
@@ -170,24 +174,53 @@ fn a_reward_without_weight_changes_nothing() {
 }
 
 #[test]
-fn every_item_with_items_before_it_is_a_prompt() {
-    let mut train = Histories::default();
-    train.push(&[3, 1, 2]);
-    train.push(&[4]);
-    let prompts = RlPrompt::all(&train);
-    assert_eq!(prompts.len(), 2);
-    assert_eq!(
-        (prompts[1].history(&train), prompts[1].targets(&train, 1)),
-        (&[3, 1][..], &[2][..])
-    );
+fn a_completion_that_is_drawn_twice_counts_once_for_the_pair() {
+    let (sids, trie, mut completions) = example();
+    completions[2] = completions[1];
+    let (signal, rewards) = (Signal::recast(), weighted("hit = 1.0\ndiversity = 0.5"));
+    let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
+    let group = selector.reward(vec![7], &completions, &[0], 0).unwrap();
+    assert_eq!(group.duplicate_of, [0, 1, 1, 3]);
+    assert_eq!(group.totals[1].to_bits(), group.totals[2].to_bits());
+    let kept = selector.select(group, Evidence::default()).unwrap().kept.unwrap();
+    assert_eq!((kept.slots, kept.anchor), (vec![0, 1], None));
 }
 
 #[test]
-fn targets_end_with_the_training_part() {
-    let mut train = Histories::default();
-    train.push(&[3, 1, 2, 5]);
-    train.push(&[4, 6]);
-    let targets: Vec<&[u32]> =
-        RlPrompt::all(&train).into_iter().map(|prompt| prompt.targets(&train, 2)).collect();
-    assert_eq!(targets, [&[1, 2][..], &[2, 5], &[5], &[6]]);
+fn an_anchor_may_repeat_a_hit_and_is_known_among_the_kept() {
+    let outcome = of_hits(&Signal::luffy(), &[0]);
+    assert_eq!((outcome.regime, outcome.repaired), (Regime::SingleHit, true));
+    let kept = outcome.kept.unwrap();
+    assert_eq!((kept.leaves[3], kept.anchor), (kept.leaves[0], Some(3)));
+}
+
+#[test]
+fn evidence_holds_a_repair_back() {
+    let (sids, trie, completions) = example();
+    let repair = RepairPolicy::Confident { tau: 0.5 };
+    let signal = Signal::Recast(Recast { repair, ..Recast::default() });
+    let rewards = Rewards::hit_alone();
+    let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
+    let outcome = |anchor_log_prob| {
+        let group = selector.reward(vec![7], &completions, &[4], 0).unwrap();
+        selector.select(group, Evidence { anchor_log_prob, ..Evidence::default() }).unwrap()
+    };
+    assert!(outcome(Some(-3.0)).repaired);
+    assert_eq!(outcome(Some(-0.1)).kept, Err(Skip::NoPositive));
+}
+
+#[test]
+fn the_anchor_is_written_from_the_target_that_is_asked_for() {
+    let (sids, trie, completions) = example();
+    let anchor = |anchor_target, draw| {
+        let signal = Signal::Recast(Recast { anchor_target, ..Recast::default() });
+        let rewards = Rewards::hit_alone();
+        let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
+        let group = selector.reward(vec![7], &completions[..2], &[3, 4], draw).unwrap();
+        trie.items(group.anchor.unwrap())[0]
+    };
+    // the group is (4,4,4) and (1,2,9), the targets are (5,5,5) and (1,2,3)
+    assert_eq!(anchor(AnchorTarget::First, 0), 3);
+    assert_eq!(anchor(AnchorTarget::Closest, 0), 4);
+    assert_eq!([0, u64::MAX].map(|draw| anchor(AnchorTarget::Uniform, draw)), [3, 4]);
 }

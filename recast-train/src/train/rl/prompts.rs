@@ -1,0 +1,111 @@
+//! The prompts of reinforcement learning, in the order that every signal sees.
+
+use rand::seq::SliceRandom;
+
+use crate::data::Histories;
+use crate::random::{Purpose, stream};
+
+/// A question of reinforcement learning: which items follow from `position` of a user's sequence on?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RlPrompt {
+    /// The user.
+    pub user: u32,
+    /// The first target's place in the user's sequence, from 1.
+    pub position: u32,
+}
+
+impl RlPrompt {
+    /// Every item that has items before it, once, whatever the number of targets.
+    #[must_use]
+    pub fn all(train: &Histories) -> Vec<Self> {
+        let of_user = |(user, items): (usize, &[u32])| {
+            (1..items.len())
+                .map(move |position| Self { user: user as u32, position: position as u32 })
+        };
+        train.iter().enumerate().flat_map(of_user).collect()
+    }
+
+    /// The items before the first target.
+    #[must_use]
+    pub fn history(self, train: &Histories) -> &[u32] {
+        &train.sequence(self.user)[..self.position as usize]
+    }
+
+    /// The next `count` items of the training part, or as many as it holds; at least one if `count` is.
+    #[must_use]
+    pub fn targets(self, train: &Histories, count: usize) -> &[u32] {
+        let later = &train.sequence(self.user)[self.position as usize..];
+        &later[..count.min(later.len())]
+    }
+}
+
+/// All prompts, shuffled anew for each pass over them: an endless order.
+pub(super) struct PromptOrder {
+    prompts: Vec<RlPrompt>,
+    shuffled: Vec<RlPrompt>,
+    pass: Option<usize>,
+    seed: u64,
+}
+
+impl PromptOrder {
+    pub(super) fn new(train: &Histories, seed: u64) -> Self {
+        Self { prompts: RlPrompt::all(train), shuffled: Vec::new(), pass: None, seed }
+    }
+
+    /// `count` prompts from number `start` of the endless order on.
+    pub(super) fn take(&mut self, start: usize, count: usize) -> Vec<RlPrompt> {
+        (start..start + count).map(|i| self.at(i)).collect()
+    }
+
+    fn at(&mut self, i: usize) -> RlPrompt {
+        let pass = i / self.prompts.len();
+        if self.pass != Some(pass) {
+            self.shuffled.clone_from(&self.prompts);
+            self.shuffled.shuffle(&mut stream(self.seed, Purpose::Prompts, pass as u64));
+            self.pass = Some(pass);
+        }
+        self.shuffled[i % self.prompts.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_with_items_before_it_is_a_prompt() {
+        let mut train = Histories::default();
+        train.push(&[3, 1, 2]);
+        train.push(&[4]);
+        let prompts = RlPrompt::all(&train);
+        assert_eq!(prompts.len(), 2);
+        assert_eq!(
+            (prompts[1].history(&train), prompts[1].targets(&train, 1)),
+            (&[3, 1][..], &[2][..])
+        );
+    }
+
+    #[test]
+    fn targets_end_with_the_training_part() {
+        let mut train = Histories::default();
+        train.push(&[3, 1, 2]);
+        let prompts = RlPrompt::all(&train);
+        assert_eq!(prompts[0].targets(&train, 5), [1, 2]);
+        assert_eq!(prompts[1].targets(&train, 5), [2]);
+    }
+
+    #[test]
+    fn each_pass_holds_every_prompt_once_in_an_order_of_its_own() {
+        let mut train = Histories::default();
+        train.push(&(0..20).collect::<Vec<u32>>());
+        let mut order = PromptOrder::new(&train, 5);
+        let passes = [order.take(0, 19), order.take(19, 19)];
+        for pass in &passes {
+            let mut positions: Vec<u32> = pass.iter().map(|prompt| prompt.position).collect();
+            positions.sort_unstable();
+            assert_eq!(positions, (1..20).collect::<Vec<u32>>());
+        }
+        assert_ne!(passes[0], passes[1]);
+        assert_eq!(order.take(0, 19), passes[0]);
+    }
+}

@@ -1,0 +1,180 @@
+//! The update of the policy on selected groups.
+
+use burn::tensor::Tensor;
+use recast_burn::objective::{LogProbs, UpdateBatch, policy_loss};
+use recast_core::objective::{
+    CompletionTokens, Loss, Objective, PolicyLoss, clipped_tokens, kl_penalty,
+};
+
+use super::loss::{KeptGroup, Layout, completion_log_probs, micro_batches, update_batch};
+use crate::catalogue::Trie;
+use crate::error::Result;
+use crate::model::Decoder;
+use crate::optim::{Optimiser, Replicas, StepGradients};
+
+/// The groups of an optimiser step, by micro-batch.
+pub(crate) type Minibatch<'a> = Vec<&'a [KeptGroup]>;
+
+/// The update of one signal's groups: everything but the weights.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Update<'a> {
+    /// The trie that log-probabilities are renormalised over.
+    pub(crate) trie: &'a Trie,
+    /// The layout of kept completions.
+    pub(crate) layout: Layout,
+    /// Tokens that go through the decoder at once; 0 means all.
+    pub(crate) micro_batch_tokens: usize,
+    /// Whole groups of an optimiser step.
+    pub(crate) groups_per_minibatch: usize,
+    /// The loss that the signal's selection is meant for.
+    pub(crate) loss: Loss<f32>,
+    /// The numbers of the objective.
+    pub(crate) objective: Objective<f32>,
+    /// The devices that share each step.
+    pub(crate) replicas: &'a Replicas,
+}
+
+/// A micro-batch with the numbers that its loss reads.
+struct Part<'a> {
+    groups: &'a [KeptGroup],
+    batch: UpdateBatch,
+    /// None if the policy at hand is the one that generated the groups.
+    old: Option<Tensor<1>>,
+    reference: Tensor<1>,
+}
+
+/// Sums over the tokens of a minibatch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct TokenSums {
+    /// Tokens of kept completions.
+    pub(crate) tokens: usize,
+    /// Tokens that a clip stands for.
+    pub(crate) clipped: usize,
+    /// The penalties towards the reference.
+    pub(crate) kl: f64,
+}
+
+impl TokenSums {
+    /// Counts the tokens of another minibatch.
+    pub(super) fn add(&mut self, other: Self) {
+        self.tokens += other.tokens;
+        self.clipped += other.clipped;
+        self.kl += other.kl;
+    }
+}
+
+impl Update<'_> {
+    /// Cuts groups into minibatches, and these into micro-batches.
+    pub(crate) fn minibatches<'g>(
+        &self,
+        groups: &'g [KeptGroup],
+        levels: usize,
+    ) -> Vec<Minibatch<'g>> {
+        let of_minibatch = |groups: &'g [KeptGroup]| {
+            let tokens = groups.iter().map(|group| self.layout.tokens(group, levels)).sum();
+            let tokens = self.replicas.micro_batch_tokens(self.micro_batch_tokens, tokens);
+            micro_batches(groups, tokens, self.layout, levels)
+        };
+        groups.chunks(self.groups_per_minibatch).map(of_minibatch).collect()
+    }
+
+    /// The log-probabilities of each micro-batch of each minibatch under a frozen decoder.
+    pub(crate) fn log_probs(
+        &self,
+        model: &Decoder,
+        minibatches: &[Minibatch<'_>],
+    ) -> Vec<Vec<Tensor<1>>> {
+        let of_part =
+            |groups: &&[KeptGroup]| completion_log_probs(model, self.trie, groups, self.layout);
+        minibatches.iter().map(|groups| groups.iter().map(of_part).collect()).collect()
+    }
+
+    /// The gradients of the loss of a minibatch, and sums over its tokens.
+    ///
+    /// Without old log-probabilities the policy at hand is the one that generated the groups. Loss,
+    /// norm and log-probabilities are read at once: the step waits for the device once.
+    ///
+    /// # Errors
+    ///
+    /// If advantages do not suit the loss.
+    pub(crate) fn gradients(
+        &self,
+        optimiser: &Optimiser,
+        policy: &Decoder,
+        minibatch: &Minibatch<'_>,
+        old: Option<&[Tensor<1>]>,
+        reference: Vec<Tensor<1>>,
+    ) -> Result<(StepGradients, TokenSums)> {
+        let levels = policy.levels();
+        let of_groups = minibatch.iter().map(|groups| groups.len()).sum();
+        let parts: Vec<Part<'_>> = minibatch
+            .iter()
+            .enumerate()
+            .zip(reference)
+            .map(|((i, &groups), reference)| {
+                let batch = update_batch(groups, of_groups, levels, self.loss, &self.objective)?;
+                let old = old.map(|old| old[i].clone());
+                Ok(Part { groups, batch, old, reference })
+            })
+            .collect::<Result<_>>()?;
+        let loss = |model: &Decoder, _: usize, part: &Part<'_>| {
+            let policy = completion_log_probs(model, self.trie, part.groups, self.layout);
+            let device = policy.device().inner();
+            let at_hand = policy.clone().inner();
+            let old = part.old.clone().map_or(at_hand.clone(), |old| old.to_device(&device));
+            let reference = part.reference.clone().to_device(&device);
+            let read = Tensor::cat(vec![at_hand, old.clone(), reference.clone()], 0);
+            let log_probs = LogProbs {
+                policy_log_probs: policy,
+                old_log_probs: Tensor::from_inner(old),
+                ref_log_probs: Tensor::from_inner(reference),
+            };
+            (policy_loss(log_probs, &part.batch), Some(read))
+        };
+        let found = self.replicas.gradients(optimiser, policy, &parts, loss);
+        let mut sums = TokenSums::default();
+        for (groups, log_probs) in minibatch.iter().zip(&found.numbers) {
+            self.count(groups, log_probs, levels, &mut sums);
+        }
+        Ok((found, sums))
+    }
+
+    /// Counts the tokens of a micro-batch; `log_probs` are the policy's, the old and the reference's.
+    fn count(&self, groups: &[KeptGroup], log_probs: &[f32], levels: usize, sums: &mut TokenSums) {
+        let tokens = log_probs.len() / 3;
+        let completions = tokens / levels;
+        let (policy, rest) = log_probs.split_at(tokens);
+        let (old, reference) = rest.split_at(tokens);
+        sums.tokens += tokens;
+        for (&policy, &reference) in policy.iter().zip(reference) {
+            sums.kl += f64::from(kl_penalty(policy, reference, &self.objective).value);
+        }
+        let Loss::Policy(loss) = self.loss else { return };
+        let of_completion = |values: &[f32], completion: usize| -> Vec<f32> {
+            values.iter().skip(completion).step_by(completions).copied().collect()
+        };
+        let advantages = groups.iter().flat_map(|group| {
+            let anchors = (0..group.leaves.len()).map(|kept| group.anchor == Some(kept));
+            group.token_advantages.chunks_exact(levels).zip(anchors)
+        });
+        for (completion, (advantages, is_anchor)) in advantages.enumerate() {
+            let (policy, old) = (of_completion(policy, completion), of_completion(old, completion));
+            sums.clipped += clipped(&loss, &policy, &old, advantages, is_anchor, &self.objective);
+        }
+    }
+}
+
+/// The tokens of a completion that a clip stands for.
+fn clipped(
+    loss: &PolicyLoss<f32>,
+    policy_log_probs: &[f32],
+    old_log_probs: &[f32],
+    advantages: &[f32],
+    is_anchor: bool,
+    objective: &Objective<f32>,
+) -> usize {
+    let ref_log_probs = &[];
+    let tokens =
+        CompletionTokens { policy_log_probs, old_log_probs, ref_log_probs, advantages, is_anchor };
+    clipped_tokens(loss, tokens, objective)
+}

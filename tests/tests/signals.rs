@@ -1,0 +1,184 @@
+//! The loop's loss of each signal is core's: value and gradient, on a fixed group.
+
+use burn::tensor::{Tensor, TensorData};
+use recast_burn::objective::{LogProbs, policy_loss};
+use recast_core::objective::{GroupTokens, group_loss};
+use recast_core::repair::Evidence;
+use recast_core::{Group, Outcome, Signal};
+use recast_train::catalogue::{SidTable, Trie};
+use recast_train::decode::Completion;
+use recast_train::reward::Rewards;
+use recast_train::train::{KeptGroup, RlConfig, Selector, SignalName, update_batch};
+
+use crate::device::devices;
+use crate::numbers::{assert_each_close, seeded, values};
+use crate::tolerance::OBJECTIVE;
+
+tests![
+    every_signal_selects_as_core_does,
+    every_signal_has_the_value_and_the_gradient_of_cores_loss,
+];
+
+const LEVELS: usize = 3;
+/// The SIDs of four completions, then those of the items that are asked for.
+const CODES: [[u16; LEVELS]; 6] =
+    [[4, 4, 4], [1, 2, 9], [1, 7, 3], [5, 5, 5], [1, 2, 3], [6, 6, 6]];
+const OLD: [f32; 4] = [-1.0, -2.0, -3.0, -4.0];
+
+fn catalogue() -> (SidTable, Trie) {
+    let table = SidTable::new(vec![10; LEVELS], CODES.concat()).expect("a table");
+    let trie = Trie::new(&table);
+    (table, trie)
+}
+
+/// What the trainer keeps of the group if `target` is asked for.
+fn kept(signal: &Signal<f32>, target: u32) -> Option<KeptGroup> {
+    let (table, trie) = catalogue();
+    let completion = |(sid, &log_prob): (&[u16; LEVELS], &f32)| Completion {
+        leaf: trie.walk(sid).expect("a semantic ID of the catalogue"),
+        log_prob,
+    };
+    let completions: Vec<Completion> = CODES.iter().zip(&OLD).map(completion).collect();
+    Selector { signal, rewards: &Rewards::hit_alone(), sids: &table, trie: &trie }
+        .kept(vec![7], &completions, &[target])
+        .expect("finite numbers")
+}
+
+/// The same by core alone: kept slots, advantages, divisor, the anchor among the kept.
+fn by_core(
+    signal: &Signal<f32>,
+    target: usize,
+) -> Option<(Vec<usize>, Vec<f32>, usize, Option<usize>)> {
+    let mut hits: Vec<f32> = (0..4).map(|slot| f32::from(u8::from(slot == target))).collect();
+    let score = |sid: &[u16; LEVELS]| {
+        let credit = recast_core::reward::PrefixCredit::decimal();
+        recast_core::reward::structural_score(sid, &CODES[target], LEVELS, credit)
+    };
+    let mut scores: Vec<f32> = CODES[..4].iter().map(score).collect();
+    let group = Group::new(&hits, &scores, Some(&OLD)).expect("a group");
+    let slot = signal.repair_given(group, Evidence::default());
+    let mut duplicates = [0, 1, 2, 3];
+    if let Some(slot) = slot {
+        (hits[slot], scores[slot]) = (1.0, 1.0);
+        if target < 4 {
+            duplicates[slot.max(target)] = slot.min(target);
+        }
+    }
+    let group = Group::new(&hits, &scores, Some(&OLD)).expect("a group");
+    let group = group.with_duplicates(&duplicates).expect("duplicates");
+    let (mut slots, mut advantages) = ([0; 4], [0.0; 4]);
+    match signal.select(group, &mut slots, &mut advantages) {
+        Outcome::Trained(selection) => {
+            let anchor = selection.kept.iter().position(|&kept| Some(kept) == slot);
+            Some((
+                selection.kept.to_vec(),
+                selection.advantages.to_vec(),
+                selection.divisor,
+                anchor,
+            ))
+        }
+        Outcome::Skipped(_) => None,
+    }
+}
+
+fn every_signal_selects_as_core_does() {
+    let config = RlConfig::default();
+    let (_, trie) = catalogue();
+    for name in SignalName::ALL {
+        let signal = config.signal(name);
+        // an all-zero group, then one with a hit
+        for target in [4, 1] {
+            let (found, expected) = (kept(&signal, target), by_core(&signal, target as usize));
+            let case = format!("{name}, target {target}");
+            let (Some(found), Some((slots, advantages, divisor, anchor))) = (&found, &expected)
+            else {
+                assert_eq!(found.is_none(), expected.is_none(), "{case}");
+                continue;
+            };
+            let leaves = slots.iter().enumerate().map(|(kept, &slot)| {
+                let sid = if Some(kept) == *anchor { target as usize } else { slot };
+                trie.walk(&CODES[sid]).expect("a semantic ID of the catalogue")
+            });
+            assert!(leaves.eq(found.leaves.iter().copied()), "{case}");
+            assert_eq!((found.divisor, found.anchor), (*divisor, *anchor), "{case}");
+            let first: Vec<u32> =
+                found.token_advantages.iter().step_by(LEVELS).map(|a| a.to_bits()).collect();
+            // RL-ZVP's come from entropies where all rewards are equal, and there are none here
+            if !(name == SignalName::RlZvp && target == 4) {
+                let expected: Vec<u32> = advantages.iter().map(|a| a.to_bits()).collect();
+                assert_eq!(first, expected, "{case}");
+            }
+        }
+    }
+}
+
+fn every_signal_has_the_value_and_the_gradient_of_cores_loss() {
+    let config = RlConfig::default();
+    for (index, name) in SignalName::ALL.into_iter().enumerate() {
+        let (signal, objective) = (config.signal(name), config.objective(name).expect("numbers"));
+        let group = match name {
+            // an entropy for each token, since all rewards are equal
+            SignalName::RlZvp => None,
+            _ => kept(&signal, 4).or_else(|| kept(&signal, 1)),
+        };
+        let group = group.unwrap_or_else(|| {
+            let mut group = kept(&signal, 1).expect("a mixed group is trained on");
+            let steps = group.token_advantages.iter_mut().enumerate();
+            steps.for_each(|(token, advantage)| *advantage *= 1.0 + 0.1 * token as f32);
+            group
+        });
+        let (completions, count) = (group.leaves.len(), group.token_advantages.len());
+        // clear of every kink: ratios within 1.0002 where GSPO clips at 1.0004, within 1.1 elsewhere
+        let spread = if name == SignalName::Gspo { 5e-5 } else { 0.025 };
+        let column = |at: usize| -> Vec<f32> {
+            seeded(100 + 3 * index as u64 + at as u64, count)
+                .into_iter()
+                .map(|v| v * spread - 3.0)
+                .collect()
+        };
+        let [policy, old, reference] = [0, 1, 2].map(column);
+        let wide = |column: &[f32]| -> Vec<f64> { column.iter().map(|&v| f64::from(v)).collect() };
+        let offsets: Vec<usize> = (0..=completions).map(|i| i * LEVELS).collect();
+        let mut gradients = vec![f32::NAN; count];
+        let value = group_loss(
+            &signal.loss(),
+            GroupTokens {
+                offsets: &offsets,
+                policy_log_probs: &policy,
+                old_log_probs: &old,
+                ref_log_probs: &reference,
+                advantages: &group.token_advantages,
+                anchor: group.anchor,
+                divisor: group.divisor,
+            },
+            &objective,
+            &mut gradients,
+        );
+        // core goes completion by completion, the trainer level by level
+        let by_level = |column: &[f32]| -> Vec<f32> {
+            let of = |level| column.iter().skip(level).step_by(LEVELS).copied();
+            (0..LEVELS).flat_map(of).collect()
+        };
+        for (device_name, device) in devices() {
+            let [policy, old, reference] = [&policy, &old, &reference].map(|column| {
+                Tensor::<1>::from_data(TensorData::new(by_level(column), [count]), &device)
+            });
+            let policy_log_probs = policy.require_grad();
+            let groups = std::slice::from_ref(&group);
+            let batch =
+                update_batch(groups, 1, LEVELS, signal.loss(), &objective).expect("a batch");
+            let log_probs = LogProbs {
+                policy_log_probs: policy_log_probs.clone(),
+                old_log_probs: old,
+                ref_log_probs: reference,
+            };
+            let loss = policy_loss(log_probs, &batch);
+            let at = |i: usize| format!("{device_name}, {name}, number {i}");
+            assert_each_close(&values(&loss), &[value.into()], OBJECTIVE, at);
+            let found = policy_log_probs.grad(&loss.backward()).expect("a gradient");
+            let expected = wide(&by_level(&gradients));
+            assert!(expected.iter().any(|&gradient| gradient.abs() > 0.0), "{name}");
+            assert_each_close(&values(&found), &expected, OBJECTIVE, at);
+        }
+    }
+}
