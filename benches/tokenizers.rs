@@ -12,9 +12,9 @@ use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::RngExt;
-use recast_train::random::{Purpose, stream};
-use recast_train::event::Monitor;
 use recast_train::embedding::{Embeddings, read_embeddings};
+use recast_train::event::Monitor;
+use recast_train::random::{Purpose, stream};
 use recast_train::tokenizer::{KmeansOptions, residual_kmeans};
 
 #[global_allocator]

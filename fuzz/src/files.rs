@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
+use recast_train::catalogue::SidTable;
 use recast_train::data::{
     Columns, Format, Ids, PrepareOptions, Split, SplitKind, prepare, read_interactions, read_items,
 };
-use recast_train::catalogue::SidTable;
 use recast_train::embedding::read_embeddings;
 use tempfile::NamedTempFile;
 
