@@ -29,7 +29,7 @@ pub struct PolicyTokens {
 /// loss = sum_t w_t (surrogate(policy_t, old_t, A_t) + kl_coef k(ref_t - policy_t))
 /// ```
 ///
-/// Values and gradients are those of [`recast_core::objective::token_loss`], which documents each
+/// Values and gradients are those of [`recast_core::objective::completion_loss`], which documents each
 /// term, its source and its kinks.
 ///
 /// # Shapes

@@ -1,7 +1,9 @@
 //! Which of a prompt's targets the anchor is written from.
 
-use crate::real::{Real, compare, sum};
-use crate::reward::{PrefixCredit, prefix_credit, sids};
+use core::cmp::Ordering;
+
+use crate::real::Real;
+use crate::reward::{PrefixCredit, Total, equal_codes, sids};
 
 /// The choice among several targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -23,7 +25,9 @@ pub enum AnchorTarget {
 /// uniform   floor(draw N / 2^64)
 /// ```
 ///
-/// Equally close targets go to the first, and so does a group that holds no SID. `draw` is 64
+/// Equally close targets go to the first, exactly as in
+/// [`structural_score`](crate::reward::structural_score); a group that holds no SID takes the first
+/// too. [`Signal::anchor_target`](crate::Signal::anchor_target) knows the choice. `draw` is 64
 /// uniform random bits, read by `Uniform` only: randomness comes in as data, so that equal draws
 /// give equal anchors. With N targets no target is favoured by more than N / 2^64. `None` without a
 /// target. With P predicted SIDs in the group `O(P N L)` time for `Closest`, `O(1)` otherwise; no
@@ -66,26 +70,37 @@ pub fn anchor_target<C: PartialEq, T: Real>(
     if count == 0 {
         return None;
     }
-    // A sum over the same SIDs orders targets as their mean does.
-    let closeness = |target| {
-        sum(sids(completions, levels).map(|predicted| prefix_credit(predicted, target, credit)))
-    };
     match choice {
         AnchorTarget::First => Some(0),
-        AnchorTarget::Closest => {
-            let closeness = sids(targets, levels).map(closeness).enumerate();
-            // `is_gt` leaves a tie with the earlier target.
-            let closest =
-                closeness.reduce(
-                    |best, target| {
-                        if compare(target.1, best.1).is_gt() { target } else { best }
-                    },
-                );
-            closest.map(|(index, _)| index)
-        }
+        AnchorTarget::Closest => Some(closest(completions, targets, levels, credit)),
         // Below `count`, which is a `usize`.
         AnchorTarget::Uniform => Some(((u128::from(draw) * count as u128) >> 64) as usize),
     }
+}
+
+/// The first of the targets that the SIDs of a group follow furthest; there is one at least.
+fn closest<C: PartialEq, T: Real>(
+    completions: &[C],
+    targets: &[C],
+    levels: usize,
+    credit: PrefixCredit<'_, T>,
+) -> usize {
+    // A sum over the same SIDs orders targets as their mean does.
+    let total = |target| {
+        let depths = sids(completions, levels).map(|predicted| equal_codes(predicted, target));
+        credit.total(depths, levels)
+    };
+    let mut best: Option<(usize, Total<T>)> = None;
+    for (index, target) in sids(targets, levels).enumerate() {
+        let total = total(target);
+        // A tie stays with the earlier target.
+        let is_closer =
+            best.is_none_or(|(_, so_far)| total.partial_cmp(&so_far) == Some(Ordering::Greater));
+        if is_closer {
+            best = Some((index, total));
+        }
+    }
+    best.map_or(0, |(index, _)| index)
 }
 
 #[cfg(test)]
@@ -115,6 +130,18 @@ mod tests {
         assert_eq!(target(AnchorTarget::Closest, &[7, 8, 0], 0), Some(1));
         assert_eq!(target(AnchorTarget::Closest, &[4, 4, 4], 0), Some(0));
         assert_eq!(target(AnchorTarget::Closest, &[], 0), Some(0));
+    }
+
+    // 1 + 2 tenths in another order, which rounding tells apart.
+    #[test]
+    fn exact_ties_go_to_the_first() {
+        let completions = [1, 9, 9, 1, 2, 9, 1, 9, 9, 4, 9, 9, 4, 9, 9, 4, 5, 9];
+        let credit = PrefixCredit::<f64>::decimal();
+        let targets = [1, 2, 3, 4, 5, 6];
+        let choice = AnchorTarget::Closest;
+        assert_eq!(anchor_target(choice, &completions, &targets, 3, credit, 0), Some(0));
+        let table = PrefixCredit::new(&[0.0, 0.01, 0.1, 1.0]).unwrap();
+        assert_eq!(anchor_target(choice, &completions, &targets, 3, table, 0), Some(0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct BoundaryPair {
 /// The strongest positive and the hardest negative of a group.
 ///
 /// ```text
-/// i+ = argmax { r_i : r_i > 0 }        i- = argmax { u_i : r_i = 0 }
+/// i+ = argmax { r_i : i is a hit }        i- = argmax { u_i : i is a miss }
 /// ```
 ///
 /// Hardness is structural, not probability. Equal positives are ordered by highest structural

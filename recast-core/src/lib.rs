@@ -119,6 +119,7 @@ pub mod advantage;
 pub mod anchor;
 pub mod batch;
 pub mod boundary;
+pub mod duplicate;
 pub mod entropy;
 pub mod group;
 pub mod metrics;

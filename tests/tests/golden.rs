@@ -6,12 +6,10 @@
 use std::collections::BTreeMap;
 
 use recast_core::advantage;
-use recast_core::objective::{
-    Clip, KlEstimator, Objective, ObjectiveError, TokenTerm, is_clipped, kl_penalty, sequence_loss,
-    surrogate, token_loss,
-};
+use recast_core::objective::{Clip, KlEstimator, Objective, ObjectiveError, TokenTerm, kl_penalty};
 use serde::Deserialize;
 
+use crate::core_loss::{is_clipped, sequence_loss, token_loss};
 use crate::numbers::assert_each_close;
 use crate::objective::Estimator;
 use crate::tolerance::{GOLDEN, GOLDEN_STANDARDISED};
@@ -234,7 +232,7 @@ fn a_sequence_has_the_loss_and_gradients_of_verl_and_trl() {
         let objective = case.clip.objective(KlEstimator::K3, 0.0).expect("an objective");
         let (policy, old) = (&case.policy_log_probs, &case.old_log_probs);
         let mut gradients = vec![f64::NAN; policy.len()];
-        let value = sequence_loss(policy, old, &[], case.advantage, &objective, &mut gradients);
+        let value = sequence_loss(policy, old, case.advantage, &objective, &mut gradients);
         let name = |i: usize| format!("{}, {}, gradient of token {i}", case.library, case.name);
         assert_each_close(&gradients, &case.gradients, GOLDEN, name);
         let name = |_| format!("{}, {}, value", case.library, case.name);
@@ -251,7 +249,9 @@ fn the_surrogate_gives_the_loss_and_gradient_of_verl_and_trl() {
 
         let terms: Vec<_> = tokens
             .iter()
-            .map(|&((&policy, &old), &advantage)| surrogate(policy, old, advantage, &objective))
+            .map(|&((&policy, &old), &advantage)| {
+                token_loss(policy, old, f64::NAN, advantage, &objective)
+            })
             .collect();
         assert_terms(&terms, &case.values, &case.gradients, &name);
 

@@ -1,10 +1,11 @@
 //! The loss over groups is core's token loss, averaged over levels, divisors and groups.
 
 use burn::tensor::{Tensor, TensorData};
-use recast_core::objective::{Objective, token_loss};
+use recast_core::objective::Objective;
 use recast_train::catalogue::Trie;
 use recast_train::train::{KeptGroup, group_loss};
 
+use crate::core_loss::token_loss;
 use crate::device::devices;
 use crate::numbers::{assert_each_close, seeded, values};
 use crate::tolerance::OBJECTIVE;

@@ -9,6 +9,7 @@ mod harness;
 
 mod beam_search;
 mod cancellation;
+mod core_loss;
 mod decoder;
 mod determinism;
 mod device;

@@ -2,11 +2,10 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use recast_burn::objective::{PolicyTokens, policy_loss};
-use recast_core::objective::{
-    Clip, KlEstimator, Objective, ObjectiveError, TokenTerm, is_clipped, token_loss,
-};
+use recast_core::objective::{Clip, KlEstimator, Objective, ObjectiveError, TokenTerm};
 use serde::Deserialize;
 
+use crate::core_loss::{is_clipped, token_loss};
 use crate::device::devices;
 use crate::numbers::{assert_each_close, seeded, values};
 use crate::tolerance::OBJECTIVE;

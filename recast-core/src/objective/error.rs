@@ -4,8 +4,8 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ObjectiveError {
-    /// `clip_low` is outside [0, 1).
-    #[error("clip_low {value} is not at least 0 and below 1")]
+    /// `clip_low` is outside [0, 1].
+    #[error("clip_low {value} is not within 0 and 1")]
     ClipLow {
         /// The lower epsilon.
         value: f64,
@@ -40,6 +40,18 @@ pub enum ObjectiveError {
         /// The coefficient.
         value: f64,
     },
+    /// The limit of the KL penalty's value is not positive, or not finite.
+    #[error("kl_value_limit {value} is not finite and above 0: leave it out to have none")]
+    KlValueLimit {
+        /// The limit.
+        value: f64,
+    },
+    /// The surrogate holds the ratio itself, and the objective has the bound of ECPO or GBPO.
+    #[error(
+        "CISPO, SAPO and GMPO hold the ratio themselves: give a clip without the bound of ECPO or \
+         GBPO"
+    )]
+    BoundNotRead,
     /// The beta of a preference loss is not positive, or not finite.
     #[error("beta {value} of the preference loss is not finite and above 0")]
     Beta {

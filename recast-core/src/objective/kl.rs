@@ -22,11 +22,14 @@ pub enum KlEstimator {
 /// ```text
 /// d  = clamp(ref - policy, -limit, limit)
 /// k1 = -d        k2 = d^2 / 2        k3 = exp(d) - d - 1
+/// k  = clamp(k, -kl_value_limit, kl_value_limit)        if the objective has one
 /// ```
 ///
-/// `d` is clamped to the same limit as the log-ratio \[ours\]. Beyond the limit the gradient is 0,
-/// at it the one of the inner side. `O(1)` time. It cannot check that its arguments are finite. See
-/// [`KlEstimator`] for the source.
+/// `d` is clamped to the same limit as the log-ratio \[ours\]. Beyond either limit the gradient is
+/// 0, at it the one of the inner side. verl and OpenOneRec cap k3 at 10, which is a `d` above 2.6 or
+/// below -11: there a token that has left the reference is no longer pulled back. TRL has no cap.
+/// The factor of [`kl_times_ratio`](Objective::kl_times_ratio) is not in it. `O(1)` time. It cannot
+/// check that its arguments are finite. See [`KlEstimator`] for the source.
 ///
 /// # Examples
 ///
@@ -52,39 +55,8 @@ pub fn kl_penalty<T: Real>(
         // `exp_m1` keeps the digits that `exp(d) - 1` loses near 0; its last one may be below d.
         KlEstimator::K3 => ((d.exp_m1() - d).max(T::zero()), d.exp_m1()),
     };
-    TokenTerm { value, gradient: T::zero() - difference.slope * by_d }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::objective::Clip;
-    use crate::tolerance::ROUNDING;
-    use approx::assert_abs_diff_eq;
-
-    fn assert_term(term: TokenTerm<f64>, value: f64, gradient: f64) {
-        assert_abs_diff_eq!(term.value, value, epsilon = ROUNDING);
-        assert_abs_diff_eq!(term.gradient, gradient, epsilon = ROUNDING);
-    }
-
-    #[test]
-    fn the_three_estimators_have_their_values_and_gradients() {
-        let (policy, reference) = (-1.0, -0.5);
-        let d: f64 = 0.5;
-        let expected = [
-            (KlEstimator::K1, -d, 1.0),
-            (KlEstimator::K2, d * d / 2.0, -d),
-            (KlEstimator::K3, d.exp() - d - 1.0, 1.0 - d.exp()),
-        ];
-        for (estimator, value, gradient) in expected {
-            let objective = Objective::new(Clip::default(), 20.0, estimator, 1.0).unwrap();
-            assert_term(kl_penalty(policy, reference, &objective), value, gradient);
-        }
-    }
-
-    #[test]
-    fn beyond_the_limit_the_penalty_is_flat() {
-        let objective = Objective::new(Clip::default(), 0.1, KlEstimator::K3, 0.0).unwrap();
-        assert_term(kl_penalty(-5.0, 0.0, &objective), 0.1_f64.exp() - 1.1, 0.0);
-    }
+    let gradient = T::zero() - difference.slope * by_d;
+    let Some(limit) = objective.kl_value_limit else { return TokenTerm { value, gradient } };
+    let capped = Clamped::new(value, limit);
+    TokenTerm { value: capped.value, gradient: capped.slope * gradient }
 }

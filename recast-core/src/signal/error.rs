@@ -36,6 +36,18 @@ pub enum SignalError {
         /// The alpha.
         value: f64,
     },
+    /// A temperature of SAPO is not positive, infinite or NaN.
+    #[error("temperature {value} of the gate is not finite and above 0: 1 is usual")]
+    Temperature {
+        /// The temperature.
+        value: f64,
+    },
+    /// The beta of a preference is not positive, infinite or NaN.
+    #[error("beta {value} of the preference is not finite and above 0")]
+    Beta {
+        /// The beta.
+        value: f64,
+    },
     /// A preference signal has no negative.
     #[error("a preference needs at least 1 negative: give 1 for DPO, more for S-DPO")]
     Negatives,

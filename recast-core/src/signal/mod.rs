@@ -1,18 +1,18 @@
 //! From a group to what is trained on: the one entry point, and the one thing that systems differ
 //! in.
 
+mod check;
+mod defaults;
 mod error;
 mod recast;
+mod repair;
 mod selection;
+mod training;
 
-use crate::advantage::{calibrate, centre, leave_one_out, standardise};
-use crate::entropy::entropy_guided;
+use crate::advantage::{calibrate, centre, centre_by_length, leave_one_out, standardise};
 use crate::group::{Group, Regime};
-use crate::objective::{AnchorRatio, RatioLevel};
 use crate::real::Real;
-use crate::repair::{Evidence, repair_slot};
 use crate::reward::write_ranking_rewards;
-use crate::signal::recast::{check_anchor_ratio, check_epsilon};
 use crate::signal::selection::{contrast, keep_all, keep_best, prefer};
 
 pub use self::error::SignalError;
@@ -47,7 +47,6 @@ pub use crate::repair::RepairPolicy;
 /// # Ok::<(), recast_core::GroupError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Signal<T> {
     /// Repair, then contrast: "ReCast: Recasting Learning Signals for Reinforcement Learning in
     /// Generative Recommendation", Zhang et al., <https://arxiv.org/abs/2604.22169>.
@@ -57,6 +56,8 @@ pub enum Signal<T> {
     Grpo {
         /// Added to the standard deviation.
         epsilon: T,
+        /// Over which rewards the standard deviation is taken.
+        scale: RewardScale,
     },
     /// Rewards less their mean, all G completions: see
     /// [`advantage::dr_grpo`](crate::advantage::dr_grpo).
@@ -73,7 +74,7 @@ pub enum Signal<T> {
         epsilon: T,
     },
     /// GRPO's advantages under one ratio for each completion: see
-    /// [`sequence_loss`](crate::objective::sequence_loss).
+    /// [`Surrogate::Sequence`](crate::objective::Surrogate::Sequence).
     Gspo {
         /// Added to the standard deviation.
         epsilon: T,
@@ -112,14 +113,17 @@ pub enum Signal<T> {
         /// Whether the last completion of every group, with a hit or without, becomes the anchor.
         add_gt: bool,
     },
-    /// An anchor in every group, GRPO over all G completions, the anchor's ratio shaped: "Learning
-    /// to Reason under Off-Policy Guidance" (LUFFY), Yan et al.,
-    /// <https://arxiv.org/abs/2504.14945>. The last completion becomes the anchor; G does not
-    /// change.
+    /// An anchor in every group, rewards less their mean, the anchor's ratio shaped: "Learning to
+    /// Reason under Off-Policy Guidance" (LUFFY), Yan et al., <https://arxiv.org/abs/2504.14945>.
+    /// The last completion becomes the anchor and joins the mean; G does not change. The paper
+    /// divides by the standard deviation, its released code does not. No clip
+    /// ([`Clip::unclipped`](crate::objective::Clip::unclipped)), `kl_coef` 0, and a sum of token
+    /// losses over a constant in place of a mean are the released code's too, and not the signal's.
     Luffy {
-        /// Added to the standard deviation.
-        epsilon: T,
-        /// Added to the anchor's token probabilities: see [`AnchorRatio::Shaped`].
+        /// Added to the standard deviation; without it nothing is divided.
+        epsilon: Option<T>,
+        /// Added to the anchor's token probabilities: see
+        /// [`AnchorRatio::Shaped`](crate::objective::AnchorRatio::Shaped).
         gamma: T,
     },
     /// The strongest positive against the hardest negatives, under a preference loss: DPO with one,
@@ -130,257 +134,75 @@ pub enum Signal<T> {
         repair: RepairPolicy<T>,
         /// How many negatives are kept at most.
         negatives: usize,
+        /// The coefficient of the implicit KL: see [`Preference`](crate::objective::Preference).
+        beta: T,
     },
+    /// GRPO's advantages under CISPO's constant clipped ratio, which silences no token: see
+    /// [`Surrogate::Cispo`](crate::objective::Surrogate::Cispo).
+    Cispo {
+        /// Added to the standard deviation.
+        epsilon: T,
+    },
+    /// GRPO's advantages under SAPO's smooth gate: see
+    /// [`Surrogate::Sapo`](crate::objective::Surrogate::Sapo).
+    Sapo {
+        /// Added to the standard deviation.
+        epsilon: T,
+        /// The temperature of tokens with a positive advantage.
+        positive: T,
+        /// The temperature of all other tokens.
+        negative: T,
+    },
+    /// GRPO's advantages under the geometric mean of bounded token ratios: see
+    /// [`Surrogate::GeometricMean`](crate::objective::Surrogate::GeometricMean).
+    Gmpo {
+        /// Added to the standard deviation.
+        epsilon: T,
+    },
+    /// Rewards less their group's mean, standardised over all tokens of the step: REINFORCE++ with
+    /// baseline. "REINFORCE++: Stabilizing Critic-Free Policy Optimization with Global Advantage
+    /// Normalization", Hu et al., <https://arxiv.org/abs/2501.03262>. [`select`](Self::select) gives
+    /// the centred rewards, [`BatchScale`](crate::batch::BatchScale) the rest.
+    ReinforcePlusPlus {
+        /// Added to the variance, inside the root.
+        epsilon: T,
+    },
+    /// Rewards less their mean weighted by length, all G completions: see
+    /// [`advantage::opo`](crate::advantage::opo). Without
+    /// [lengths](Group::with_lengths) all are equal, as semantic IDs are.
+    Opo,
 }
 
-/// The loss that a signal's selection is meant for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Loss {
-    /// The clipped surrogate, with the advantages of the selection.
-    Policy(RatioLevel),
-    /// A preference loss of the positive against the negatives. Advantages are +1 and -1, to tell
-    /// the sides apart; the divisor is not read, the loss is one for the group.
-    Preference,
+/// Over which rewards GRPO takes its standard deviation. The mean is the group's either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RewardScale {
+    /// The rewards of the group.
+    #[default]
+    Group,
+    /// The rewards of all groups of a step, as TRL with `scale_rewards="batch"`: a group of mixed
+    /// rewards weighs no more for being nearly uniform. [`select`](Signal::select) gives the
+    /// centred rewards, [`BatchScale`](crate::batch::BatchScale) the rest.
+    Batch,
 }
 
 impl<T: Real> Signal<T> {
-    /// ReCast with its defaults.
-    #[must_use]
-    pub fn recast() -> Self {
-        Self::Recast(Recast::default())
-    }
-
-    /// GRPO with OpenOneRec's epsilon, 1e-6.
-    #[must_use]
-    pub fn grpo() -> Self {
-        Self::Grpo { epsilon: T::of(1e-6) }
-    }
-
-    /// DAPO with GRPO's epsilon, 1e-6.
-    #[must_use]
-    pub fn dapo() -> Self {
-        Self::Dapo { epsilon: T::of(1e-6) }
-    }
-
-    /// GSPO with GRPO's epsilon, 1e-6.
-    #[must_use]
-    pub fn gspo() -> Self {
-        Self::Gspo { epsilon: T::of(1e-6) }
-    }
-
-    /// NGRPO with GRPO's epsilon, 1e-6.
-    #[must_use]
-    pub fn ngrpo() -> Self {
-        Self::Ngrpo { epsilon: T::of(1e-6) }
-    }
-
-    /// RL-ZVP with GRPO's epsilon, 1e-6, and alpha 0.1 \[ours\].
-    #[must_use]
-    pub fn rl_zvp() -> Self {
-        Self::RlZvp { epsilon: T::of(1e-6), alpha: T::of(0.1) }
-    }
-
-    /// GCPO with GRPO's epsilon, 1e-6.
-    #[must_use]
-    pub fn gcpo() -> Self {
-        Self::Gcpo { epsilon: T::of(1e-6) }
-    }
-
-    /// ReRe with its epsilon, 1e-4, without `add_gt`.
-    #[must_use]
-    pub fn rere() -> Self {
-        Self::Rere { epsilon: T::of(1e-4), add_gt: false }
-    }
-
-    /// LUFFY with GRPO's epsilon, 1e-6, and the paper's gamma, 0.1.
-    #[must_use]
-    pub fn luffy() -> Self {
-        Self::Luffy { epsilon: T::of(1e-6), gamma: T::of(0.1) }
-    }
-
-    /// DPO on the boundary pair; an all-zero group is always repaired.
-    #[must_use]
-    pub fn dpo() -> Self {
-        Self::s_dpo(1)
-    }
-
-    /// S-DPO with up to so many negatives; an all-zero group is always repaired.
-    #[must_use]
-    pub fn s_dpo(negatives: usize) -> Self {
-        Self::Dpo { repair: RepairPolicy::Always, negatives }
-    }
-
-    /// Checks the numbers of the signal, and hands it back. The defaults pass.
-    ///
-    /// [`select`](Self::select) gives finite advantages for a signal that passed, as long as the
-    /// differences of rewards are finite.
-    ///
-    /// # Errors
-    ///
-    /// If epsilon is negative or not finite; if a weight, gamma or alpha is out of range; if a
-    /// preference has no negative; if a number of the repair policy is out of range.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use recast_core::Signal;
-    ///
-    /// assert!(Signal::<f32>::recast().check().is_ok());
-    /// assert!(Signal::Grpo { epsilon: f32::NAN }.check().is_err());
-    /// ```
-    pub fn check(self) -> Result<Self, SignalError> {
-        match self {
-            Self::Recast(recast) => recast.check()?,
-            Self::Grpo { epsilon }
-            | Self::Dapo { epsilon }
-            | Self::Gspo { epsilon }
-            | Self::Ngrpo { epsilon }
-            | Self::Gcpo { epsilon }
-            | Self::Rere { epsilon, .. } => check_epsilon(epsilon)?,
-            Self::RlZvp { epsilon, alpha } => {
-                if !(alpha > T::zero() && alpha.is_finite()) {
-                    return Err(SignalError::Alpha { value: alpha.widen() });
-                }
-                check_epsilon(epsilon)?;
-            }
-            Self::Luffy { epsilon, gamma } => {
-                check_anchor_ratio(AnchorRatio::Shaped { gamma })?;
-                check_epsilon(epsilon)?;
-            }
-            Self::Dpo { repair, negatives } => {
-                repair.check()?;
-                if negatives == 0 {
-                    return Err(SignalError::Negatives);
-                }
-            }
-            Self::DrGrpo | Self::Rloo | Self::PassAtK => {}
-        }
-        Ok(self)
-    }
-
-    /// The slot that the anchor replaces before [`select`](Self::select), if this signal writes an
-    /// anchor into this group.
-    ///
-    /// [`repair_given`](Self::repair_given) with nothing known beside the group: a gated or
-    /// confident policy then repairs every all-zero group.
-    #[must_use]
-    pub fn repair(&self, group: Group<'_, T>) -> Option<usize> {
-        self.repair_given(group, Evidence::default())
-    }
-
-    /// The slot that the anchor replaces before [`select`](Self::select), with what is known beside
-    /// the group.
-    ///
-    /// ```text
-    /// ReCast, DPO              repair slot of an all-zero group, if the policy repairs
-    /// GCPO                     repair slot of an all-zero group
-    /// ReRe with add_gt, LUFFY  the last slot of every group
-    /// all others               none
-    /// ```
-    ///
-    /// The caller overwrites that completion (reward 1, structural score 1) and builds the group
-    /// anew; see [`repair_slot`]. If the anchor is not valid, the caller leaves the group as it is:
-    /// ReCast, GCPO and DPO then skip it. `O(G)` time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use recast_core::repair::Evidence;
-    /// use recast_core::signal::{Recast, RepairPolicy};
-    /// use recast_core::{Group, Signal};
-    ///
-    /// let repair = RepairPolicy::Confident { tau: 0.5 };
-    /// let signal = Signal::Recast(Recast { repair, ..Recast::default() });
-    /// let group = Group::new(&[0.0; 4], &[0.0, 0.1, 0.01, 0.0], None)?;
-    /// let evidence = Evidence { anchor_log_prob: Some(-0.1), ..Evidence::default() };
-    /// assert_eq!(signal.repair_given(group, evidence), None);
-    /// assert_eq!(signal.repair(group), Some(3));
-    /// # Ok::<(), recast_core::GroupError>(())
-    /// ```
-    #[must_use]
-    pub fn repair_given(&self, group: Group<'_, T>, evidence: Evidence<T>) -> Option<usize> {
-        match *self {
-            Self::Recast(Recast { repair, .. }) | Self::Dpo { repair, .. } => {
-                if repair.repairs(evidence) { repair_slot(group) } else { None }
-            }
-            Self::Gcpo { .. } => repair_slot(group),
-            Self::Rere { add_gt: true, .. } | Self::Luffy { .. } => Some(group.len() - 1),
-            Self::Grpo { .. }
-            | Self::DrGrpo
-            | Self::Rloo
-            | Self::Dapo { .. }
-            | Self::Gspo { .. }
-            | Self::PassAtK
-            | Self::Ngrpo { .. }
-            | Self::RlZvp { .. }
-            | Self::Rere { add_gt: false, .. } => None,
-        }
-    }
-
-    /// How the ratio of this signal's anchors is taken; `Recompute` for signals without one.
-    #[must_use]
-    pub fn anchor_ratio(&self) -> AnchorRatio<T> {
-        match *self {
-            Self::Recast(recast) => recast.anchor_ratio,
-            Self::Luffy { gamma, .. } => AnchorRatio::Shaped { gamma },
-            Self::Grpo { .. }
-            | Self::DrGrpo
-            | Self::Rloo
-            | Self::Dapo { .. }
-            | Self::Gspo { .. }
-            | Self::PassAtK
-            | Self::Ngrpo { .. }
-            | Self::RlZvp { .. }
-            | Self::Gcpo { .. }
-            | Self::Rere { .. }
-            | Self::Dpo { .. } => AnchorRatio::Recompute,
-        }
-    }
-
-    /// The loss that the selection is meant for.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use recast_core::Signal;
-    /// use recast_core::objective::RatioLevel;
-    /// use recast_core::signal::Loss;
-    ///
-    /// assert_eq!(Signal::<f32>::recast().loss(), Loss::Policy(RatioLevel::Token));
-    /// assert_eq!(Signal::<f32>::gspo().loss(), Loss::Policy(RatioLevel::Sequence));
-    /// assert_eq!(Signal::<f32>::dpo().loss(), Loss::Preference);
-    /// ```
-    #[must_use]
-    pub fn loss(&self) -> Loss {
-        match self {
-            Self::Gspo { .. } | Self::Gcpo { .. } => Loss::Policy(RatioLevel::Sequence),
-            Self::Dpo { .. } => Loss::Preference,
-            Self::Recast(_)
-            | Self::Grpo { .. }
-            | Self::DrGrpo
-            | Self::Rloo
-            | Self::Dapo { .. }
-            | Self::PassAtK
-            | Self::Ngrpo { .. }
-            | Self::RlZvp { .. }
-            | Self::Rere { .. }
-            | Self::Luffy { .. } => Loss::Policy(RatioLevel::Token),
-        }
-    }
-
     /// Writes the slots to train on and their advantages into the caller's slices.
     ///
     /// ```text
-    /// ReCast         kept = {i+, i-}          A = +w, -w
-    /// GRPO, GSPO     kept = 0..G              A = (r - mean) / (std + epsilon)
-    /// RL-ZVP, LUFFY  kept = 0..G              the same
-    /// DAPO, GCPO     kept = 0..G              the same, some groups skipped
-    /// Dr.GRPO        kept = 0..G              A = r - mean
-    /// RLOO           kept = 0..G              A = G / (G - 1) (r - mean)
-    /// NGRPO          kept = 0..G              A = (r - mean) / (std + epsilon) with a virtual hit
-    /// ReRe           kept = 0..G              GRPO over r_i = hit_i + ranking penalty_i
-    /// Pass@k         kept = {argmax r}        A = r_max - r_2nd
-    /// DPO, S-DPO     kept = {i+, n hardest}   A = +1, -1, ..., -1
+    /// ReCast          kept = {i+, i-}          A = +w, -w
+    /// GRPO, GSPO      kept = 0..G              A = (r - mean) / (std + epsilon)
+    /// CISPO, SAPO     kept = 0..G              the same
+    /// GMPO, RL-ZVP    kept = 0..G              the same
+    /// DAPO, GCPO      kept = 0..G              the same, some groups skipped
+    /// Dr.GRPO, LUFFY  kept = 0..G              A = r - mean
+    /// REINFORCE++     kept = 0..G              the same, before the batch's scale
+    /// GRPO by batch   kept = 0..G              the same, before the batch's scale
+    /// OPO             kept = 0..G              A = r - mean weighted by length
+    /// RLOO            kept = 0..G              A = G / (G - 1) (r - mean)
+    /// NGRPO           kept = 0..G              A = (r - mean) / (std + epsilon) with a virtual hit
+    /// ReRe            kept = 0..G              GRPO over r_i = hit_i + ranking penalty_i
+    /// Pass@k          kept = {argmax r}        A = r_max - r_2nd
+    /// DPO, S-DPO      kept = {i+, n hardest}   A = +1, -1, ..., -1
     /// ```
     ///
     /// Slots ascend. The hardest negatives are ordered as in
@@ -428,13 +250,23 @@ impl<T: Real> Signal<T> {
                 }
                 keep_all(group, kept, advantages, |values| standardise(values, recast.epsilon))
             }
-            Self::Grpo { epsilon }
+            Self::Grpo { epsilon, scale: RewardScale::Group }
             | Self::Gspo { epsilon }
             | Self::RlZvp { epsilon, .. }
-            | Self::Luffy { epsilon, .. } => {
+            | Self::Luffy { epsilon: Some(epsilon), .. }
+            | Self::Cispo { epsilon }
+            | Self::Sapo { epsilon, .. }
+            | Self::Gmpo { epsilon } => {
                 keep_all(group, kept, advantages, |values| standardise(values, epsilon))
             }
-            Self::DrGrpo => keep_all(group, kept, advantages, centre),
+            Self::DrGrpo
+            | Self::Luffy { epsilon: None, .. }
+            | Self::Grpo { scale: RewardScale::Batch, .. }
+            | Self::ReinforcePlusPlus { .. } => keep_all(group, kept, advantages, centre),
+            Self::Opo => keep_all(group, kept, advantages, |values| match group.lengths() {
+                Some(lengths) => centre_by_length(values, lengths),
+                None => centre(values),
+            }),
             Self::Rloo => keep_all(group, kept, advantages, leave_one_out),
             Self::Ngrpo { epsilon } => {
                 keep_all(group, kept, advantages, |values| calibrate(values, epsilon))
@@ -463,67 +295,7 @@ impl<T: Real> Signal<T> {
             Self::Dpo { negatives, .. } => prefer(negatives, group, kept, advantages),
         }
     }
-
-    /// Spreads the advantage of a kept completion over its tokens.
-    ///
-    /// Every token gets the advantage as it is, except for RL-ZVP in a group whose rewards are all
-    /// equal: there [`entropy_guided`] gives them. Entropies are read for RL-ZVP only, and may be
-    /// empty for all others. `O(G + S)` time, no allocation. It cannot check that the advantage
-    /// is the one this signal selected.
-    ///
-    /// # Shapes
-    ///
-    /// `entropies`, `out`: (S), the tokens of completion `slot`.
-    ///
-    /// # Panics
-    ///
-    /// If `slot` is not in the group, or if the signal is RL-ZVP, the rewards are equal and there
-    /// is not one entropy for each token.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use recast_core::{Group, Signal};
-    ///
-    /// let group = Group::new(&[0.0; 2], &[0.1, 0.0], None)?;
-    /// let mut tokens = [f64::NAN; 3];
-    /// Signal::RlZvp { epsilon: 1e-6, alpha: 0.5 }
-    ///     .token_advantages(group, 0, 0.0, &[2.0, 0.0, 1.0], &mut tokens);
-    /// assert_eq!(tokens, [0.0, -1.0, -0.5]);
-    /// Signal::grpo().token_advantages(group, 0, 0.25, &[], &mut tokens);
-    /// assert_eq!(tokens, [0.25; 3]);
-    /// # Ok::<(), recast_core::GroupError>(())
-    /// ```
-    pub fn token_advantages(
-        &self,
-        group: Group<'_, T>,
-        slot: usize,
-        advantage: T,
-        entropies: &[T],
-        out: &mut [T],
-    ) {
-        assert!(slot < group.len(), "a group of {} has no completion {slot}", group.len());
-        match *self {
-            Self::RlZvp { alpha, .. } if group.is_uniform() => {
-                entropy_guided(group.is_hit(slot), alpha, entropies, out);
-            }
-            Self::RlZvp { .. }
-            | Self::Recast(_)
-            | Self::Grpo { .. }
-            | Self::DrGrpo
-            | Self::Rloo
-            | Self::Dapo { .. }
-            | Self::Gspo { .. }
-            | Self::PassAtK
-            | Self::Ngrpo { .. }
-            | Self::Gcpo { .. }
-            | Self::Rere { .. }
-            | Self::Luffy { .. }
-            | Self::Dpo { .. } => out.fill(advantage),
-        }
-    }
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "exact results are claimed where no tolerance is given")]
 mod tests;

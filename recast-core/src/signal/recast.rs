@@ -1,4 +1,3 @@
-use super::SignalError;
 use crate::anchor::AnchorTarget;
 use crate::objective::AnchorRatio;
 use crate::real::Real;
@@ -54,10 +53,10 @@ pub struct Recast<T> {
     /// Whether a group without a negative keeps its strongest positive alone, with `+w`, instead
     /// of being skipped \[ours\]. Without a boundary pair it is not read.
     pub positive_only: bool,
-    /// Which target the anchor is written from: for
-    /// [`anchor_target`](crate::anchor::anchor_target).
+    /// Which target the anchor is written from: see
+    /// [`Signal::anchor_target`](crate::Signal::anchor_target).
     pub anchor_target: AnchorTarget,
-    /// How the anchor's ratio is taken: for [`anchor_loss`](crate::objective::anchor_loss).
+    /// How the anchor's ratio is taken.
     pub anchor_ratio: AnchorRatio<T>,
 }
 
@@ -75,38 +74,5 @@ impl<T: Real> Default for Recast<T> {
             anchor_target: AnchorTarget::First,
             anchor_ratio: AnchorRatio::Recompute,
         }
-    }
-}
-
-impl<T: Real> Recast<T> {
-    pub(super) fn check(self) -> Result<(), SignalError> {
-        if !(self.weight > T::zero() && self.weight.is_finite()) {
-            return Err(SignalError::Weight { value: self.weight.widen() });
-        }
-        check_anchor_ratio(self.anchor_ratio)?;
-        self.repair.check()?;
-        check_epsilon(self.epsilon)
-    }
-}
-
-pub(super) fn check_epsilon<T: Real>(epsilon: T) -> Result<(), SignalError> {
-    if !(epsilon >= T::zero() && epsilon.is_finite()) {
-        return Err(SignalError::Epsilon { value: epsilon.widen() });
-    }
-    Ok(())
-}
-
-pub(super) fn check_anchor_ratio<T: Real>(ratio: AnchorRatio<T>) -> Result<(), SignalError> {
-    match ratio {
-        AnchorRatio::Shaped { gamma } if !(gamma > T::zero() && gamma.is_finite()) => {
-            Err(SignalError::Gamma { value: gamma.widen() })
-        }
-        AnchorRatio::Weighted { weight } if !(weight >= T::zero() && weight.is_finite()) => {
-            Err(SignalError::AnchorWeight { value: weight.widen() })
-        }
-        AnchorRatio::Recompute
-        | AnchorRatio::Detached
-        | AnchorRatio::Shaped { .. }
-        | AnchorRatio::Weighted { .. } => Ok(()),
     }
 }

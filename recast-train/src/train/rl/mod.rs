@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use recast_core::Signal;
-use recast_core::objective::{Objective, is_clipped, kl_penalty};
+use recast_core::objective::{CompletionTokens, Objective, PolicyLoss, clipped_tokens, kl_penalty};
 use serde::Serialize;
 
 pub use self::config::{RecastConfig, RlConfig, SignalName};
@@ -383,8 +383,14 @@ impl Training<'_> {
             for (((&policy, &old), &reference), &advantage) in
                 policy.iter().zip(&old).zip(&reference).zip(by_token)
             {
-                let clipped = is_clipped(policy, old, advantage, &self.objective);
-                sums.clipped += usize::from(clipped);
+                let token = CompletionTokens {
+                    policy_log_probs: &[policy],
+                    old_log_probs: &[old],
+                    ref_log_probs: &[],
+                    advantages: &[advantage],
+                    is_anchor: false,
+                };
+                sums.clipped += clipped_tokens(&PolicyLoss::default(), token, &self.objective);
                 sums.kl += f64::from(kl_penalty(policy, reference, &self.objective).value);
             }
             sums.tokens += policy.len();

@@ -1,9 +1,13 @@
 //! Repair: whether an all-zero group is repaired, and which of its slots the anchor takes.
 
+mod rate;
+
 use thiserror::Error;
 
 use crate::group::{Group, Regime};
 use crate::real::Real;
+
+pub use self::rate::{AllZeroParts, AllZeroRate};
 
 /// Why the numbers of repair were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -26,6 +30,14 @@ pub enum RepairError {
     Decay {
         /// The decay.
         value: f64,
+    },
+    /// The sums of a moving average are none that observations leave behind.
+    #[error("total {total} and weight {weight} of the all-zero rate: 0 <= total <= weight <= 1")]
+    Parts {
+        /// The weighted share of all-zero groups.
+        total: f64,
+        /// The sum of the weights.
+        weight: f64,
     },
 }
 
@@ -132,72 +144,6 @@ impl<T> Default for Evidence<T> {
     }
 }
 
-/// The moving average of the share of all-zero groups: the whole state of a gated repair, owned by
-/// the caller.
-///
-/// ```text
-/// total  <- decay total + (1 - decay) [all-zero]
-/// weight <- decay weight + (1 - decay)
-/// rate    = total / weight
-/// ```
-///
-/// The division corrects the start at 0: after one group the rate is 0 or 1, after n groups with
-/// decay near 1 their mean. Groups are observed as they were sampled, before repair, and in one
-/// order, since the average forgets. Equal observations give equal rates: there is no clock in it.
-/// Grade: \[ours\].
-///
-/// # Examples
-///
-/// ```
-/// use recast_core::Regime;
-/// use recast_core::repair::AllZeroRate;
-///
-/// let mut average = AllZeroRate::new(0.99)?;
-/// assert_eq!(average.rate(), None);
-/// average.observe(Regime::AllZero);
-/// assert_eq!(average.rate(), Some(1.0));
-/// average.observe(Regime::SingleHit);
-/// assert!(average.rate().is_some_and(|rate: f64| (rate - 0.4975).abs() < 1e-4));
-/// # Ok::<(), recast_core::repair::RepairError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AllZeroRate<T> {
-    decay: T,
-    total: T,
-    weight: T,
-}
-
-impl<T: Real> AllZeroRate<T> {
-    /// An average that has seen nothing. With decay 0 it is the last group's, near 1 it is slow.
-    ///
-    /// # Errors
-    ///
-    /// If the decay is outside [0, 1).
-    pub fn new(decay: T) -> Result<Self, RepairError> {
-        if !(decay >= T::zero() && decay < T::one()) {
-            return Err(RepairError::Decay { value: decay.widen() });
-        }
-        Ok(Self { decay, total: T::zero(), weight: T::zero() })
-    }
-
-    /// Counts a group as it was sampled.
-    pub fn observe(&mut self, regime: Regime) {
-        let fresh = T::one() - self.decay;
-        let share = match regime {
-            Regime::AllZero => fresh,
-            Regime::SingleHit | Regime::MultiHit | Regime::AllHit => T::zero(),
-        };
-        self.total = self.decay * self.total + share;
-        self.weight = self.decay * self.weight + fresh;
-    }
-
-    /// The share of all-zero groups, within 0 and 1; `None` before the first group.
-    #[must_use]
-    pub fn rate(&self) -> Option<T> {
-        (self.weight > T::zero()).then(|| (self.total / self.weight).min(T::one()))
-    }
-}
-
 /// The slot of an all-zero group that the anchor replaces: its least informative completion.
 ///
 /// ```text
@@ -238,7 +184,6 @@ pub fn repair_slot<T: Real>(group: Group<'_, T>) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tolerance::ROUNDING;
 
     fn slot_of_all_zero(scores: &[f64], old_log_probs: Option<&[f64]>) -> Option<usize> {
         let rewards = [0.0; 8];
@@ -304,22 +249,6 @@ mod tests {
         }
         let certain = Evidence { all_zero_rate: None, anchor_log_prob: Some(0.0) };
         assert!(RepairPolicy::Confident { tau: 1.0 }.repairs(certain));
-    }
-
-    #[test]
-    fn the_average_forgets_and_is_corrected_at_its_start() {
-        let mut average = AllZeroRate::new(0.5).unwrap();
-        assert_eq!(average.rate(), None);
-        average.observe(Regime::MultiHit);
-        assert_eq!(average.rate(), Some(0.0));
-        average.observe(Regime::AllZero);
-        // Weights 1/4 and 1/2 of what was seen.
-        assert!((average.rate().unwrap() - 2.0 / 3.0_f64).abs() < ROUNDING);
-        let mut last = AllZeroRate::new(0.0).unwrap();
-        for (regime, rate) in [(Regime::AllZero, 1.0), (Regime::AllHit, 0.0)] {
-            last.observe(regime);
-            assert_eq!(last.rate(), Some(rate));
-        }
     }
 
     #[test]

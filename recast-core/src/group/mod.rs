@@ -1,81 +1,10 @@
 //! The unit of everything: the completions of one prompt, checked once.
 
-use thiserror::Error;
+mod error;
 
 use crate::real::{Real, all_finite};
 
-/// Why a group was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Error)]
-#[non_exhaustive]
-pub enum GroupError {
-    /// The group has no completion.
-    #[error("a group needs at least one completion, got 0 rewards")]
-    Empty,
-    /// There is not one structural score for each reward.
-    #[error("{scores} structural scores for {rewards} rewards: give one for each completion")]
-    ScoreCount {
-        /// The number of rewards, G.
-        rewards: usize,
-        /// The number of structural scores.
-        scores: usize,
-    },
-    /// There is not one old log-probability for each reward.
-    #[error("{old_log_probs} old log-probs for {rewards} rewards: give one for each completion")]
-    OldLogProbCount {
-        /// The number of rewards, G.
-        rewards: usize,
-        /// The number of old log-probabilities.
-        old_log_probs: usize,
-    },
-    /// There is not one duplicate index for each reward.
-    #[error("{duplicates} duplicate indices for {rewards} rewards: give one for each completion")]
-    DuplicateCount {
-        /// The number of rewards, G.
-        rewards: usize,
-        /// The number of duplicate indices.
-        duplicates: usize,
-    },
-    /// A reward is NaN or infinite.
-    #[error("reward {value} of completion {index} is not finite")]
-    RewardNotFinite {
-        /// The completion.
-        index: usize,
-        /// Its reward.
-        value: f64,
-    },
-    /// A structural score is NaN or infinite.
-    #[error("structural score {value} of completion {index} is not finite")]
-    ScoreNotFinite {
-        /// The completion.
-        index: usize,
-        /// Its structural score.
-        value: f64,
-    },
-    /// An old log-probability is NaN or infinite.
-    #[error("old log-prob {value} of completion {index} is not finite: was it sampled at all?")]
-    OldLogProbNotFinite {
-        /// The completion.
-        index: usize,
-        /// Its old log-probability.
-        value: f64,
-    },
-    /// A duplicate index does not name a first completion at or before its own place.
-    #[error("completion {index} cannot be a duplicate of {first}: name the first with its SID")]
-    DuplicateNotFirst {
-        /// The completion.
-        index: usize,
-        /// The completion it claims to repeat.
-        first: usize,
-    },
-    /// Two completions with the same SID have different rewards or structural scores.
-    #[error("completion {index} repeats {first} with another reward or structural score")]
-    DuplicateDiffers {
-        /// The completion.
-        index: usize,
-        /// The completion it repeats.
-        first: usize,
-    },
-}
+pub use self::error::GroupError;
 
 /// How many completions of a group are hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +22,8 @@ pub enum Regime {
 /// A checked view of the G completions of one prompt.
 ///
 /// Rewards, structural scores and old log-probabilities are finite and of one length, at least 1.
-/// A completion is a *hit* (a positive) if `r_i > 0` and a *miss* (a negative) otherwise.
+/// A completion is a *hit* (a positive) if its reward is at least the
+/// [threshold](Self::with_hit_threshold), 0.5 without one, and a *miss* (a negative) otherwise.
 ///
 /// Slot order is generation order; for beam search that is beam rank, the most probable first. The
 /// view cannot check that, nor that rewards are 0 or 1, nor that scores are of the same
@@ -120,6 +50,8 @@ pub struct Group<'a, T> {
     structural_scores: &'a [T],
     old_log_probs: Option<&'a [T]>,
     duplicate_of: Option<&'a [usize]>,
+    lengths: Option<&'a [usize]>,
+    hit_threshold: T,
 }
 
 impl<'a, T: Real> Group<'a, T> {
@@ -167,18 +99,90 @@ impl<'a, T: Real> Group<'a, T> {
                 return Err(GroupError::OldLogProbNotFinite { index, value });
             }
         }
-        Ok(Self { rewards, structural_scores, old_log_probs, duplicate_of: None })
+        Ok(Self::of_checked(rewards, structural_scores, old_log_probs))
     }
 
-    /// A view of columns that passed [`new`](Self::new) and
-    /// [`with_duplicates`](Self::with_duplicates) before.
+    /// A view of columns that passed [`new`](Self::new) before.
     pub(crate) fn of_checked(
         rewards: &'a [T],
         structural_scores: &'a [T],
         old_log_probs: Option<&'a [T]>,
-        duplicate_of: Option<&'a [usize]>,
     ) -> Self {
-        Self { rewards, structural_scores, old_log_probs, duplicate_of }
+        let (duplicate_of, lengths) = (None, None);
+        let hit_threshold = usual_hit_threshold();
+        Self { rewards, structural_scores, old_log_probs, duplicate_of, lengths, hit_threshold }
+    }
+
+    /// The same with duplicates, lengths and a threshold that were checked before.
+    pub(crate) fn with_checked(
+        self,
+        duplicate_of: Option<&'a [usize]>,
+        lengths: Option<&'a [usize]>,
+        hit_threshold: T,
+    ) -> Self {
+        Self { duplicate_of, lengths, hit_threshold, ..self }
+    }
+
+    /// States from which reward on a completion is a hit.
+    ///
+    /// ```text
+    /// hit: r_i >= threshold
+    /// ```
+    ///
+    /// Rewards of 0 and 1 need none. Shaped rewards do: a price, a prefix credit or a sum of several
+    /// rewards that is above 0 is not a hit for that. The anchor's reward, 1 or as it is shaped,
+    /// should be a hit too, or a repaired group stays without a positive. `O(1)` time.
+    ///
+    /// Grade: \[ours\]; the paper's rewards are 0 and 1, where every threshold above 0 and up to 1
+    /// is the same.
+    ///
+    /// # Errors
+    ///
+    /// If the threshold is NaN or infinite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::{Group, Regime};
+    ///
+    /// let group = Group::new(&[0.01, 0.0, 0.1], &[0.0, 0.0, 0.1], None)?;
+    /// assert_eq!(group.regime(), Regime::AllZero);
+    /// assert_eq!(group.with_hit_threshold(0.1)?.regime(), Regime::SingleHit);
+    /// # Ok::<(), recast_core::GroupError>(())
+    /// ```
+    pub fn with_hit_threshold(self, hit_threshold: T) -> Result<Self, GroupError> {
+        if !hit_threshold.is_finite() {
+            return Err(GroupError::HitThreshold { value: hit_threshold.widen() });
+        }
+        Ok(Self { hit_threshold, ..self })
+    }
+
+    /// Says how many tokens each completion has: OPO weighs by them, no other signal reads them.
+    ///
+    /// `O(G)` time, no allocation.
+    ///
+    /// # Errors
+    ///
+    /// If the length is not G, or if a completion has no token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::{Group, GroupError};
+    ///
+    /// let group = Group::new(&[0.0, 1.0], &[0.0, 1.0], None)?;
+    /// assert_eq!(group.with_lengths(&[3, 0]), Err(GroupError::LengthZero { index: 1 }));
+    /// # Ok::<(), recast_core::GroupError>(())
+    /// ```
+    pub fn with_lengths(self, lengths: &'a [usize]) -> Result<Self, GroupError> {
+        if lengths.len() != self.len() {
+            let (rewards, lengths) = (self.len(), lengths.len());
+            return Err(GroupError::LengthCount { rewards, lengths });
+        }
+        if let Some(index) = lengths.iter().position(|&length| length == 0) {
+            return Err(GroupError::LengthZero { index });
+        }
+        Ok(Self { lengths: Some(lengths), ..self })
     }
 
     /// Declares which completions repeat the SID of an earlier one.
@@ -189,7 +193,9 @@ impl<'a, T: Real> Group<'a, T> {
     ///
     /// A later duplicate is never chosen for a boundary pair. It still counts in
     /// [`hits`](Self::hits), in the regime, in GRPO's mean, and it may be the repair slot:
-    /// overwriting it loses no SID. \[ours\] `O(G)` time, no allocation.
+    /// overwriting it loses no SID. [`declare`](crate::duplicate::declare) finds them in the codes,
+    /// [`redeclare`](crate::duplicate::redeclare) after a repair. \[ours\] `O(G)` time, no
+    /// allocation.
     ///
     /// # Errors
     ///
@@ -251,7 +257,19 @@ impl<'a, T: Real> Group<'a, T> {
         self.old_log_probs
     }
 
-    /// The number of completions with `r_i > 0`, K. Duplicates count.
+    /// The reward from which on a completion is a hit.
+    #[must_use]
+    pub fn hit_threshold(&self) -> T {
+        self.hit_threshold
+    }
+
+    /// The number of tokens of each completion, if it is known.
+    #[must_use]
+    pub fn lengths(&self) -> Option<&'a [usize]> {
+        self.lengths
+    }
+
+    /// The number of hits, K. Duplicates count.
     #[must_use]
     pub fn hits(&self) -> usize {
         (0..self.len()).filter(|&index| self.is_hit(index)).count()
@@ -273,8 +291,14 @@ impl<'a, T: Real> Group<'a, T> {
         self.rewards.iter().all(|&reward| reward == self.rewards[0])
     }
 
-    pub(crate) fn is_hit(&self, index: usize) -> bool {
-        self.rewards[index] > T::zero()
+    /// Whether a completion is a hit.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such completion.
+    #[must_use]
+    pub fn is_hit(&self, index: usize) -> bool {
+        self.rewards[index] >= self.hit_threshold
     }
 
     /// The hits that repeat no earlier completion, ascending.
@@ -306,6 +330,11 @@ impl<'a, T: Real> Group<'a, T> {
     }
 }
 
+/// Halfway between a miss and a hit of binary rewards.
+pub(crate) fn usual_hit_threshold<T: Real>() -> T {
+    T::of(0.5)
+}
+
 fn first_not_finite<T: Real>(values: &[T]) -> Option<(usize, f64)> {
     if all_finite(values) {
         return None;
@@ -315,105 +344,4 @@ fn first_not_finite<T: Real>(values: &[T]) -> Option<(usize, f64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::string::ToString;
-
-    fn regime(rewards: &[f64]) -> Regime {
-        Group::new(rewards, rewards, None).unwrap().regime()
-    }
-
-    #[test]
-    fn an_empty_group_is_refused() {
-        assert_eq!(Group::<f64>::new(&[], &[], None), Err(GroupError::Empty));
-    }
-
-    #[test]
-    fn lengths_that_differ_are_refused_with_both_numbers() {
-        assert_eq!(
-            Group::new(&[0.0, 1.0], &[0.0], None),
-            Err(GroupError::ScoreCount { rewards: 2, scores: 1 })
-        );
-        assert_eq!(
-            Group::new(&[0.0, 1.0], &[0.0, 1.0], Some(&[-1.0])),
-            Err(GroupError::OldLogProbCount { rewards: 2, old_log_probs: 1 })
-        );
-    }
-
-    #[test]
-    fn numbers_that_are_not_finite_are_refused_with_their_index() {
-        let finite = [0.0, 1.0];
-        for bad in [f64::INFINITY, f64::NEG_INFINITY] {
-            let column = [0.0, bad];
-            assert_eq!(
-                Group::new(&column, &finite, None),
-                Err(GroupError::RewardNotFinite { index: 1, value: bad })
-            );
-            assert_eq!(
-                Group::new(&finite, &column, None),
-                Err(GroupError::ScoreNotFinite { index: 1, value: bad })
-            );
-            assert_eq!(
-                Group::new(&finite, &finite, Some(&column)),
-                Err(GroupError::OldLogProbNotFinite { index: 1, value: bad })
-            );
-        }
-    }
-
-    #[test]
-    fn nan_is_refused() {
-        let (finite, nan) = ([0.0], [f32::NAN]);
-        assert!(matches!(
-            Group::new(&nan, &finite, None),
-            Err(GroupError::RewardNotFinite { index: 0, value }) if value.is_nan()
-        ));
-        assert!(Group::new(&finite, &nan, None).is_err());
-        assert!(Group::new(&finite, &finite, Some(&nan)).is_err());
-    }
-
-    #[test]
-    fn the_four_regimes_are_told_apart() {
-        assert_eq!(regime(&[0.0, 0.0, 0.0]), Regime::AllZero);
-        assert_eq!(regime(&[0.0, 1.0, 0.0]), Regime::SingleHit);
-        assert_eq!(regime(&[1.0, 1.0, 0.0]), Regime::MultiHit);
-        assert_eq!(regime(&[1.0, 1.0, 1.0]), Regime::AllHit);
-    }
-
-    #[test]
-    fn a_group_of_one_is_all_zero_or_all_hit() {
-        assert_eq!(regime(&[0.0]), Regime::AllZero);
-        assert_eq!(regime(&[1.0]), Regime::AllHit);
-    }
-
-    #[test]
-    fn duplicates_count_as_hits() {
-        let group = Group::new(&[1.0, 1.0, 0.0], &[1.0, 1.0, 0.0], None).unwrap();
-        assert_eq!(group.with_duplicates(&[0, 0, 2]).unwrap().hits(), 2);
-    }
-
-    #[test]
-    fn duplicate_indices_are_checked() {
-        let group = Group::new(&[0.0, 0.0, 1.0], &[0.1, 0.1, 1.0], None).unwrap();
-        assert_eq!(
-            group.with_duplicates(&[0]),
-            Err(GroupError::DuplicateCount { rewards: 3, duplicates: 1 })
-        );
-        for (duplicates, index, first) in [([1, 1, 2], 0, 1), ([0, 0, 1], 2, 1), ([0, 9, 2], 1, 9)]
-        {
-            assert_eq!(
-                group.with_duplicates(&duplicates),
-                Err(GroupError::DuplicateNotFirst { index, first })
-            );
-        }
-        assert_eq!(
-            group.with_duplicates(&[0, 0, 0]),
-            Err(GroupError::DuplicateDiffers { index: 2, first: 0 })
-        );
-    }
-
-    #[test]
-    fn messages_name_the_number_and_the_place() {
-        let error = Group::new(&[0.0, f64::NAN], &[0.0, 0.0], None).unwrap_err();
-        assert_eq!(error.to_string(), "reward NaN of completion 1 is not finite");
-    }
-}
+mod tests;

@@ -1,0 +1,94 @@
+use thiserror::Error;
+
+/// Why a group was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// The group has no completion.
+    #[error("a group needs at least one completion, got 0 rewards")]
+    Empty,
+    /// There is not one structural score for each reward.
+    #[error("{scores} structural scores for {rewards} rewards: give one for each completion")]
+    ScoreCount {
+        /// The number of rewards, G.
+        rewards: usize,
+        /// The number of structural scores.
+        scores: usize,
+    },
+    /// There is not one old log-probability for each reward.
+    #[error("{old_log_probs} old log-probs for {rewards} rewards: give one for each completion")]
+    OldLogProbCount {
+        /// The number of rewards, G.
+        rewards: usize,
+        /// The number of old log-probabilities.
+        old_log_probs: usize,
+    },
+    /// There is not one duplicate index for each reward.
+    #[error("{duplicates} duplicate indices for {rewards} rewards: give one for each completion")]
+    DuplicateCount {
+        /// The number of rewards, G.
+        rewards: usize,
+        /// The number of duplicate indices.
+        duplicates: usize,
+    },
+    /// A reward is NaN or infinite.
+    #[error("reward {value} of completion {index} is not finite")]
+    RewardNotFinite {
+        /// The completion.
+        index: usize,
+        /// Its reward.
+        value: f64,
+    },
+    /// A structural score is NaN or infinite.
+    #[error("structural score {value} of completion {index} is not finite")]
+    ScoreNotFinite {
+        /// The completion.
+        index: usize,
+        /// Its structural score.
+        value: f64,
+    },
+    /// An old log-probability is NaN or infinite.
+    #[error("old log-prob {value} of completion {index} is not finite: was it sampled at all?")]
+    OldLogProbNotFinite {
+        /// The completion.
+        index: usize,
+        /// Its old log-probability.
+        value: f64,
+    },
+    /// The hit threshold is NaN or infinite.
+    #[error("hit threshold {value} is not finite: 0.5 is usual for rewards of 0 and 1")]
+    HitThreshold {
+        /// The threshold.
+        value: f64,
+    },
+    /// There is not one length for each reward.
+    #[error("{lengths} lengths for {rewards} rewards: give one for each completion")]
+    LengthCount {
+        /// The number of rewards, G.
+        rewards: usize,
+        /// The number of lengths.
+        lengths: usize,
+    },
+    /// A completion has no token.
+    #[error("completion {index} has length 0: count its tokens, at least 1")]
+    LengthZero {
+        /// The completion.
+        index: usize,
+    },
+    /// A duplicate index does not name a first completion at or before its own place.
+    #[error("completion {index} cannot be a duplicate of {first}: name the first with its SID")]
+    DuplicateNotFirst {
+        /// The completion.
+        index: usize,
+        /// The completion it claims to repeat.
+        first: usize,
+    },
+    /// Two completions with the same SID have different rewards or structural scores.
+    #[error("completion {index} repeats {first} with another reward or structural score")]
+    DuplicateDiffers {
+        /// The completion.
+        index: usize,
+        /// The completion it repeats.
+        first: usize,
+    },
+}

@@ -1,0 +1,134 @@
+//! Where the signals write an anchor, and from which target.
+
+use super::{Recast, Signal};
+use crate::anchor::{AnchorTarget, anchor_target};
+use crate::group::Group;
+use crate::real::Real;
+use crate::repair::{Evidence, repair_slot};
+use crate::reward::PrefixCredit;
+
+impl<T: Real> Signal<T> {
+    /// The slot that the anchor replaces before [`select`](Self::select), if this signal writes an
+    /// anchor into this group.
+    ///
+    /// [`repair_given`](Self::repair_given) with nothing known beside the group: a gated or
+    /// confident policy then repairs every all-zero group.
+    #[must_use]
+    pub fn repair(&self, group: Group<'_, T>) -> Option<usize> {
+        self.repair_given(group, Evidence::default())
+    }
+
+    /// The slot that the anchor replaces before [`select`](Self::select), with what is known beside
+    /// the group.
+    ///
+    /// ```text
+    /// ReCast, DPO              repair slot of an all-zero group, if the policy repairs
+    /// GCPO                     repair slot of an all-zero group
+    /// ReRe with add_gt, LUFFY  the last slot of every group
+    /// all others               none
+    /// ```
+    ///
+    /// The caller overwrites that completion (reward 1, structural score 1) and builds the group
+    /// anew; see [`repair_slot`]. If the anchor is not valid, the caller leaves the group as it is:
+    /// ReCast, GCPO and DPO then skip it. `O(G)` time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::repair::Evidence;
+    /// use recast_core::signal::{Recast, RepairPolicy};
+    /// use recast_core::{Group, Signal};
+    ///
+    /// let repair = RepairPolicy::Confident { tau: 0.5 };
+    /// let signal = Signal::Recast(Recast { repair, ..Recast::default() });
+    /// let group = Group::new(&[0.0; 4], &[0.0, 0.1, 0.01, 0.0], None)?;
+    /// let evidence = Evidence { anchor_log_prob: Some(-0.1), ..Evidence::default() };
+    /// assert_eq!(signal.repair_given(group, evidence), None);
+    /// assert_eq!(signal.repair(group), Some(3));
+    /// # Ok::<(), recast_core::GroupError>(())
+    /// ```
+    #[must_use]
+    pub fn repair_given(&self, group: Group<'_, T>, evidence: Evidence<T>) -> Option<usize> {
+        match *self {
+            Self::Recast(Recast { repair, .. }) | Self::Dpo { repair, .. } => {
+                if repair.repairs(evidence) { repair_slot(group) } else { None }
+            }
+            Self::Gcpo { .. } => repair_slot(group),
+            Self::Rere { add_gt: true, .. } | Self::Luffy { .. } => Some(group.len() - 1),
+            Self::Grpo { .. }
+            | Self::DrGrpo
+            | Self::Rloo
+            | Self::Dapo { .. }
+            | Self::Gspo { .. }
+            | Self::PassAtK
+            | Self::Ngrpo { .. }
+            | Self::RlZvp { .. }
+            | Self::Rere { add_gt: false, .. }
+            | Self::Cispo { .. }
+            | Self::Sapo { .. }
+            | Self::Gmpo { .. }
+            | Self::ReinforcePlusPlus { .. }
+            | Self::Opo => None,
+        }
+    }
+
+    /// The target that the anchor of a group is written from, as an index.
+    ///
+    /// ReCast's is the one it is [set to](super::Recast::anchor_target), that of all others the
+    /// first. See [`anchor_target`] for the choices, cost and ties.
+    ///
+    /// # Shapes
+    ///
+    /// `completions`: (P L), all SIDs of the group; `targets`: (N L).
+    ///
+    /// # Panics
+    ///
+    /// As [`anchor_target`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::Signal;
+    /// use recast_core::anchor::AnchorTarget;
+    /// use recast_core::reward::PrefixCredit;
+    /// use recast_core::signal::Recast;
+    ///
+    /// let closest = Recast { anchor_target: AnchorTarget::Closest, ..Recast::<f64>::default() };
+    /// let (completions, targets) = ([7, 8, 1, 7, 2, 2], [1, 2, 3, 7, 8, 9]);
+    /// let credit = PrefixCredit::decimal();
+    /// let target = |signal: Signal<f64>| signal.anchor_target(&completions, &targets, 3, credit, 0);
+    /// assert_eq!(target(Signal::Recast(closest)), Some(1));
+    /// assert_eq!(target(Signal::gcpo()), Some(0));
+    /// ```
+    #[must_use]
+    pub fn anchor_target<C: PartialEq>(
+        &self,
+        completions: &[C],
+        targets: &[C],
+        levels: usize,
+        credit: PrefixCredit<'_, T>,
+        draw: u64,
+    ) -> Option<usize> {
+        let choice = match self {
+            Self::Recast(recast) => recast.anchor_target,
+            Self::Grpo { .. }
+            | Self::DrGrpo
+            | Self::Rloo
+            | Self::Dapo { .. }
+            | Self::Gspo { .. }
+            | Self::PassAtK
+            | Self::Ngrpo { .. }
+            | Self::RlZvp { .. }
+            | Self::Gcpo { .. }
+            | Self::Rere { .. }
+            | Self::Luffy { .. }
+            | Self::Dpo { .. }
+            | Self::Cispo { .. }
+            | Self::Sapo { .. }
+            | Self::Gmpo { .. }
+            | Self::ReinforcePlusPlus { .. }
+            | Self::Opo => AnchorTarget::First,
+        };
+        anchor_target(choice, completions, targets, levels, credit, draw)
+    }
+}

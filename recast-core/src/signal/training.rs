@@ -1,0 +1,146 @@
+//! What the update has to know of a signal: its loss, its token advantages.
+
+use super::{RewardScale, Signal};
+use crate::batch::BatchScale;
+use crate::entropy::entropy_guided;
+use crate::group::Group;
+use crate::objective::{AnchorRatio, Loss, PolicyLoss, Preference, Surrogate};
+use crate::real::Real;
+
+impl<T: Real> Signal<T> {
+    /// The loss that the selection is meant for: what
+    /// [`group_loss`](crate::objective::group_loss) takes.
+    ///
+    /// Clips and the KL penalty are the objective's: see the docs of each signal and
+    /// [`Surrogate`] for those of its authors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::Signal;
+    /// use recast_core::objective::{AnchorRatio, Loss, PolicyLoss, Surrogate};
+    ///
+    /// assert_eq!(Signal::<f32>::recast().loss(), Loss::Policy(PolicyLoss::default()));
+    /// let Loss::Policy(luffy) = Signal::<f32>::luffy().loss() else { unreachable!() };
+    /// assert_eq!(luffy.surrogate, Surrogate::Clipped);
+    /// assert_eq!(luffy.anchor_ratio, AnchorRatio::Shaped { gamma: 0.1 });
+    /// assert!(matches!(Signal::<f32>::dpo().loss(), Loss::Preference(_)));
+    /// ```
+    #[must_use]
+    pub fn loss(&self) -> Loss<T> {
+        let (surrogate, anchor_ratio) = match *self {
+            Self::Recast(recast) => (Surrogate::Clipped, recast.anchor_ratio),
+            Self::Luffy { gamma, .. } => (Surrogate::Clipped, AnchorRatio::Shaped { gamma }),
+            Self::Grpo { .. }
+            | Self::DrGrpo
+            | Self::Rloo
+            | Self::Dapo { .. }
+            | Self::PassAtK
+            | Self::Ngrpo { .. }
+            | Self::RlZvp { .. }
+            | Self::Rere { .. }
+            | Self::ReinforcePlusPlus { .. }
+            | Self::Opo => (Surrogate::Clipped, AnchorRatio::Recompute),
+            Self::Gspo { .. } | Self::Gcpo { .. } => (Surrogate::Sequence, AnchorRatio::Recompute),
+            Self::Cispo { .. } => (Surrogate::Cispo, AnchorRatio::Recompute),
+            Self::Sapo { positive, negative, .. } => {
+                (Surrogate::Sapo { positive, negative }, AnchorRatio::Recompute)
+            }
+            Self::Gmpo { .. } => (Surrogate::GeometricMean, AnchorRatio::Recompute),
+            Self::Dpo { beta, .. } => return Loss::Preference(Preference::of_checked(beta)),
+        };
+        Loss::Policy(PolicyLoss { surrogate, anchor_ratio })
+    }
+
+    /// What this signal does to advantages after every group of a step was selected.
+    ///
+    /// For most signals nothing: [`BatchScale`] is written so that a loop calls it for each.
+    #[must_use]
+    pub fn batch_scale(&self) -> BatchScale<T> {
+        match *self {
+            Self::Grpo { epsilon, scale: RewardScale::Batch } => BatchScale::of_rewards(epsilon),
+            Self::ReinforcePlusPlus { epsilon } => BatchScale::of_tokens(epsilon),
+            Self::Recast(_)
+            | Self::Grpo { scale: RewardScale::Group, .. }
+            | Self::DrGrpo
+            | Self::Rloo
+            | Self::Dapo { .. }
+            | Self::Gspo { .. }
+            | Self::PassAtK
+            | Self::Ngrpo { .. }
+            | Self::RlZvp { .. }
+            | Self::Gcpo { .. }
+            | Self::Rere { .. }
+            | Self::Luffy { .. }
+            | Self::Dpo { .. }
+            | Self::Cispo { .. }
+            | Self::Sapo { .. }
+            | Self::Gmpo { .. }
+            | Self::Opo => BatchScale::none(),
+        }
+    }
+
+    /// Spreads the advantage of a kept completion over its tokens.
+    ///
+    /// Every token gets the advantage as it is, except for RL-ZVP in a group whose rewards are all
+    /// equal: there [`entropy_guided`] gives them. Entropies are read for RL-ZVP only, and may be
+    /// empty for all others. `O(G + S)` time, no allocation. It cannot check that the advantage
+    /// is the one this signal selected.
+    ///
+    /// # Shapes
+    ///
+    /// `entropies`, `out`: (S), the tokens of completion `slot`.
+    ///
+    /// # Panics
+    ///
+    /// If `slot` is not in the group, or if the signal is RL-ZVP, the rewards are equal and there
+    /// is not one entropy for each token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::{Group, Signal};
+    ///
+    /// let group = Group::new(&[0.0; 2], &[0.1, 0.0], None)?;
+    /// let mut tokens = [f64::NAN; 3];
+    /// Signal::RlZvp { epsilon: 1e-6, alpha: 0.5 }
+    ///     .token_advantages(group, 0, 0.0, &[2.0, 0.0, 1.0], &mut tokens);
+    /// assert_eq!(tokens, [0.0, -1.0, -0.5]);
+    /// Signal::grpo().token_advantages(group, 0, 0.25, &[], &mut tokens);
+    /// assert_eq!(tokens, [0.25; 3]);
+    /// # Ok::<(), recast_core::GroupError>(())
+    /// ```
+    pub fn token_advantages(
+        &self,
+        group: Group<'_, T>,
+        slot: usize,
+        advantage: T,
+        entropies: &[T],
+        out: &mut [T],
+    ) {
+        assert!(slot < group.len(), "a group of {} has no completion {slot}", group.len());
+        match *self {
+            Self::RlZvp { alpha, .. } if group.is_uniform() => {
+                entropy_guided(group.is_hit(slot), alpha, entropies, out);
+            }
+            Self::RlZvp { .. }
+            | Self::Recast(_)
+            | Self::Grpo { .. }
+            | Self::DrGrpo
+            | Self::Rloo
+            | Self::Dapo { .. }
+            | Self::Gspo { .. }
+            | Self::PassAtK
+            | Self::Ngrpo { .. }
+            | Self::Gcpo { .. }
+            | Self::Rere { .. }
+            | Self::Luffy { .. }
+            | Self::Dpo { .. }
+            | Self::Cispo { .. }
+            | Self::Sapo { .. }
+            | Self::Gmpo { .. }
+            | Self::ReinforcePlusPlus { .. }
+            | Self::Opo => out.fill(advantage),
+        }
+    }
+}
