@@ -57,6 +57,14 @@ pub enum BatchError {
         /// The number of duplicate indices.
         duplicates: usize,
     },
+    /// There is not one mark for each reward.
+    #[error("{hits} marks of hits for {rewards} rewards: give one for each completion")]
+    HitCount {
+        /// The number of rewards.
+        rewards: usize,
+        /// The number of marks.
+        hits: usize,
+    },
     /// There is not one length for each reward.
     #[error("{lengths} lengths for {rewards} rewards: give one for each completion")]
     LengthCount {

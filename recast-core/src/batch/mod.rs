@@ -9,7 +9,7 @@ mod error;
 mod scale;
 mod signals;
 
-use crate::group::{Group, GroupError, usual_hit_threshold};
+use crate::group::{Group, GroupError, Hit};
 use crate::real::Real;
 use crate::signal::{Outcome, Selection};
 
@@ -53,7 +53,7 @@ pub struct Batch<'a, T> {
     old_log_probs: Option<&'a [T]>,
     duplicate_of: Option<&'a [usize]>,
     lengths: Option<&'a [usize]>,
-    hit_threshold: T,
+    hit: Hit<'a, T>,
 }
 
 impl<'a, T: Real> Batch<'a, T> {
@@ -111,7 +111,7 @@ impl<'a, T: Real> Batch<'a, T> {
             old_log_probs,
             duplicate_of: None,
             lengths: None,
-            hit_threshold: usual_hit_threshold(),
+            hit: Hit::usual(),
         };
         for group in 0..batch.len() {
             let range = batch.range(group);
@@ -168,7 +168,27 @@ impl<'a, T: Real> Batch<'a, T> {
         if !hit_threshold.is_finite() {
             return Err(GroupError::HitThreshold { value: hit_threshold.widen() });
         }
-        Ok(Self { hit_threshold, ..self })
+        Ok(Self { hit: Hit::Threshold(hit_threshold), ..self })
+    }
+
+    /// Says which completions are hits, whatever their rewards.
+    ///
+    /// As [`Group::with_hits`]. `O(N)` time, no allocation.
+    ///
+    /// # Errors
+    ///
+    /// If the length is not N, or if a declared duplicate's mark differs from its first's.
+    pub fn with_hits(self, hits: &'a [bool]) -> Result<Self, BatchError> {
+        if hits.len() != self.completions() {
+            let (rewards, hits) = (self.completions(), hits.len());
+            return Err(BatchError::HitCount { rewards, hits });
+        }
+        for group in 0..self.len() {
+            self.group(group)
+                .with_hits(&hits[self.range(group)])
+                .map_err(|error| BatchError::Group { group, error })?;
+        }
+        Ok(Self { hit: Hit::Marks(hits), ..self })
     }
 
     /// Says how many tokens each completion has: OPO and REINFORCE++ weigh by them.
@@ -235,7 +255,10 @@ impl<'a, T: Real> Batch<'a, T> {
         .with_checked(
             self.duplicate_of.map(|of| &of[range.clone()]),
             self.lengths.map(|lengths| &lengths[range.clone()]),
-            self.hit_threshold,
+            match self.hit {
+                Hit::Threshold(threshold) => Hit::Threshold(threshold),
+                Hit::Marks(hits) => Hit::Marks(&hits[range]),
+            },
         )
     }
 

@@ -65,3 +65,36 @@ fn a_refused_group_is_named() {
         "group 1: reward NaN of completion 1 is not finite"
     );
 }
+
+#[test]
+fn what_is_said_of_completions_reaches_their_group() {
+    let hits = [false, true, false, false, false, false, true, false, true, true];
+    let lengths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+    let marked = batch().with_hits(&hits).unwrap().with_lengths(&lengths).unwrap();
+    for (group, (start, end)) in marked.groups().zip([(0, 4), (4, 5), (5, 7), (7, 10)]) {
+        let expected = (0..end - start).filter(|&slot| hits[start + slot]).count();
+        assert_eq!(group.hits(), expected);
+        assert_eq!(group.lengths(), Some(&lengths[start..end]));
+    }
+    let strict = batch().with_hit_threshold(1.5).unwrap();
+    assert!(strict.groups().all(|group| group.hits() == 0));
+}
+
+#[test]
+fn what_is_said_of_completions_is_checked() {
+    assert_eq!(batch().with_hits(&[true]), Err(BatchError::HitCount { rewards: 10, hits: 1 }));
+    assert_eq!(
+        batch().with_lengths(&[1]),
+        Err(BatchError::LengthCount { rewards: 10, lengths: 1 })
+    );
+    let error = GroupError::LengthZero { index: 1 };
+    assert_eq!(
+        batch().with_lengths(&[1, 1, 1, 1, 1, 1, 0, 1, 1, 1]),
+        Err(BatchError::Group { group: 2, error })
+    );
+    assert!(batch().with_hit_threshold(f64::NAN).is_err());
+    let repeated = batch().with_duplicates(&[0, 1, 2, 0, 0, 0, 1, 0, 1, 0]).unwrap();
+    let error = GroupError::DuplicateDiffers { index: 3, first: 0 };
+    let hits = [true, false, false, false, true, true, true, true, true, true];
+    assert_eq!(repeated.with_hits(&hits), Err(BatchError::Group { group: 0, error }));
+}

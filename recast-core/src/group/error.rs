@@ -61,6 +61,14 @@ pub enum GroupError {
         /// The threshold.
         value: f64,
     },
+    /// There is not one mark for each reward.
+    #[error("{hits} marks of hits for {rewards} rewards: give one for each completion")]
+    HitCount {
+        /// The number of rewards, G.
+        rewards: usize,
+        /// The number of marks.
+        hits: usize,
+    },
     /// There is not one length for each reward.
     #[error("{lengths} lengths for {rewards} rewards: give one for each completion")]
     LengthCount {
@@ -83,8 +91,8 @@ pub enum GroupError {
         /// The completion it claims to repeat.
         first: usize,
     },
-    /// Two completions with the same SID have different rewards or structural scores.
-    #[error("completion {index} repeats {first} with another reward or structural score")]
+    /// Two completions with the same SID have different rewards, structural scores or marks.
+    #[error("completion {index} repeats {first} with another reward, structural score or mark")]
     DuplicateDiffers {
         /// The completion.
         index: usize,

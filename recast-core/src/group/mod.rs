@@ -23,7 +23,8 @@ pub enum Regime {
 ///
 /// Rewards, structural scores and old log-probabilities are finite and of one length, at least 1.
 /// A completion is a *hit* (a positive) if its reward is at least the
-/// [threshold](Self::with_hit_threshold), 0.5 without one, and a *miss* (a negative) otherwise.
+/// [threshold](Self::with_hit_threshold), 0.5 without one, or if it is [marked](Self::with_hits),
+/// and a *miss* (a negative) otherwise.
 ///
 /// Slot order is generation order; for beam search that is beam rank, the most probable first. The
 /// view cannot check that, nor that rewards are 0 or 1, nor that scores are of the same
@@ -51,7 +52,23 @@ pub struct Group<'a, T> {
     old_log_probs: Option<&'a [T]>,
     duplicate_of: Option<&'a [usize]>,
     lengths: Option<&'a [usize]>,
-    hit_threshold: T,
+    hit: Hit<'a, T>,
+}
+
+/// What makes a completion a hit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Hit<'a, T> {
+    /// A reward of at least so much.
+    Threshold(T),
+    /// A mark, whatever its reward.
+    Marks(&'a [bool]),
+}
+
+impl<T: Real> Hit<'_, T> {
+    /// Halfway between a miss and a hit of binary rewards.
+    pub(crate) fn usual() -> Self {
+        Self::Threshold(T::of(0.5))
+    }
 }
 
 impl<'a, T: Real> Group<'a, T> {
@@ -108,19 +125,18 @@ impl<'a, T: Real> Group<'a, T> {
         structural_scores: &'a [T],
         old_log_probs: Option<&'a [T]>,
     ) -> Self {
-        let (duplicate_of, lengths) = (None, None);
-        let hit_threshold = usual_hit_threshold();
-        Self { rewards, structural_scores, old_log_probs, duplicate_of, lengths, hit_threshold }
+        let (duplicate_of, lengths, hit) = (None, None, Hit::usual());
+        Self { rewards, structural_scores, old_log_probs, duplicate_of, lengths, hit }
     }
 
-    /// The same with duplicates, lengths and a threshold that were checked before.
+    /// The same with duplicates, lengths and hits that were checked before.
     pub(crate) fn with_checked(
         self,
         duplicate_of: Option<&'a [usize]>,
         lengths: Option<&'a [usize]>,
-        hit_threshold: T,
+        hit: Hit<'a, T>,
     ) -> Self {
-        Self { duplicate_of, lengths, hit_threshold, ..self }
+        Self { duplicate_of, lengths, hit, ..self }
     }
 
     /// States from which reward on a completion is a hit.
@@ -154,7 +170,40 @@ impl<'a, T: Real> Group<'a, T> {
         if !hit_threshold.is_finite() {
             return Err(GroupError::HitThreshold { value: hit_threshold.widen() });
         }
-        Ok(Self { hit_threshold, ..self })
+        Ok(Self { hit: Hit::Threshold(hit_threshold), ..self })
+    }
+
+    /// Says which completions are hits, whatever their rewards.
+    ///
+    /// For sums of several rewards, of which no threshold tells a hit: a dear miss may be worth more
+    /// than a cheap hit. The marks take the place of the threshold. After a repair the anchor's slot
+    /// is marked by the caller. `O(G)` time, no allocation.
+    ///
+    /// Grade: \[ours\].
+    ///
+    /// # Errors
+    ///
+    /// If the length is not G, or if a declared duplicate's mark differs from its first's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::{Group, boundary::boundary_pair};
+    ///
+    /// let group = Group::new(&[0.9, 0.4], &[0.1, 1.0], None)?.with_hits(&[false, true])?;
+    /// assert_eq!(boundary_pair(group).map(|pair| pair.positive), Some(1));
+    /// # Ok::<(), recast_core::GroupError>(())
+    /// ```
+    pub fn with_hits(self, hits: &'a [bool]) -> Result<Self, GroupError> {
+        if hits.len() != self.len() {
+            let (rewards, hits) = (self.len(), hits.len());
+            return Err(GroupError::HitCount { rewards, hits });
+        }
+        let group = Self { hit: Hit::Marks(hits), ..self };
+        match self.duplicate_of {
+            Some(duplicate_of) => group.with_duplicates(duplicate_of),
+            None => Ok(group),
+        }
     }
 
     /// Says how many tokens each completion has: OPO weighs by them, no other signal reads them.
@@ -200,7 +249,7 @@ impl<'a, T: Real> Group<'a, T> {
     /// # Errors
     ///
     /// If the length is not G, if an index does not name a first completion at or before its own
-    /// place, or if a duplicate's reward or structural score differs from its first's.
+    /// place, or if a duplicate's reward, structural score or mark as a hit differs from its first's.
     ///
     /// # Examples
     ///
@@ -225,6 +274,7 @@ impl<'a, T: Real> Group<'a, T> {
             }
             if self.rewards[index] != self.rewards[first]
                 || self.structural_scores[index] != self.structural_scores[first]
+                || self.is_hit(index) != self.is_hit(first)
             {
                 return Err(GroupError::DuplicateDiffers { index, first });
             }
@@ -257,10 +307,13 @@ impl<'a, T: Real> Group<'a, T> {
         self.old_log_probs
     }
 
-    /// The reward from which on a completion is a hit.
+    /// The reward from which on a completion is a hit; `None` if hits are marked.
     #[must_use]
-    pub fn hit_threshold(&self) -> T {
-        self.hit_threshold
+    pub fn hit_threshold(&self) -> Option<T> {
+        match self.hit {
+            Hit::Threshold(threshold) => Some(threshold),
+            Hit::Marks(_) => None,
+        }
     }
 
     /// The number of tokens of each completion, if it is known.
@@ -298,7 +351,10 @@ impl<'a, T: Real> Group<'a, T> {
     /// If there is no such completion.
     #[must_use]
     pub fn is_hit(&self, index: usize) -> bool {
-        self.rewards[index] >= self.hit_threshold
+        match self.hit {
+            Hit::Threshold(threshold) => self.rewards[index] >= threshold,
+            Hit::Marks(hits) => hits[index],
+        }
     }
 
     /// The hits that repeat no earlier completion, ascending.
@@ -328,11 +384,6 @@ impl<'a, T: Real> Group<'a, T> {
         let rewards = self.rewards;
         (rewards[a] > rewards[b]) | ((rewards[a] == rewards[b]) & self.is_harder(a, b))
     }
-}
-
-/// Halfway between a miss and a hit of binary rewards.
-pub(crate) fn usual_hit_threshold<T: Real>() -> T {
-    T::of(0.5)
 }
 
 fn first_not_finite<T: Real>(values: &[T]) -> Option<(usize, f64)> {

@@ -97,3 +97,45 @@ fn messages_name_the_number_and_the_place() {
     let error = Group::new(&[0.0, f64::NAN], &[0.0, 0.0], None).unwrap_err();
     assert_eq!(error.to_string(), "reward NaN of completion 1 is not finite");
 }
+
+#[test]
+fn a_hit_is_a_reward_of_at_least_the_threshold() {
+    let group = Group::new(&[0.01, 0.5, 1.0], &[0.0; 3], None).unwrap();
+    assert_eq!((group.hits(), group.hit_threshold()), (2, Some(0.5)));
+    for (threshold, hits) in [(0.0, 3), (0.01, 3), (0.5, 2), (0.6, 1), (1.0, 1), (2.0, 0)] {
+        assert_eq!(group.with_hit_threshold(threshold).unwrap().hits(), hits);
+    }
+    for value in [f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(group.with_hit_threshold(value), Err(GroupError::HitThreshold { value }));
+    }
+    assert!(group.with_hit_threshold(f64::NAN).is_err());
+}
+
+#[test]
+fn marks_say_what_is_a_hit_whatever_the_rewards() {
+    let group = Group::new(&[0.9, 0.4, 0.9], &[0.0; 3], None).unwrap();
+    let marked = group.with_hits(&[false, true, false]).unwrap();
+    assert_eq!((marked.regime(), marked.hit_threshold()), (Regime::SingleHit, None));
+    assert!(marked.is_hit(1) && !marked.is_hit(0));
+    let refused = Err(GroupError::HitCount { rewards: 3, hits: 1 });
+    assert_eq!(group.with_hits(&[true]), refused);
+}
+
+#[test]
+fn duplicates_agree_in_their_marks_whichever_is_said_first() {
+    let group = Group::new(&[0.9, 0.4, 0.9], &[0.0; 3], None).unwrap();
+    let (hits, duplicate_of) = ([true, false, false], [0, 1, 0]);
+    let refused = Err(GroupError::DuplicateDiffers { index: 2, first: 0 });
+    assert_eq!(group.with_hits(&hits).unwrap().with_duplicates(&duplicate_of), refused);
+    assert_eq!(group.with_duplicates(&duplicate_of).unwrap().with_hits(&hits), refused);
+}
+
+#[test]
+fn lengths_are_one_positive_number_for_each_completion() {
+    let group = Group::new(&[0.0, 1.0], &[0.0, 1.0], None).unwrap();
+    assert_eq!(group.lengths(), None);
+    assert_eq!(group.with_lengths(&[3, 4]).unwrap().lengths(), Some(&[3, 4][..]));
+    let refused = Err(GroupError::LengthCount { rewards: 2, lengths: 1 });
+    assert_eq!(group.with_lengths(&[3]), refused);
+    assert_eq!(group.with_lengths(&[3, 0]), Err(GroupError::LengthZero { index: 1 }));
+}

@@ -78,6 +78,31 @@ fn duplicates_are_counted_inside_their_group() {
     );
 }
 
+// GRPO by batch and REINFORCE++ see the whole batch: the flat call does what a loop does.
+#[test]
+fn a_batch_is_scaled_as_a_loop_over_its_groups_scales() {
+    let lengths = [3, 1, 2, 3, 3, 3, 2, 1, 3, 3];
+    let batch = batch().with_lengths(&lengths).unwrap();
+    for signal in [Signal::grpo_by_batch(), Signal::reinforce_plus_plus()] {
+        let (mut kept, mut advantages) = ([usize::MAX; 10], [f64::NAN; 10]);
+        let mut outcomes = [BatchOutcome::default(); 4];
+        signal.select_batch(batch, &mut kept, &mut advantages, &mut outcomes);
+        let mut expected = [f64::NAN; 10];
+        let mut scale = signal.batch_scale();
+        for index in 0..batch.len() {
+            let (group, range) = (batch.group(index), batch.range(index));
+            let Outcome::Trained(selection) =
+                signal.select(group, &mut kept, &mut expected[range.clone()])
+            else {
+                panic!("every group is kept");
+            };
+            scale.observe(group.rewards(), selection.advantages, &lengths[range]);
+        }
+        scale.apply(&mut expected);
+        assert_eq!(advantages, expected);
+    }
+}
+
 #[test]
 #[should_panic(expected = "needs as many outcomes and slots, got 4 outcomes, 9 slots")]
 fn short_slices_panic_with_the_lengths() {

@@ -133,7 +133,7 @@ fn an_advantage_of_zero_gives_nothing_under_any_surrogate() {
 
 #[test]
 fn without_a_clip_every_ratio_is_in_force() {
-    for ratio in [1e-6, 0.5, 1.0, 1e6] {
+    for ratio in [1e-6, 0.5, 1.0, 1e3] {
         for advantage in [1.0, -1.0] {
             let value = -ratio * advantage;
             let clip = Clip::unclipped();
