@@ -1,10 +1,11 @@
 //! Groups from bytes, through every signal.
 
-use recast_core::signal::{Normaliser, Recast, RepairPolicy};
+use recast_core::signal::{Normaliser, Recast, RepairPolicy, RewardScale};
 use recast_core::{Group, Outcome, Regime, Signal, Skip};
 
-/// The first byte: bit 0 raw numbers, bit 1 old log-probs, bit 2 duplicates. Then 13 bytes a
-/// completion: reward, structural score, old log-prob, the index it repeats.
+/// The first byte: bit 0 raw numbers, bit 1 old log-probs, bit 2 duplicates, bit 3 a low threshold
+/// of hits, bit 4 hits marked where the score is above 0, bit 5 lengths. Then 13 bytes a completion:
+/// reward, structural score, old log-prob, the index it repeats.
 pub fn signal(data: &[u8]) {
     let Some((flags, rest)) = data.split_first() else { return };
     let mut columns: [Vec<f32>; 3] = Default::default();
@@ -23,6 +24,18 @@ pub fn signal(data: &[u8]) {
     let group = Group::new(rewards, scores, old);
     assert_eq!(group.is_ok(), valid);
     let Ok(mut group) = group else { return };
+    let hits: Vec<bool> = scores.iter().map(|&score| score > 0.0).collect();
+    let lengths: Vec<usize> = duplicates.iter().map(|&index| index + 1).collect();
+    let marked = flags & 16 == 16;
+    if flags & 8 == 8 {
+        group = group.with_hit_threshold(0.01).expect("a finite threshold");
+    }
+    if marked {
+        group = group.with_hits(&hits).expect("one mark for each completion");
+    }
+    if flags & 32 == 32 {
+        group = group.with_lengths(&lengths).expect("one positive length for each completion");
+    }
     if flags & 4 == 4 {
         group = group.with_duplicates(&duplicates).unwrap_or(group);
     }
@@ -34,7 +47,12 @@ pub fn signal(data: &[u8]) {
             assert!(in_every_group || group.regime() == Regime::AllZero);
             let (mut rewards, mut scores) = (rewards.clone(), scores.clone());
             (rewards[slot], scores[slot]) = (1.0, 1.0);
-            let repaired = Group::new(&rewards, &scores, old).expect("as finite as before");
+            let mut repaired = Group::new(&rewards, &scores, old).expect("as finite as before");
+            let mut hits = hits.clone();
+            hits[slot] = true;
+            if marked {
+                repaired = repaired.with_hits(&hits).expect("as many marks as before");
+            }
             // A group of one is all anchor: nothing to contrast with.
             assert!(check(signal, repaired) || rewards.len() == 1);
         }
@@ -54,7 +72,8 @@ fn signals() -> Vec<Signal<f32>> {
     let mut signals = vec![
         Signal::grpo(),
         Signal::rere(),
-        Signal::Grpo { epsilon: 0.0 },
+        Signal::Grpo { epsilon: 0.0, scale: RewardScale::Group },
+        Signal::grpo_by_batch(),
         Signal::Rere { epsilon: 1e-4, add_gt: true },
         Signal::DrGrpo,
         Signal::Rloo,
@@ -67,6 +86,12 @@ fn signals() -> Vec<Signal<f32>> {
         Signal::luffy(),
         Signal::dpo(),
         Signal::s_dpo(3),
+        Signal::Luffy { epsilon: Some(1e-6), gamma: 0.1 },
+        Signal::cispo(),
+        Signal::sapo(),
+        Signal::gmpo(),
+        Signal::reinforce_plus_plus(),
+        Signal::Opo,
         Signal::Recast(Recast { positive_only: true, ..Recast::default() }),
     ];
     for repair in [RepairPolicy::Always, RepairPolicy::Never] {
@@ -89,6 +114,7 @@ fn check(signal: Signal<f32>, group: Group<'_, f32>) -> bool {
             let regime = [
                 (Skip::NoPositive, Regime::AllZero),
                 (Skip::NoNegative, Regime::AllHit),
+                (Skip::NoLead, Regime::SingleHit),
                 (Skip::NoLead, Regime::MultiHit),
             ];
             assert!(regime.contains(&(skip, group.regime())));
@@ -99,7 +125,16 @@ fn check(signal: Signal<f32>, group: Group<'_, f32>) -> bool {
     assert!(!kept.is_empty() && kept.len() == advantages.len());
     assert!(kept.is_sorted_by(|a, b| a < b) && kept[kept.len() - 1] < group.len());
     // Differences of rewards overflow where rewards nearly do.
-    let differences = matches!(signal, Signal::DrGrpo | Signal::Rloo | Signal::PassAtK);
+    let differences = matches!(
+        signal,
+        Signal::DrGrpo
+            | Signal::Rloo
+            | Signal::PassAtK
+            | Signal::Luffy { epsilon: None, .. }
+            | Signal::Grpo { scale: RewardScale::Batch, .. }
+            | Signal::ReinforcePlusPlus { .. }
+            | Signal::Opo
+    );
     let small = group.rewards().iter().all(|reward| reward.abs() < f32::MAX / 8.0);
     assert!(differences && !small || advantages.iter().all(|advantage| advantage.is_finite()));
     assert!((kept.len()..=group.len()).contains(&selection.divisor));
@@ -108,7 +143,7 @@ fn check(signal: Signal<f32>, group: Group<'_, f32>) -> bool {
             let alone = positive_only && group.regime() == Regime::AllHit;
             assert_eq!(kept.len(), if alone { 1 } else { 2 });
             for (&slot, &advantage) in kept.iter().zip(advantages) {
-                assert_eq!(advantage, if group.rewards()[slot] > 0.0 { weight } else { -weight });
+                assert_eq!(advantage, if group.is_hit(slot) { weight } else { -weight });
             }
             assert!(alone || advantages[0] + advantages[1] == 0.0);
         }

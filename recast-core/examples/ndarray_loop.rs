@@ -12,7 +12,7 @@
 use std::error::Error;
 
 use ndarray::{Array1, Array2, ArrayView1, Axis};
-use recast_core::objective::{Objective, token_loss};
+use recast_core::objective::{GroupTokens, Objective, group_loss};
 use recast_core::{Group, Outcome, Signal};
 
 const PROMPTS: usize = 64;
@@ -73,7 +73,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut rewards: Vec<f64> =
                 items.iter().map(|&i| f64::from(u8::from(i == target))).collect();
             let old: Vec<f64> = items.iter().map(|&i| policy[i]).collect();
-            if let Some(slot) = signal.repair(Group::new(&rewards, &rewards, Some(&old))?) {
+            let repaired = signal.repair(Group::new(&rewards, &rewards, Some(&old))?);
+            if let Some(slot) = repaired {
                 (items[slot], rewards[slot]) = (target, 1.0);
                 all_zero += 1;
             }
@@ -84,14 +85,28 @@ fn main() -> Result<(), Box<dyn Error>> {
                 continue;
             };
             let reference = log_softmax(&reference.row(prompt));
+            let of = |log_probs: &Array1<f64>| -> Vec<f64> {
+                selection.kept.iter().map(|&slot| log_probs[items[slot]]).collect()
+            };
+            // one token a completion; every step is the first of its rollout
+            let (now, reference) = (of(&policy), of(&reference));
+            let offsets: Vec<usize> = (0..=now.len()).collect();
+            let tokens = GroupTokens {
+                offsets: &offsets,
+                policy_log_probs: &now,
+                old_log_probs: &now,
+                ref_log_probs: &reference,
+                advantages: selection.advantages,
+                anchor: repaired.and_then(|slot| selection.kept.iter().position(|&k| k == slot)),
+                divisor: selection.divisor,
+            };
+            let mut by_log_prob = vec![0.0; now.len()];
+            let _ = group_loss(&signal.loss(), tokens, &objective, &mut by_log_prob);
             let mut row = gradient.row_mut(prompt);
-            for (&slot, &advantage) in selection.kept.iter().zip(selection.advantages) {
-                let item = items[slot];
-                let term =
-                    token_loss(policy[item], policy[item], reference[item], advantage, &objective);
+            for (&slot, by_log_prob) in selection.kept.iter().zip(by_log_prob) {
                 // d log softmax_i / d score_j = [i = j] - p_j
-                let by_log_prob = term.gradient / (selection.divisor * PROMPTS) as f64;
-                row[item] += by_log_prob;
+                let by_log_prob = by_log_prob / PROMPTS as f64;
+                row[items[slot]] += by_log_prob;
                 row.zip_mut_with(&policy, |g, log_prob| *g -= by_log_prob * log_prob.exp());
                 trained += 1;
             }

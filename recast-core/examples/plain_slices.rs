@@ -6,7 +6,7 @@
 
 use std::error::Error;
 
-use recast_core::objective::{Objective, token_loss};
+use recast_core::objective::{GroupTokens, Objective, group_loss};
 use recast_core::reward::{PrefixCredit, hit, structural_score};
 use recast_core::{Group, Outcome, Signal};
 
@@ -30,7 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let signal = Signal::recast().check()?;
     let group = Group::new(&rewards, &scores, Some(&old_log_probs))?;
     println!("regime            {:?}", group.regime());
-    if let Some(slot) = signal.repair(group) {
+    let repaired = signal.repair(group);
+    if let Some(slot) = repaired {
         completions[slot] = target;
         (rewards[slot], scores[slot]) = (reward(&target), score(&target));
         println!("repaired          slot {slot}");
@@ -47,14 +48,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("kept              slot {slot} {:?} advantage {advantage:+}", completions[slot]);
     }
 
-    // The loss of one token each, a little after the first step: the ratio is exp(0.1).
-    let objective = Objective::default();
-    for &advantage in selection.advantages {
-        let term = token_loss(-1.4, -1.5, -1.5, advantage, &objective);
-        println!(
-            "advantage {advantage:+}: loss {:+.4}, gradient {:+.4}",
-            term.value, term.gradient
-        );
-    }
+    // Two tokens each, a little after the first step: one ratio is exp(0.1), the others are 1.
+    let advantages = selection.advantages.iter().flat_map(|&advantage| [advantage; 2]);
+    let advantages: Vec<f64> = advantages.collect();
+    let tokens = GroupTokens {
+        offsets: &[0, 2, 4],
+        policy_log_probs: &[-1.4, -0.5, -1.2, -0.8],
+        old_log_probs: &[-1.5, -0.5, -1.2, -0.8],
+        ref_log_probs: &[-1.5, -0.5, -1.2, -0.8],
+        advantages: &advantages,
+        anchor: repaired.and_then(|slot| selection.kept.iter().position(|&kept| kept == slot)),
+        divisor: selection.divisor,
+    };
+    let mut gradients = [0.0; 4];
+    let loss = group_loss(&signal.loss(), tokens, &Objective::default(), &mut gradients);
+    println!("loss              {loss:+.4}");
+    println!("gradients         {gradients:+.4?}");
     Ok(())
 }

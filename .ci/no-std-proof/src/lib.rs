@@ -7,7 +7,7 @@
 use core::hint::black_box;
 
 use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
-use recast_core::objective::{Objective, token_loss};
+use recast_core::objective::{GroupTokens, Objective, group_loss};
 use recast_core::reward::{PrefixCredit, hit, structural_score};
 use recast_core::{Group, Outcome, Signal};
 
@@ -46,9 +46,24 @@ fn example() -> Option<()> {
 }
 
 fn objective_and_metrics() -> bool {
-    let term = token_loss(black_box(-1.5), -1.5, -1.5, 1.0, &Objective::default());
+    let log_probs = black_box([-1.5]);
+    let tokens = GroupTokens {
+        offsets: &[0, 1],
+        policy_log_probs: &log_probs,
+        old_log_probs: &log_probs,
+        ref_log_probs: &log_probs,
+        advantages: &[1.0],
+        anchor: None,
+        divisor: 1,
+    };
+    // Every surrogate of the crate, and the preference.
+    let losses = Signal::<f64>::all().map(|signal| {
+        let mut gradients = [0.0];
+        group_loss(&signal.loss(), tokens, &Objective::default(), &mut gradients)
+    });
     let (ranking, targets) = (black_box([7, 8, 9]), black_box([7]));
-    term.value == -1.0
+    losses[0] == -1.0
+        && losses.iter().all(|loss| loss.is_finite())
         && pass_at_k::<_, f64>(&ranking, &targets, 1) == 1.0
         && recall_at_k::<_, f64>(&ranking, &targets, 3) == 1.0
         && ndcg_at_k::<_, f64>(&ranking, &targets, 3) == 1.0

@@ -11,7 +11,7 @@
 use std::error::Error;
 
 use candle_core::{D, DType, Device, Tensor, Var};
-use recast_core::objective::{Objective, token_loss};
+use recast_core::objective::{GroupTokens, Objective, group_loss};
 use recast_core::{Group, Outcome, Signal};
 
 const PROMPTS: usize = 64;
@@ -86,7 +86,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut rewards: Vec<f32> =
                 items.iter().map(|&i| f32::from(u8::from(i == target))).collect();
             let old: Vec<f32> = items.iter().map(|&i| values[i]).collect();
-            if let Some(slot) = signal.repair(Group::new(&rewards, &rewards, Some(&old))?) {
+            let repaired = signal.repair(Group::new(&rewards, &rewards, Some(&old))?);
+            if let Some(slot) = repaired {
                 (items[slot], rewards[slot]) = (target, 1.0);
                 all_zero += 1;
             }
@@ -96,12 +97,25 @@ fn main() -> Result<(), Box<dyn Error>> {
             else {
                 continue;
             };
-            for (&slot, &advantage) in selection.kept.iter().zip(selection.advantages) {
-                let item = items[slot];
-                let (new, reference) = (values[item], reference[prompt][item]);
-                let term = token_loss(new, new, reference, advantage, &objective);
-                gradient[prompt * ITEMS + item] +=
-                    term.gradient / (selection.divisor * PROMPTS) as f32;
+            let of = |log_probs: &[f32]| -> Vec<f32> {
+                selection.kept.iter().map(|&slot| log_probs[items[slot]]).collect()
+            };
+            // one token a completion; every step is the first of its rollout
+            let (now, reference) = (of(values), of(&reference[prompt]));
+            let offsets: Vec<usize> = (0..=now.len()).collect();
+            let tokens = GroupTokens {
+                offsets: &offsets,
+                policy_log_probs: &now,
+                old_log_probs: &now,
+                ref_log_probs: &reference,
+                advantages: selection.advantages,
+                anchor: repaired.and_then(|slot| selection.kept.iter().position(|&k| k == slot)),
+                divisor: selection.divisor,
+            };
+            let mut by_log_prob = vec![0.0; now.len()];
+            let _ = group_loss(&signal.loss(), tokens, &objective, &mut by_log_prob);
+            for (&slot, by_log_prob) in selection.kept.iter().zip(by_log_prob) {
+                gradient[prompt * ITEMS + items[slot]] += by_log_prob / PROMPTS as f32;
                 trained += 1;
             }
         }
