@@ -111,8 +111,8 @@ fn surrogate() -> impl Strategy<Value = Surrogate<f64>> {
     ]
 }
 
-/// That of a sampled completion, or of an anchor. A detached ratio is left out: it is 1 whatever the
-/// policy, so its value has no derivative, and its gradient is -A.
+/// That of a sampled completion, or of an anchor. A detached ratio is left out: it is 1 whatever
+/// the policy, so its value has no derivative, and its gradient is -A.
 fn anchor_ratio() -> impl Strategy<Value = Option<AnchorRatio<f64>>> {
     prop_oneof![
         Just(None),
@@ -290,7 +290,8 @@ proptest! {
             let dual =
                 along.loss(Surrogate::Cispo, None, &numbers.dual_objective(), &mut gradients);
             assert_abs_diff_eq!(dual.value, value, epsilon = ROUNDING * value.abs().max(1.0));
-            assert_abs_diff_eq!(dual.derivative, gradient, epsilon = ROUNDING * gradient.abs().max(1.0));
+            let size = gradient.abs().max(1.0);
+            assert_abs_diff_eq!(dual.derivative, gradient, epsilon = ROUNDING * size);
         }
     }
 

@@ -9,8 +9,8 @@ use crate::real::Real;
 /// all others      A = a                                      to the bit
 /// ```
 ///
-/// `a` is what [`select`](crate::Signal::select) gave. Every signal has one, so that a loop needs no
-/// case for those without: select and [`observe`](Self::observe) every group of the step, then
+/// `a` is what [`select`](crate::Signal::select) gave. Every signal has one, so that a loop needs
+/// no case for those without: select and [`observe`](Self::observe) every group of the step, then
 /// [`apply`](Self::apply) to each group's advantages.
 /// [`select_batch`](crate::Signal::select_batch) does both.
 ///

@@ -285,4 +285,5 @@ impl<T: Real + Send + Sync> Signal<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are claimed where no tolerance is given")]
 mod tests;

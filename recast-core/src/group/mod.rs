@@ -145,9 +145,9 @@ impl<'a, T: Real> Group<'a, T> {
     /// hit: r_i >= threshold
     /// ```
     ///
-    /// Rewards of 0 and 1 need none. Shaped rewards do: a price, a prefix credit or a sum of several
-    /// rewards that is above 0 is not a hit for that. The anchor's reward, 1 or as it is shaped,
-    /// should be a hit too, or a repaired group stays without a positive. `O(1)` time.
+    /// Rewards of 0 and 1 need none. Shaped rewards do: a price, a prefix credit or a sum of
+    /// several rewards that is above 0 is not a hit for that. The anchor's reward, 1 or as it is
+    /// shaped, should be a hit too, or a repaired group stays without a positive. `O(1)` time.
     ///
     /// Grade: \[ours\]; the paper's rewards are 0 and 1, where every threshold above 0 and up to 1
     /// is the same.
@@ -175,9 +175,9 @@ impl<'a, T: Real> Group<'a, T> {
 
     /// Says which completions are hits, whatever their rewards.
     ///
-    /// For sums of several rewards, of which no threshold tells a hit: a dear miss may be worth more
-    /// than a cheap hit. The marks take the place of the threshold. After a repair the anchor's slot
-    /// is marked by the caller. `O(G)` time, no allocation.
+    /// For sums of several rewards, of which no threshold tells a hit: a dear miss may be worth
+    /// more than a cheap hit. The marks take the place of the threshold. After a repair the
+    /// anchor's slot is marked by the caller. `O(G)` time, no allocation.
     ///
     /// Grade: \[ours\].
     ///
@@ -237,7 +237,8 @@ impl<'a, T: Real> Group<'a, T> {
     /// Declares which completions repeat the SID of an earlier one.
     ///
     /// ```text
-    /// duplicate_of[i] = index of the first completion with the SID of i; i itself if it is the first
+    /// duplicate_of[i] = index of the first completion with the SID of i; i itself if it is the
+    /// first
     /// ```
     ///
     /// A later duplicate is never chosen for a boundary pair. It still counts in
@@ -249,7 +250,8 @@ impl<'a, T: Real> Group<'a, T> {
     /// # Errors
     ///
     /// If the length is not G, if an index does not name a first completion at or before its own
-    /// place, or if a duplicate's reward, structural score or mark as a hit differs from its first's.
+    /// place, or if a duplicate's reward, structural score or mark as a hit differs from its
+    /// first's.
     ///
     /// # Examples
     ///

@@ -90,13 +90,13 @@ impl<T: Real> Clip<T> {
     /// # Examples
     ///
     /// ```
-    /// use recast_core::objective::{Clip, KlEstimator, Objective, surrogate};
+    /// use recast_core::objective::Clip;
     ///
     /// let clip = Clip::ecpo(0.2, 0.28, 0.1)?;
-    /// let objective = Objective::new(clip, 20.0, KlEstimator::K3, 0.0)?;
     /// // A negative that has become 100 times as probable counts 1.38 times, and is pushed down.
-    /// let term = surrogate(-1.0, -1.0 - 100.0_f64.ln(), -1.0, &objective);
-    /// assert!((term.value - 1.38).abs() < 1e-12 && (term.gradient - 1.38).abs() < 1e-12);
+    /// let (policy, old) = (-1.0_f64, -1.0 - 100.0_f64.ln());
+    /// let ratio = (policy - clip.bounded_old_log_prob(policy, old, -1.0)).exp();
+    /// assert!((ratio - 1.38).abs() < 1e-12);
     /// # Ok::<(), recast_core::objective::ObjectiveError>(())
     /// ```
     pub fn ecpo(low: T, high: T, delta: T) -> Result<Self, ObjectiveError> {
@@ -114,13 +114,12 @@ impl<T: Real> Clip<T> {
     /// # Examples
     ///
     /// ```
-    /// use recast_core::objective::{Clip, KlEstimator, Objective, surrogate};
+    /// use recast_core::objective::Clip;
     ///
-    /// let objective = Objective::new(Clip::gbpo(), 20.0, KlEstimator::K3, 0.0)?;
     /// // A negative that is improbable already is hardly pushed: p / (1 - p), not 1.
-    /// let term = surrogate(0.01_f64.ln(), 0.01_f64.ln(), -1.0, &objective);
-    /// assert!((term.gradient - 0.01 / 0.99).abs() < 1e-12);
-    /// # Ok::<(), recast_core::objective::ObjectiveError>(())
+    /// let log_prob = 0.01_f64.ln();
+    /// let ratio = (log_prob - Clip::gbpo().bounded_old_log_prob(log_prob, log_prob, -1.0)).exp();
+    /// assert!((ratio - 0.01 / 0.99).abs() < 1e-12);
     /// ```
     #[must_use]
     pub fn gbpo() -> Self {

@@ -138,8 +138,8 @@ pub fn completion_loss<T: Real>(
 /// Under [`Clipped`](Surrogate::Clipped) PPO's clip or the dual clip; a ratio beyond a bound that
 /// its advantage does not reach (a positive below `1 - low`, say) is not clipped. Under CISPO every
 /// ratio outside of the clip; under a sequence ratio all tokens or none; under GMPO those whose
-/// log-ratio is bounded; under SAPO none. A ratio equal to its bound is not clipped, nor is any with
-/// advantage 0, nor any of an anchor that has no ratio. `O(S)` time.
+/// log-ratio is bounded; under SAPO none. A ratio equal to its bound is not clipped, nor is any
+/// with advantage 0, nor any of an anchor that has no ratio. `O(S)` time.
 ///
 /// # Panics
 ///

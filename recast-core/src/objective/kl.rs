@@ -26,10 +26,10 @@ pub enum KlEstimator {
 /// ```
 ///
 /// `d` is clamped to the same limit as the log-ratio \[ours\]. Beyond either limit the gradient is
-/// 0, at it the one of the inner side. verl and OpenOneRec cap k3 at 10, which is a `d` above 2.6 or
-/// below -11: there a token that has left the reference is no longer pulled back. TRL has no cap.
-/// The factor of [`kl_times_ratio`](Objective::kl_times_ratio) is not in it. `O(1)` time. It cannot
-/// check that its arguments are finite. See [`KlEstimator`] for the source.
+/// 0, at it the one of the inner side. verl and OpenOneRec cap k3 at 10, which is a `d` above 2.6
+/// or below -11: there a token that has left the reference is no longer pulled back. TRL has no
+/// cap. The factor of [`kl_times_ratio`](Objective::kl_times_ratio) is not in it. `O(1)` time. It
+/// cannot check that its arguments are finite. See [`KlEstimator`] for the source.
 ///
 /// # Examples
 ///

@@ -12,10 +12,10 @@
 //! | a positive and its negatives | [`preference_loss`] |
 //!
 //! [`Surrogate`] lists the formulas, [`AnchorRatio`] what an anchor's loss is, [`kl_penalty`] the
-//! penalty; [`clipped_tokens`] counts for `clip_fraction`. Log-ratios are clamped to the objective's
-//! limit, on both sides, before they are exponentiated; beyond it the gradient is 0. Preference
-//! losses need no clamp. Nothing here can check that log-probabilities are finite, or that all of
-//! one token are renormalised over the same codes.
+//! penalty; [`clipped_tokens`] counts for `clip_fraction`. Log-ratios are clamped to the
+//! objective's limit, on both sides, before they are exponentiated; beyond it the gradient is 0.
+//! Preference losses need no clamp. Nothing here can check that log-probabilities are finite, or
+//! that all of one token are renormalised over the same codes.
 
 mod anchor;
 mod clip;
@@ -203,4 +203,5 @@ impl<T: Real> Clamped<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are claimed where no tolerance is given")]
 mod tests;

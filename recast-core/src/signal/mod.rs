@@ -90,7 +90,8 @@ pub enum Signal<T> {
         epsilon: T,
     },
     /// GRPO on mixed groups, token entropies where all rewards are equal: see
-    /// [`entropy_guided`] and [`token_advantages`](Self::token_advantages).
+    /// [`entropy_guided`](crate::entropy::entropy_guided) and
+    /// [`token_advantages`](Self::token_advantages).
     RlZvp {
         /// Added to the standard deviation.
         epsilon: T,
@@ -161,8 +162,8 @@ pub enum Signal<T> {
     },
     /// Rewards less their group's mean, standardised over all tokens of the step: REINFORCE++ with
     /// baseline. "REINFORCE++: Stabilizing Critic-Free Policy Optimization with Global Advantage
-    /// Normalization", Hu et al., <https://arxiv.org/abs/2501.03262>. [`select`](Self::select) gives
-    /// the centred rewards, [`BatchScale`](crate::batch::BatchScale) the rest.
+    /// Normalization", Hu et al., <https://arxiv.org/abs/2501.03262>. The centred rewards are from
+    /// [`select`](Self::select), the rest is from [`BatchScale`](crate::batch::BatchScale).
     ReinforcePlusPlus {
         /// Added to the variance, inside the root.
         epsilon: T,
@@ -298,4 +299,5 @@ impl<T: Real> Signal<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are claimed where no tolerance is given")]
 mod tests;
