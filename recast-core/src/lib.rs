@@ -50,18 +50,18 @@
 //! GRPO's std may be that of the [batch](signal::RewardScale), REINFORCE++ standardises over the
 //! tokens of a step: see [`BatchScale`](batch::BatchScale).
 //!
-//! [`Recast`](signal::Recast) has the paper's method and its ablation in one configuration, and
+//! [`Recast`](signal::Recast) has the paper's method and its ablation in one configuration. Its
 //! options: when to repair (always, never, gated, confident), the anchor's target and ratio, the
 //! positive alone where there is no negative, the normaliser. Overlong shaping (a penalty on long
 //! completions, as in DAPO) is left out: the completions of a catalogue are equally long.
 //!
 //! # From rewards to gradients
 //!
-//! Rewards ([`reward`]) make a checked [`Group`], the [`Signal`] makes a [`Selection`] and names
-//! its [`Loss`](objective::Loss), the [`objective`] makes value and gradient, and [`metrics`] judge
-//! the result. A [`batch`] is many groups laid out flat, in one call. Every function is generic
-//! over [`Real`]: `f32`, `f64`, half precision, dual numbers. Nothing allocates; results go into
-//! the caller's slices.
+//! Rewards ([`reward`]) make a checked [`Group`]. The [`Signal`] makes a [`Selection`] and names
+//! its [`Loss`](objective::Loss), the [`objective`] makes value and gradient. Finally [`metrics`]
+//! judge the result. A [`batch`] is many groups laid out flat, in one call. Every function is
+//! generic over [`Real`]: `f32`, `f64`, half precision, dual numbers. Nothing allocates; results go
+//! into the caller's slices.
 //!
 //! ```
 //! use recast_core::objective::{GroupTokens, Objective, group_loss};

@@ -111,8 +111,8 @@ fn surrogate() -> impl Strategy<Value = Surrogate<f64>> {
     ]
 }
 
-/// That of a sampled completion, or of an anchor. A detached ratio is left out: it is 1 whatever
-/// the policy, so its value has no derivative, and its gradient is -A.
+/// The ratio of a sampled completion, or of an anchor. A detached ratio is left out: it is 1
+/// whatever the policy, so its value has no derivative, and its gradient is -A.
 fn anchor_ratio() -> impl Strategy<Value = Option<AnchorRatio<f64>>> {
     prop_oneof![
         Just(None),
@@ -295,7 +295,7 @@ proptest! {
         }
     }
 
-    // What a detached anchor teaches is what a token at ratio 1 does.
+    // A detached anchor teaches as a token at ratio 1 does.
     #[test]
     fn a_detached_anchor_teaches_as_at_ratio_one(
         numbers in numbers(),

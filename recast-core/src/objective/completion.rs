@@ -32,7 +32,7 @@ impl<T: Real> CompletionTokens<'_, T> {
         self.policy_log_probs.len()
     }
 
-    /// What stands in the place of the surrogate, if this is an anchor.
+    /// The ratio of this completion, if it is an anchor.
     fn anchor_ratio(&self, loss: &PolicyLoss<T>) -> AnchorRatio<T> {
         if self.is_anchor { loss.anchor_ratio } else { AnchorRatio::Recompute }
     }
@@ -65,9 +65,9 @@ impl<T: Real> CompletionTokens<'_, T> {
 ///
 /// [`Surrogate`] has the formulas of a completion that was sampled, [`AnchorRatio`] those of an
 /// anchor, [`kl_penalty`] the penalty. With [`kl_times_ratio`](Objective::kl_times_ratio) each k is
-/// multiplied by the ratio of its token, under [`Surrogate::Sequence`] by that of the completion;
-/// an anchor without a ratio is not multiplied \[ours\]. At kinks the gradient is that of the inner
-/// side. No tokens give 0. `O(S)` time, no allocation.
+/// multiplied by the ratio of its token, under [`Surrogate::Sequence`] by that of the completion.
+/// The penalty of an anchor without a ratio is not multiplied \[ours\]. At kinks the gradient is
+/// that of the inner side. No tokens give 0. `O(S)` time, no allocation.
 ///
 /// Grade: \[paper\] that ReCast's outer objective is PPO's clip plus KL, unchanged; the numbers of
 /// the default objective are OpenOneRec's. See <https://arxiv.org/abs/2604.22169>.
@@ -135,11 +135,11 @@ pub fn completion_loss<T: Real>(
 
 /// How many tokens of a completion a clip stands for: `clip_fraction` is their share.
 ///
-/// Under [`Clipped`](Surrogate::Clipped) PPO's clip or the dual clip; a ratio beyond a bound that
-/// its advantage does not reach (a positive below `1 - low`, say) is not clipped. Under CISPO every
-/// ratio outside of the clip; under a sequence ratio all tokens or none; under GMPO those whose
-/// log-ratio is bounded; under SAPO none. A ratio equal to its bound is not clipped, nor is any
-/// with advantage 0, nor any of an anchor that has no ratio. `O(S)` time.
+/// [`Clipped`](Surrogate::Clipped) counts PPO's clip and the dual clip. A ratio beyond a bound that
+/// its advantage does not reach (a positive below `1 - low`, say) is not clipped. CISPO counts
+/// every ratio outside of the clip, a sequence ratio all tokens or none. GMPO counts each bounded
+/// log-ratio, SAPO nothing. A ratio equal to its bound is not clipped, nor is any with advantage 0,
+/// nor any of an anchor that has no ratio. `O(S)` time.
 ///
 /// # Panics
 ///
