@@ -37,14 +37,18 @@ impl<T: Real> CompletionTokens<'_, T> {
         if self.is_anchor { loss.anchor_ratio } else { AnchorRatio::Recompute }
     }
 
-    fn assert_slices(&self, loss: &PolicyLoss<T>, penalised: bool) {
-        let tokens = self.len();
-        let ratio = match self.anchor_ratio(loss) {
+    /// Whether old log-probabilities are read.
+    fn has_ratio(&self, loss: &PolicyLoss<T>) -> bool {
+        match self.anchor_ratio(loss) {
             AnchorRatio::Recompute | AnchorRatio::Weighted { .. } => true,
             AnchorRatio::Detached | AnchorRatio::Shaped { .. } => false,
-        };
+        }
+    }
+
+    fn assert_slices(&self, loss: &PolicyLoss<T>, penalised: bool) {
+        let tokens = self.len();
         assert!(
-            (self.old_log_probs.len() == tokens || !ratio)
+            (self.old_log_probs.len() == tokens || !self.has_ratio(loss))
                 && (self.ref_log_probs.len() == tokens || !penalised)
                 && self.advantages.len() == tokens,
             "{tokens} tokens, {} old and {} reference log-probs, {} advantages: give one for each \
@@ -176,16 +180,16 @@ pub fn clipped_tokens<T: Real>(
             .filter(|&((&policy, &old), &advantage)| is_clipped(policy, old, advantage, objective))
             .count()
     };
-    match tokens.anchor_ratio(loss) {
-        AnchorRatio::Detached | AnchorRatio::Shaped { .. } => 0,
-        AnchorRatio::Recompute | AnchorRatio::Weighted { .. } => match loss.surrogate {
-            Surrogate::Clipped => count(surrogate::is_clipped),
-            Surrogate::Cispo => count(surrogate::is_held),
-            Surrogate::Sapo { .. } => 0,
-            Surrogate::Sequence if sequence::is_clipped(&tokens, objective) => tokens.len(),
-            Surrogate::Sequence => 0,
-            Surrogate::GeometricMean => sequence::bounded_tokens(&tokens, objective),
-        },
+    if !tokens.has_ratio(loss) {
+        return 0;
+    }
+    match loss.surrogate {
+        Surrogate::Clipped => count(surrogate::is_clipped),
+        Surrogate::Cispo => count(surrogate::is_held),
+        Surrogate::Sapo { .. } => 0,
+        Surrogate::Sequence if sequence::is_clipped(&tokens, objective) => tokens.len(),
+        Surrogate::Sequence => 0,
+        Surrogate::GeometricMean => sequence::bounded_tokens(&tokens, objective),
     }
 }
 
@@ -240,11 +244,7 @@ fn add_penalty<T: Real>(
     let penalty = |token: usize| {
         kl_penalty(tokens.policy_log_probs[token], tokens.ref_log_probs[token], objective)
     };
-    let has_ratio = match tokens.anchor_ratio(loss) {
-        AnchorRatio::Recompute | AnchorRatio::Weighted { .. } => true,
-        AnchorRatio::Detached | AnchorRatio::Shaped { .. } => false,
-    };
-    if !(objective.kl_times_ratio && has_ratio) {
+    if !(objective.kl_times_ratio && tokens.has_ratio(loss)) {
         return gradients.iter_mut().enumerate().fold(T::zero(), |total, (token, gradient)| {
             let term = penalty(token);
             *gradient = *gradient + weight * term.gradient;
