@@ -4,8 +4,8 @@ use recast_core::signal::{Normaliser, Recast, RepairPolicy, RewardScale};
 use recast_core::{Group, Outcome, Regime, Signal, Skip};
 
 /// The first byte: bit 0 raw numbers, bit 1 old log-probs, bit 2 duplicates, bit 3 a low threshold
-/// of hits, bit 4 hits marked where the score is above 0, bit 5 lengths. Then 13 bytes a completion:
-/// reward, structural score, old log-prob, the index it repeats.
+/// of hits, bit 4 hits marked where the score is above 0, bit 5 lengths. Then 13 bytes a
+/// completion: reward, structural score, old log-prob, the index it repeats.
 pub fn signal(data: &[u8]) {
     let Some((flags, rest)) = data.split_first() else { return };
     let mut columns: [Vec<f32>; 3] = Default::default();

@@ -5,9 +5,9 @@
 //! cargo run --release -p recast-core --example ndarray_loop
 //! ```
 //!
-//! 64 prompts of 16 features, 200 items, one target each; a completion is one item, so a SID has one
-//! level. The policy's scores are `features . weights`. A group is the 8 best items with some noise;
-//! at the start about one in twenty-five holds the target.
+//! 64 prompts of 16 features, 200 items, one target each; a completion is one item, so a SID has
+//! one level. The policy's scores are `features . weights`. A group is the 8 best items with some
+//! noise; at the start about one in twenty-five holds the target.
 
 use std::error::Error;
 

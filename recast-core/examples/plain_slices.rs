@@ -14,7 +14,7 @@ use recast_core::{Group, Outcome, Signal};
 const LEVELS: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // What a trainer has after a rollout: semantic IDs, their log-probabilities, the next item.
+    // The yield of a rollout: semantic IDs, their log-probabilities, the next item.
     let target = [1_u16, 2, 3];
     let mut completions = [[4, 4, 4], [1, 2, 9], [1, 7, 3], [5, 5, 5]];
     let old_log_probs = [-1.0, -2.0, -3.0, -4.0];

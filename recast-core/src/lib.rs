@@ -38,22 +38,33 @@
 //! | [`Ngrpo`](Signal::Ngrpo) | none | all G | GRPO's, with a virtual hit | token ratio |
 //! | [`RlZvp`](Signal::RlZvp) | none | all G | GRPO's, or by token entropy | token ratio |
 //! | [`Gcpo`](Signal::Gcpo) | all-zero groups | all G | GRPO's | sequence ratio |
-//! | [`Rere`](Signal::Rere) | every group with `add_gt` | all G | GRPO's over hit and rank | token ratio |
-//! | [`Luffy`](Signal::Luffy) | every group | all G | GRPO's | token ratio, anchor's shaped |
-//! | [`Dpo`](Signal::Dpo) | all-zero groups | `i+`, hardest misses | the sides, `+1`, `-1` | preference |
+//! | [`Rere`](Signal::Rere) | all with `add_gt` | all G | GRPO's over hit and rank | token ratio |
+//! | [`Luffy`](Signal::Luffy) | every group | all G | `r - mean` | token ratio, anchor's shaped |
+//! | [`Dpo`](Signal::Dpo) | all-zero groups | `i+`, hardest misses | `+1`, `-1` | preference |
+//! | [`Cispo`](Signal::Cispo) | none | all G | GRPO's | constant clipped ratio |
+//! | [`Sapo`](Signal::Sapo) | none | all G | GRPO's | smooth gate of the ratio |
+//! | [`Gmpo`](Signal::Gmpo) | none | all G | GRPO's | geometric mean of ratios |
+//! | [REINFORCE++](Signal::ReinforcePlusPlus) | none | all G | `r - mean`, by batch | token ratio |
+//! | [`Opo`](Signal::Opo) | none | all G | `r -` mean weighted by length | token ratio |
 //!
-//! [`Recast`](signal::Recast) has the paper's method and its ablation in one configuration, and
+//! GRPO's std may be that of the [batch](signal::RewardScale), REINFORCE++ standardises over the
+//! tokens of a step: see [`BatchScale`](batch::BatchScale).
+//!
+//! [`Recast`](signal::Recast) has the paper's method and its ablation in one configuration. Its
 //! options: when to repair (always, never, gated, confident), the anchor's target and ratio, the
-//! positive alone where there is no negative, the normaliser.
+//! positive alone where there is no negative, the normaliser. Overlong shaping (a penalty on long
+//! completions, as in DAPO) is left out: the completions of a catalogue are equally long.
 //!
 //! # From rewards to gradients
 //!
-//! Rewards ([`reward`]) make a checked [`Group`], the [`Signal`] makes a [`Selection`], the
-//! [`objective`] makes loss and gradient, and [`metrics`] judge the result. A [`batch`] is many
-//! groups laid out flat, in one call. Every function is generic over [`Real`]: `f32`, `f64`, half
-//! precision, dual numbers. Nothing allocates; results go into the caller's slices.
+//! Rewards ([`reward`]) make a checked [`Group`]. The [`Signal`] makes a [`Selection`] and names
+//! its [`Loss`](objective::Loss), the [`objective`] makes value and gradient. Finally [`metrics`]
+//! judge the result. A [`batch`] is many groups laid out flat, in one call. Every function is
+//! generic over [`Real`]: `f32`, `f64`, half precision, dual numbers. Nothing allocates; results go
+//! into the caller's slices.
 //!
 //! ```
+//! use recast_core::objective::{GroupTokens, Objective, group_loss};
 //! use recast_core::{Group, Outcome, Signal};
 //!
 //! let signal = Signal::<f64>::recast();
@@ -73,6 +84,22 @@
 //! };
 //! assert_eq!(selection.kept, [1, 3]);
 //! assert_eq!(selection.advantages, [-1.0, 1.0]);
+//!
+//! // The loss that belongs to the signal, on the tokens of the kept: one each, and the second is
+//! // the anchor. All three log-probabilities are equal before the first step.
+//! let log_probs = [-2.0, -6.0];
+//! let tokens = GroupTokens {
+//!     offsets: &[0, 1, 2],
+//!     policy_log_probs: &log_probs,
+//!     old_log_probs: &log_probs,
+//!     ref_log_probs: &log_probs,
+//!     advantages: selection.advantages,
+//!     anchor: Some(1),
+//!     divisor: selection.divisor,
+//! };
+//! let mut gradients = [0.0; 2];
+//! let loss = group_loss(&signal.loss(), tokens, &Objective::default(), &mut gradients);
+//! assert_eq!((loss, gradients), (0.0, [0.5, -0.5]));
 //! # Ok::<(), recast_core::GroupError>(())
 //! ```
 //!
@@ -97,6 +124,8 @@
 //! | hardest negative | max u, max old log-prob, lowest index |
 //! | repair slot | min u, min old log-prob, highest index |
 //! | closest target | max mean prefix credit, lowest index |
+//!
+//! Scores and mean credits are exact, so that rounding neither makes nor breaks a tie.
 //!
 //! Without old log-probs generation order stands in: beams come sorted, the most probable first.
 //!

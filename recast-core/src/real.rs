@@ -8,9 +8,9 @@ use num_traits::Float;
 /// The plain numbers of this crate: every [`Float`] of `num-traits`.
 ///
 /// `f32` and `f64` are the usual ones. `half::f16` and `half::bf16` are numbers too, with their
-/// range and rounding: advantages of a group are good to two digits in `bf16`, and a ratio near
-/// the clamp of the log-ratio, times an advantage, may be infinite in `f16`. A forward-mode dual
-/// number is one as well: it differentiates the objectives in this crate's own tests.
+/// range and rounding. Advantages of a group are good to two digits in `bf16`. A ratio near the
+/// clamp of the log-ratio, times an advantage, may be infinite in `f16`. A forward-mode dual number
+/// is one as well: it differentiates the objectives in this crate's own tests.
 ///
 /// ```
 /// use recast_core::Real;

@@ -111,8 +111,8 @@ fn surrogate() -> impl Strategy<Value = Surrogate<f64>> {
     ]
 }
 
-/// That of a sampled completion, or of an anchor. A detached ratio is left out: it is 1 whatever the
-/// policy, so its value has no derivative, and its gradient is -A.
+/// The ratio of a sampled completion, or of an anchor. A detached ratio is left out: it is 1
+/// whatever the policy, so its value has no derivative, and its gradient is -A.
 fn anchor_ratio() -> impl Strategy<Value = Option<AnchorRatio<f64>>> {
     prop_oneof![
         Just(None),
@@ -290,11 +290,12 @@ proptest! {
             let dual =
                 along.loss(Surrogate::Cispo, None, &numbers.dual_objective(), &mut gradients);
             assert_abs_diff_eq!(dual.value, value, epsilon = ROUNDING * value.abs().max(1.0));
-            assert_abs_diff_eq!(dual.derivative, gradient, epsilon = ROUNDING * gradient.abs().max(1.0));
+            let size = gradient.abs().max(1.0);
+            assert_abs_diff_eq!(dual.derivative, gradient, epsilon = ROUNDING * size);
         }
     }
 
-    // What a detached anchor teaches is what a token at ratio 1 does.
+    // A detached anchor teaches as a token at ratio 1 does.
     #[test]
     fn a_detached_anchor_teaches_as_at_ratio_one(
         numbers in numbers(),

@@ -11,8 +11,8 @@ pub(super) struct Standard<T> {
 }
 
 impl<T: Real> Standard<T> {
-    /// Of the values and of a virtual one. Equal values become exactly 0, a single one is divided
-    /// by `1 + epsilon`.
+    /// The map for the values and a virtual one. Equal values become exactly 0, a single one is
+    /// divided by `1 + epsilon`.
     // inlined, so that GRPO does not carry the virtual value along
     #[inline(always)]
     pub(super) fn of(values: &[T], virtual_value: Option<T>, epsilon: T) -> Self {
@@ -52,7 +52,7 @@ impl<T: Real> Standard<T> {
         Self::in_units(values, virtual_value, unit, inverses, epsilon).0
     }
 
-    /// And the sum of the squares; `inverses` are those of the count and of the degrees of freedom.
+    /// The map, and the sum of the squares; `inverses` are those of count and degrees of freedom.
     #[inline(always)]
     fn in_units(
         values: &[T],

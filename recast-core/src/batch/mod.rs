@@ -9,7 +9,7 @@ mod error;
 mod scale;
 mod signals;
 
-use crate::group::{Group, GroupError, Hit};
+use crate::group::{Group, GroupError, Hit, check};
 use crate::real::Real;
 use crate::signal::{Outcome, Selection};
 
@@ -61,8 +61,8 @@ impl<'a, T: Real> Batch<'a, T> {
     ///
     /// # Errors
     ///
-    /// If the offsets do not start at 0, rise, and end at N; if the lengths differ; or if a group
-    /// is refused, as an empty one is.
+    /// If the offsets do not rise from 0 to N, if the lengths differ, or if a group is refused. An
+    /// empty group is refused.
     ///
     /// # Examples
     ///
@@ -115,7 +115,7 @@ impl<'a, T: Real> Batch<'a, T> {
         };
         for group in 0..batch.len() {
             let range = batch.range(group);
-            Group::new(
+            check(
                 &rewards[range.clone()],
                 &structural_scores[range.clone()],
                 old_log_probs.map(|old| &old[range.clone()]),
@@ -268,8 +268,8 @@ impl<'a, T: Real> Batch<'a, T> {
         (0..self.len()).map(move |group| self.group(group))
     }
 
-    /// What [`Signal::select_batch`](crate::Signal::select_batch) wrote, group by group: slots
-    /// count from the start of the group.
+    /// The outcomes that [`Signal::select_batch`](crate::Signal::select_batch) wrote, group by
+    /// group. Slots count from the start of the group.
     ///
     /// # Shapes
     ///

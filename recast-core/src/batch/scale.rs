@@ -1,7 +1,7 @@
 use crate::real::Real;
 
-/// What a signal does to the advantages of a whole step: running statistics over its groups, then
-/// one affine map of every advantage.
+/// The scale of a whole step: running statistics over its groups, then one affine map of every
+/// advantage.
 ///
 /// ```text
 /// GRPO by batch   A = a / (std + epsilon)                    std over the rewards of all groups
@@ -9,14 +9,14 @@ use crate::real::Real;
 /// all others      A = a                                      to the bit
 /// ```
 ///
-/// `a` is what [`select`](crate::Signal::select) gave. Every signal has one, so that a loop needs no
-/// case for those without: select and [`observe`](Self::observe) every group of the step, then
-/// [`apply`](Self::apply) to each group's advantages.
+/// Here `a` is an advantage of [`select`](crate::Signal::select). Every signal has a scale, so a
+/// loop needs no case for those that do nothing. A loop selects and [`observe`](Self::observe)s
+/// every group of the step, then [`apply`](Self::apply) scales each group's advantages.
 /// [`select_batch`](crate::Signal::select_batch) does both.
 ///
-/// Deviation and variance are the unbiased (sample) ones; in REINFORCE++ their degrees of freedom
-/// count tokens, as verl counts them: a completion's advantage stands once for each of its tokens.
-/// Where they are 0 all advantages become 0, but a single reward in the whole step has deviation 1.
+/// Deviation and variance are the unbiased (sample) ones. In REINFORCE++ their degrees of freedom
+/// count tokens, as in verl: an advantage stands once for each token of its completion. Where the
+/// variance is 0 all advantages become 0, but a single reward in the whole step has deviation 1.
 /// Groups that are skipped are not observed. Sums run in the order of observation. `O(1)` memory.
 /// It cannot check that squares of rewards are finite.
 ///
@@ -84,8 +84,8 @@ impl<T: Real> BatchScale<T> {
         self.kind != Kind::None
     }
 
-    /// Takes in a group that is trained on: the rewards of the whole group as it was selected from
-    /// (repaired, that is), the advantages of its selection, the tokens of each kept completion.
+    /// Takes in a group that is trained on, after its repair. The rewards are those of the whole
+    /// group; advantages and numbers of tokens are those of the kept completions.
     ///
     /// `O(G)` time.
     ///

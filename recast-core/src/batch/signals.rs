@@ -3,8 +3,8 @@ use crate::real::Real;
 use crate::repair::Evidence;
 use crate::signal::{Outcome, Selection, Signal, Skip};
 
-/// What a signal made of one group of a batch; its slots and advantages stand in the caller's
-/// slices, from the group's offset on.
+/// The outcome for one group of a batch. Its slots and advantages stand in the caller's slices,
+/// from the group's offset on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum BatchOutcome {
@@ -12,7 +12,7 @@ pub enum BatchOutcome {
     Trained {
         /// The number of kept slots.
         kept: usize,
-        /// What the sum over the kept sequences is divided by.
+        /// The divisor of the sum over the kept sequences.
         divisor: usize,
     },
     /// The group is left out, and counted by reason.
@@ -26,7 +26,7 @@ impl Default for BatchOutcome {
     }
 }
 
-/// What is known of the groups of a batch beside their completions. The default is nothing.
+/// The knowledge of the groups of a batch beside their completions. The default is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchEvidence<'a, T> {
     /// [`AllZeroRate::rate`](crate::repair::AllZeroRate::rate) before this batch was observed: one
@@ -97,11 +97,11 @@ impl<T: Real> Signal<T> {
 
     /// [`select`](Self::select) for every group of a batch.
     ///
-    /// A group's slots and advantages stand from its offset on, as many as its outcome says; the
-    /// rest up to the next offset is not meaningful. [`Batch::outcomes`] reads them back. The batch
-    /// is a whole step to a signal with a [`batch_scale`](Self::batch_scale): its advantages are
-    /// scaled already, and each completion without a [length](Batch::with_lengths) has one token.
-    /// `O(N)` time as `select`, no allocation.
+    /// A group's slots and advantages stand from its offset on, as many as its outcome says. The
+    /// rest up to the next offset is not meaningful. [`Batch::outcomes`] reads them back. To a
+    /// signal with a [`batch_scale`](Self::batch_scale) the batch is a whole step, and its
+    /// advantages are scaled already. Each completion without a [length](Batch::with_lengths) then
+    /// has one token. `O(N)` time as `select`, no allocation.
     ///
     /// # Shapes
     ///
@@ -285,4 +285,5 @@ impl<T: Real + Send + Sync> Signal<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are claimed where no tolerance is given")]
 mod tests;

@@ -1,9 +1,11 @@
 //! The unit of everything: the completions of one prompt, checked once.
 
+mod check;
 mod error;
 
-use crate::real::{Real, all_finite};
+use crate::real::Real;
 
+pub(crate) use self::check::check;
 pub use self::error::GroupError;
 
 /// How many completions of a group are hits.
@@ -21,10 +23,10 @@ pub enum Regime {
 
 /// A checked view of the G completions of one prompt.
 ///
-/// Rewards, structural scores and old log-probabilities are finite and of one length, at least 1.
-/// A completion is a *hit* (a positive) if its reward is at least the
-/// [threshold](Self::with_hit_threshold), 0.5 without one, or if it is [marked](Self::with_hits),
-/// and a *miss* (a negative) otherwise.
+/// Rewards, structural scores and old log-probabilities are finite and of one length, at least 1. A
+/// completion is a *hit* (a positive) if its reward is at least the
+/// [threshold](Self::with_hit_threshold), 0.5 without one. [Marks](Self::with_hits) may take its
+/// place. Every other completion is a *miss* (a negative).
 ///
 /// Slot order is generation order; for beam search that is beam rank, the most probable first. The
 /// view cannot check that, nor that rewards are 0 or 1, nor that scores are of the same
@@ -55,7 +57,7 @@ pub struct Group<'a, T> {
     hit: Hit<'a, T>,
 }
 
-/// What makes a completion a hit.
+/// The rule for a hit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Hit<'a, T> {
     /// A reward of at least so much.
@@ -94,28 +96,7 @@ impl<'a, T: Real> Group<'a, T> {
         structural_scores: &'a [T],
         old_log_probs: Option<&'a [T]>,
     ) -> Result<Self, GroupError> {
-        if rewards.is_empty() {
-            return Err(GroupError::Empty);
-        }
-        if structural_scores.len() != rewards.len() {
-            let (rewards, scores) = (rewards.len(), structural_scores.len());
-            return Err(GroupError::ScoreCount { rewards, scores });
-        }
-        if let Some((index, value)) = first_not_finite(rewards) {
-            return Err(GroupError::RewardNotFinite { index, value });
-        }
-        if let Some((index, value)) = first_not_finite(structural_scores) {
-            return Err(GroupError::ScoreNotFinite { index, value });
-        }
-        if let Some(old) = old_log_probs {
-            if old.len() != rewards.len() {
-                let (rewards, old_log_probs) = (rewards.len(), old.len());
-                return Err(GroupError::OldLogProbCount { rewards, old_log_probs });
-            }
-            if let Some((index, value)) = first_not_finite(old) {
-                return Err(GroupError::OldLogProbNotFinite { index, value });
-            }
-        }
+        check(rewards, structural_scores, old_log_probs)?;
         Ok(Self::of_checked(rewards, structural_scores, old_log_probs))
     }
 
@@ -145,9 +126,9 @@ impl<'a, T: Real> Group<'a, T> {
     /// hit: r_i >= threshold
     /// ```
     ///
-    /// Rewards of 0 and 1 need none. Shaped rewards do: a price, a prefix credit or a sum of several
-    /// rewards that is above 0 is not a hit for that. The anchor's reward, 1 or as it is shaped,
-    /// should be a hit too, or a repaired group stays without a positive. `O(1)` time.
+    /// Rewards of 0 and 1 need none. Shaped rewards do: a price, a prefix credit or a sum of
+    /// several rewards that is above 0 is not a hit for that. The anchor's reward, 1 or as it is
+    /// shaped, should be a hit too, or a repaired group stays without a positive. `O(1)` time.
     ///
     /// Grade: \[ours\]; the paper's rewards are 0 and 1, where every threshold above 0 and up to 1
     /// is the same.
@@ -175,9 +156,9 @@ impl<'a, T: Real> Group<'a, T> {
 
     /// Says which completions are hits, whatever their rewards.
     ///
-    /// For sums of several rewards, of which no threshold tells a hit: a dear miss may be worth more
-    /// than a cheap hit. The marks take the place of the threshold. After a repair the anchor's slot
-    /// is marked by the caller. `O(G)` time, no allocation.
+    /// For sums of several rewards, of which no threshold tells a hit: a dear miss may be worth
+    /// more than a cheap hit. The marks take the place of the threshold. After a repair the
+    /// anchor's slot is marked by the caller. `O(G)` time, no allocation.
     ///
     /// Grade: \[ours\].
     ///
@@ -237,7 +218,8 @@ impl<'a, T: Real> Group<'a, T> {
     /// Declares which completions repeat the SID of an earlier one.
     ///
     /// ```text
-    /// duplicate_of[i] = index of the first completion with the SID of i; i itself if it is the first
+    /// duplicate_of[i] = index of the first completion with the SID of i; i itself if it is the
+    /// first
     /// ```
     ///
     /// A later duplicate is never chosen for a boundary pair. It still counts in
@@ -248,8 +230,8 @@ impl<'a, T: Real> Group<'a, T> {
     ///
     /// # Errors
     ///
-    /// If the length is not G, if an index does not name a first completion at or before its own
-    /// place, or if a duplicate's reward, structural score or mark as a hit differs from its first's.
+    /// If the length is not G, or if an index does not name a first completion at or before its own
+    /// place. Also if a duplicate's reward, structural score or mark differs from its first's.
     ///
     /// # Examples
     ///
@@ -325,7 +307,13 @@ impl<'a, T: Real> Group<'a, T> {
     /// The number of hits, K. Duplicates count.
     #[must_use]
     pub fn hits(&self) -> usize {
-        (0..self.len()).filter(|&index| self.is_hit(index)).count()
+        // the rule is read once, so that the count vectorises
+        match self.hit {
+            Hit::Threshold(threshold) => {
+                self.rewards.iter().filter(|&&reward| reward >= threshold).count()
+            }
+            Hit::Marks(hits) => hits.iter().filter(|&&hit| hit).count(),
+        }
     }
 
     /// The regime of the group. `O(G)` time.
@@ -384,14 +372,6 @@ impl<'a, T: Real> Group<'a, T> {
         let rewards = self.rewards;
         (rewards[a] > rewards[b]) | ((rewards[a] == rewards[b]) & self.is_harder(a, b))
     }
-}
-
-fn first_not_finite<T: Real>(values: &[T]) -> Option<(usize, f64)> {
-    if all_finite(values) {
-        return None;
-    }
-    let index = values.iter().position(|value| !value.is_finite())?;
-    Some((index, values[index].widen()))
 }
 
 #[cfg(test)]

@@ -26,12 +26,12 @@ pub enum AnchorRatio<T> {
     /// read. See "Learning to Reason under Off-Policy Guidance", Yan et al.,
     /// <https://arxiv.org/abs/2504.14945>.
     Shaped {
-        /// What is added to the probability; 0.1 in the paper.
+        /// The summand beside the probability; 0.1 in the paper.
         gamma: T,
     },
     /// As `Recompute`, the surrogate times a weight. The penalty is not weighted.
     Weighted {
-        /// What the anchor counts beside a rollout.
+        /// The weight of the anchor beside a rollout.
         weight: T,
     },
 }

@@ -1,10 +1,10 @@
 use super::ObjectiveError;
 use crate::real::Real;
 
-/// What bounds the ratio beside PPO's clip.
+/// The bound of the ratio beside PPO's clip.
 ///
-/// ECPO and GBPO put another, larger number in the place of the old probability. That number is a
-/// constant to the gradient, also where it is made of the policy's own probability: so the ratio
+/// ECPO and GBPO put another, larger number in the place of the old probability. The gradient takes
+/// this number as a constant, also where it is made of the policy's own probability. So the ratio
 /// is held and the token still teaches, where a clip would silence it.
 ///
 /// ```text
@@ -23,8 +23,8 @@ pub enum RatioBound<T> {
     /// <https://arxiv.org/abs/1912.09729>.
     Dual(T),
     /// ECPO with its delta: the ratio of a negative is at most `1 + high + delta`, its gradient
-    /// stays. The formula has no condition on A; a positive is clipped at `1 + high` before it
-    /// meets the bound, so negatives only is the same. See "OneRec Technical Report", Zhou et al.,
+    /// stays. The formula has no condition on A, but a positive is clipped at `1 + high` before it
+    /// meets the bound. See "OneRec Technical Report", Zhou et al.,
     /// <https://arxiv.org/abs/2506.13695>.
     Ecpo(T),
     /// GBPO: a positive's ratio is at most 1, a negative's gradient at most that of binary
@@ -36,7 +36,7 @@ pub enum RatioBound<T> {
 /// The bounds of the ratio beyond which a token stops to teach.
 ///
 /// `low` and `high` are read by every surrogate but SAPO, which has its own: see
-/// [`Surrogate`](super::Surrogate). What bounds the ratio beside them is in force under
+/// [`Surrogate`](super::Surrogate). The bound beside them is in force under
 /// [`Clipped`](super::Surrogate::Clipped) and [`Sequence`](super::Surrogate::Sequence).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clip<T> {
@@ -79,8 +79,8 @@ impl<T: Real> Clip<T> {
         Ok(Self { low, high, ratio_bound })
     }
 
-    /// ECPO: clips the ratio to `1 - low .. 1 + high` and bounds that of a negative by
-    /// `1 + high + delta`, where the token still teaches. OneRec's delta is 0.1.
+    /// ECPO: clips the ratio to `1 - low .. 1 + high`. A negative is bounded by `1 + high + delta`,
+    /// where its token still teaches. OneRec's delta is 0.1.
     ///
     /// # Errors
     ///
@@ -90,13 +90,13 @@ impl<T: Real> Clip<T> {
     /// # Examples
     ///
     /// ```
-    /// use recast_core::objective::{Clip, KlEstimator, Objective, surrogate};
+    /// use recast_core::objective::Clip;
     ///
     /// let clip = Clip::ecpo(0.2, 0.28, 0.1)?;
-    /// let objective = Objective::new(clip, 20.0, KlEstimator::K3, 0.0)?;
     /// // A negative that has become 100 times as probable counts 1.38 times, and is pushed down.
-    /// let term = surrogate(-1.0, -1.0 - 100.0_f64.ln(), -1.0, &objective);
-    /// assert!((term.value - 1.38).abs() < 1e-12 && (term.gradient - 1.38).abs() < 1e-12);
+    /// let (policy, old) = (-1.0_f64, -1.0 - 100.0_f64.ln());
+    /// let ratio = (policy - clip.bounded_old_log_prob(policy, old, -1.0)).exp();
+    /// assert!((ratio - 1.38).abs() < 1e-12);
     /// # Ok::<(), recast_core::objective::ObjectiveError>(())
     /// ```
     pub fn ecpo(low: T, high: T, delta: T) -> Result<Self, ObjectiveError> {
@@ -114,13 +114,12 @@ impl<T: Real> Clip<T> {
     /// # Examples
     ///
     /// ```
-    /// use recast_core::objective::{Clip, KlEstimator, Objective, surrogate};
+    /// use recast_core::objective::Clip;
     ///
-    /// let objective = Objective::new(Clip::gbpo(), 20.0, KlEstimator::K3, 0.0)?;
     /// // A negative that is improbable already is hardly pushed: p / (1 - p), not 1.
-    /// let term = surrogate(0.01_f64.ln(), 0.01_f64.ln(), -1.0, &objective);
-    /// assert!((term.gradient - 0.01 / 0.99).abs() < 1e-12);
-    /// # Ok::<(), recast_core::objective::ObjectiveError>(())
+    /// let log_prob = 0.01_f64.ln();
+    /// let ratio = (log_prob - Clip::gbpo().bounded_old_log_prob(log_prob, log_prob, -1.0)).exp();
+    /// assert!((ratio - 0.01 / 0.99).abs() < 1e-12);
     /// ```
     #[must_use]
     pub fn gbpo() -> Self {
@@ -165,14 +164,14 @@ impl<T: Real> Clip<T> {
         }
     }
 
-    /// What bounds the ratio beside the clip.
+    /// The bound of the ratio beside the clip.
     #[must_use]
     pub fn ratio_bound(&self) -> RatioBound<T> {
         self.ratio_bound
     }
 
-    /// The old log-probability that the ratio is taken against: larger than the real one where
-    /// ECPO or GBPO bounds the ratio, and a constant to the gradient.
+    /// The old log-probability that the ratio is taken against. It is larger than the real one
+    /// where ECPO or GBPO bounds the ratio, and a constant to the gradient.
     ///
     /// The dual clip does not change it, and neither does an advantage of 0. `O(1)` time.
     ///

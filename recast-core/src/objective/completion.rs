@@ -32,19 +32,23 @@ impl<T: Real> CompletionTokens<'_, T> {
         self.policy_log_probs.len()
     }
 
-    /// What stands in the place of the surrogate, if this is an anchor.
+    /// The ratio of this completion, if it is an anchor.
     fn anchor_ratio(&self, loss: &PolicyLoss<T>) -> AnchorRatio<T> {
         if self.is_anchor { loss.anchor_ratio } else { AnchorRatio::Recompute }
     }
 
-    fn assert_slices(&self, loss: &PolicyLoss<T>, penalised: bool) {
-        let tokens = self.len();
-        let ratio = match self.anchor_ratio(loss) {
+    /// Whether old log-probabilities are read.
+    fn has_ratio(&self, loss: &PolicyLoss<T>) -> bool {
+        match self.anchor_ratio(loss) {
             AnchorRatio::Recompute | AnchorRatio::Weighted { .. } => true,
             AnchorRatio::Detached | AnchorRatio::Shaped { .. } => false,
-        };
+        }
+    }
+
+    fn assert_slices(&self, loss: &PolicyLoss<T>, penalised: bool) {
+        let tokens = self.len();
         assert!(
-            (self.old_log_probs.len() == tokens || !ratio)
+            (self.old_log_probs.len() == tokens || !self.has_ratio(loss))
                 && (self.ref_log_probs.len() == tokens || !penalised)
                 && self.advantages.len() == tokens,
             "{tokens} tokens, {} old and {} reference log-probs, {} advantages: give one for each \
@@ -65,9 +69,9 @@ impl<T: Real> CompletionTokens<'_, T> {
 ///
 /// [`Surrogate`] has the formulas of a completion that was sampled, [`AnchorRatio`] those of an
 /// anchor, [`kl_penalty`] the penalty. With [`kl_times_ratio`](Objective::kl_times_ratio) each k is
-/// multiplied by the ratio of its token, under [`Surrogate::Sequence`] by that of the completion;
-/// an anchor without a ratio is not multiplied \[ours\]. At kinks the gradient is that of the inner
-/// side. No tokens give 0. `O(S)` time, no allocation.
+/// multiplied by the ratio of its token, under [`Surrogate::Sequence`] by that of the completion.
+/// The penalty of an anchor without a ratio is not multiplied \[ours\]. At kinks the gradient is
+/// that of the inner side. No tokens give 0. `O(S)` time, no allocation.
 ///
 /// Grade: \[paper\] that ReCast's outer objective is PPO's clip plus KL, unchanged; the numbers of
 /// the default objective are OpenOneRec's. See <https://arxiv.org/abs/2604.22169>.
@@ -135,11 +139,11 @@ pub fn completion_loss<T: Real>(
 
 /// How many tokens of a completion a clip stands for: `clip_fraction` is their share.
 ///
-/// Under [`Clipped`](Surrogate::Clipped) PPO's clip or the dual clip; a ratio beyond a bound that
-/// its advantage does not reach (a positive below `1 - low`, say) is not clipped. Under CISPO every
-/// ratio outside of the clip; under a sequence ratio all tokens or none; under GMPO those whose
-/// log-ratio is bounded; under SAPO none. A ratio equal to its bound is not clipped, nor is any with
-/// advantage 0, nor any of an anchor that has no ratio. `O(S)` time.
+/// [`Clipped`](Surrogate::Clipped) counts PPO's clip and the dual clip. A ratio beyond a bound that
+/// its advantage does not reach (a positive below `1 - low`, say) is not clipped. CISPO counts
+/// every ratio outside of the clip, a sequence ratio all tokens or none. GMPO counts each bounded
+/// log-ratio, SAPO nothing. A ratio equal to its bound is not clipped, nor is any with advantage 0,
+/// nor any of an anchor that has no ratio. `O(S)` time.
 ///
 /// # Panics
 ///
@@ -176,16 +180,16 @@ pub fn clipped_tokens<T: Real>(
             .filter(|&((&policy, &old), &advantage)| is_clipped(policy, old, advantage, objective))
             .count()
     };
-    match tokens.anchor_ratio(loss) {
-        AnchorRatio::Detached | AnchorRatio::Shaped { .. } => 0,
-        AnchorRatio::Recompute | AnchorRatio::Weighted { .. } => match loss.surrogate {
-            Surrogate::Clipped => count(surrogate::is_clipped),
-            Surrogate::Cispo => count(surrogate::is_held),
-            Surrogate::Sapo { .. } => 0,
-            Surrogate::Sequence if sequence::is_clipped(&tokens, objective) => tokens.len(),
-            Surrogate::Sequence => 0,
-            Surrogate::GeometricMean => sequence::bounded_tokens(&tokens, objective),
-        },
+    if !tokens.has_ratio(loss) {
+        return 0;
+    }
+    match loss.surrogate {
+        Surrogate::Clipped => count(surrogate::is_clipped),
+        Surrogate::Cispo => count(surrogate::is_held),
+        Surrogate::Sapo { .. } => 0,
+        Surrogate::Sequence if sequence::is_clipped(&tokens, objective) => tokens.len(),
+        Surrogate::Sequence => 0,
+        Surrogate::GeometricMean => sequence::bounded_tokens(&tokens, objective),
     }
 }
 
@@ -240,11 +244,7 @@ fn add_penalty<T: Real>(
     let penalty = |token: usize| {
         kl_penalty(tokens.policy_log_probs[token], tokens.ref_log_probs[token], objective)
     };
-    let has_ratio = match tokens.anchor_ratio(loss) {
-        AnchorRatio::Recompute | AnchorRatio::Weighted { .. } => true,
-        AnchorRatio::Detached | AnchorRatio::Shaped { .. } => false,
-    };
-    if !(objective.kl_times_ratio && has_ratio) {
+    if !(objective.kl_times_ratio && tokens.has_ratio(loss)) {
         return gradients.iter_mut().enumerate().fold(T::zero(), |total, (token, gradient)| {
             let term = penalty(token);
             *gradient = *gradient + weight * term.gradient;

@@ -7,8 +7,9 @@ use crate::real::{Real, sum};
 ///
 /// # Shapes
 ///
-/// M kept completions of N tokens in all. `offsets`: (M + 1), from 0 to N; all others (N). What is
-/// not read may be empty: see [`CompletionTokens`]; a preference loss reads no old log-probability.
+/// M kept completions of N tokens in all. `offsets`: (M + 1), from 0 to N; all others (N). Columns
+/// that are not read may be empty: see [`CompletionTokens`]. A preference loss reads no old
+/// log-probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupTokens<'a, T> {
     /// Where each kept completion starts, and where the last one ends.
@@ -57,8 +58,8 @@ impl<T: Real> GroupTokens<'_, T> {
 ///
 /// # Panics
 ///
-/// If the offsets are not from 0 to N in rising order, if the slices differ in length, or if a
-/// preference does not have exactly one positive.
+/// If the offsets do not rise from 0 to N, if the slices differ in length, or if a preference does
+/// not have exactly one positive.
 ///
 /// # Examples
 ///

@@ -56,7 +56,7 @@ impl<T: Real> Loss<T> {
 pub struct PolicyLoss<T> {
     /// The surrogate of a completion that was sampled.
     pub surrogate: Surrogate<T>,
-    /// What the surrogate of an anchor is.
+    /// How the ratio of an anchor is taken.
     pub anchor_ratio: AnchorRatio<T>,
 }
 
@@ -67,7 +67,7 @@ impl<T> Default for PolicyLoss<T> {
     }
 }
 
-/// What is maximised in place of the reward, of one completion of S tokens.
+/// The surrogate of the reward for one completion of S tokens.
 ///
 /// ```text
 /// ratio_t = exp(clamp(policy_t - old_t, -limit, limit))        all losses are to be minimised
@@ -79,39 +79,41 @@ impl<T> Default for PolicyLoss<T> {
 /// geometric mean  -A exp(mean over t of bounded log-ratio_t)
 /// ```
 ///
-/// `clip` is within `1 - low .. 1 + high` of the objective's [`Clip`](super::Clip). One token has
-/// its own ratio in the first three, all tokens of a completion share one in the last two; their A
-/// is the mean of the token advantages, which are equal for every signal with such a ratio.
+/// `clip` is within `1 - low .. 1 + high` of the objective's [`Clip`](super::Clip). In the first
+/// three each token has its own ratio. In the last two all tokens of a completion share one, and A
+/// is the mean of the token advantages. Every signal with such a ratio gives them equal ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Surrogate<T> {
     /// PPO's clipped surrogate of each token, with the dual clip or another
-    /// [`RatioBound`](super::RatioBound): "Proximal Policy Optimization Algorithms", Schulman et
-    /// al., section 3, <https://arxiv.org/abs/1707.06347>, and for the dual clip "Mastering Complex
-    /// Control in MOBA Games with Deep Reinforcement Learning", Ye et al.,
-    /// <https://arxiv.org/abs/1912.09729>; used unchanged by <https://arxiv.org/abs/2604.22169>.
+    /// [`RatioBound`](super::RatioBound). See "Proximal Policy Optimization Algorithms", Schulman
+    /// et al., section 3, <https://arxiv.org/abs/1707.06347>. The dual clip is from "Mastering
+    /// Complex Control in MOBA Games with Deep Reinforcement Learning", Ye et al.,
+    /// <https://arxiv.org/abs/1912.09729>. ReCast uses the surrogate unchanged:
+    /// <https://arxiv.org/abs/2604.22169>.
     #[default]
     Clipped,
-    /// CISPO: the clipped ratio is a constant weight of the log-probability, so that no token
-    /// stops to teach. The clip is in force on both sides, whatever the sign of the advantage.
-    /// MiniMax-M1 has none below: `low` 1. "MiniMax-M1: Scaling Test-Time Compute Efficiently with
-    /// Lightning Attention", section 3.1, <https://arxiv.org/abs/2506.13585>.
+    /// CISPO: the clipped ratio is a constant weight of the log-probability, so that no token stops
+    /// to teach. The clip is in force on both sides, whatever the sign of the advantage. MiniMax-M1
+    /// has none below: `low` 1. TRL's `epsilon_high` is the largest ratio itself, so `high` is that
+    /// less 1. See "MiniMax-M1: Scaling Test-Time Compute Efficiently with Lightning Attention",
+    /// section 3.1, <https://arxiv.org/abs/2506.13585>.
     Cispo,
-    /// SAPO: a smooth gate in place of the clip. Neither clip nor dual clip is read. "Soft Adaptive
-    /// Policy Optimization", <https://arxiv.org/abs/2511.20347>.
+    /// SAPO: a smooth gate in place of the clip. Neither clip nor dual clip is read. See "Soft
+    /// Adaptive Policy Optimization", <https://arxiv.org/abs/2511.20347>.
     Sapo {
         /// The temperature tau of tokens with a positive advantage.
         positive: T,
         /// The temperature tau of all other tokens: the larger, the narrower the gate.
         negative: T,
     },
-    /// GSPO's sequence ratio under PPO's clip: "Group Sequence Policy Optimization", Zheng et al.,
-    /// section 4.1, <https://arxiv.org/abs/2507.18071>. Its clips are far smaller than those of
-    /// token ratios: 3e-4 below, 4e-4 above. The bounds of ECPO and GBPO are taken at the geometric
-    /// mean of the token probabilities \[ours\]: neither paper has a sequence ratio.
+    /// GSPO's sequence ratio under PPO's clip. See "Group Sequence Policy Optimization", Zheng et
+    /// al., section 4.1, <https://arxiv.org/abs/2507.18071>. Its clips are far smaller than those
+    /// of token ratios: 3e-4 below, 4e-4 above. The bounds of ECPO and GBPO are taken at the
+    /// geometric mean of the token probabilities \[ours\]: neither paper has a sequence ratio.
     Sequence,
     /// GMPO: the geometric mean of token ratios that are bounded one by one. `low` and `high` bound
     /// the *log*-ratio here: at most `high` where A is positive, at least `-low` where A is
-    /// negative; 0.4 on both sides in the paper. No dual clip is read. "Geometric-Mean Policy
+    /// negative. The paper has 0.4 on both sides. No dual clip is read. See "Geometric-Mean Policy
     /// Optimization", <https://arxiv.org/abs/2507.20673>.
     GeometricMean,
 }

@@ -12,10 +12,10 @@
 //! | a positive and its negatives | [`preference_loss`] |
 //!
 //! [`Surrogate`] lists the formulas, [`AnchorRatio`] what an anchor's loss is, [`kl_penalty`] the
-//! penalty; [`clipped_tokens`] counts for `clip_fraction`. Log-ratios are clamped to the objective's
-//! limit, on both sides, before they are exponentiated; beyond it the gradient is 0. Preference
-//! losses need no clamp. Nothing here can check that log-probabilities are finite, or that all of
-//! one token are renormalised over the same codes.
+//! penalty; [`clipped_tokens`] counts for `clip_fraction`. Log-ratios are clamped to the
+//! objective's limit, on both sides, before they are exponentiated; beyond it the gradient is 0.
+//! Preference losses need no clamp. Nothing here can check that log-probabilities are finite, or
+//! that all of one token are renormalised over the same codes.
 
 mod anchor;
 mod clip;
@@ -117,10 +117,10 @@ impl<T: Real> Objective<T> {
 
     /// The same with the penalty multiplied by the ratio, or not.
     ///
-    /// A token was sampled by the old policy: times the ratio its penalty is an unbiased estimate
-    /// of the divergence of the *current* policy from the reference. TRL has it as
-    /// `use_bias_correction_kl`, after DeepSeek-V3.2, <https://arxiv.org/abs/2512.02556>. The ratio
-    /// carries a gradient, and is neither clipped nor bounded, but for the limit of the log-ratio.
+    /// The old policy sampled the token. Times the ratio, its penalty is an unbiased estimate of
+    /// the divergence of the *current* policy from the reference. TRL has the option as
+    /// `use_bias_correction_kl`. The ratio carries a gradient. Nothing but the limit of the
+    /// log-ratio holds it: neither the clip nor the bound of ECPO or GBPO.
     #[must_use]
     pub fn with_kl_times_ratio(self, kl_times_ratio: bool) -> Self {
         Self { kl_times_ratio, ..self }
@@ -132,7 +132,7 @@ impl<T: Real> Objective<T> {
         self.clip
     }
 
-    /// What log-ratios are clamped to, on both sides.
+    /// The limit of log-ratios, on both sides.
     #[must_use]
     pub fn log_ratio_limit(&self) -> T {
         self.log_ratio_limit
@@ -150,7 +150,7 @@ impl<T: Real> Objective<T> {
         self.kl_coef
     }
 
-    /// What the KL penalty of a token is capped at, on both sides, if it is.
+    /// The cap of the KL penalty of a token, on both sides, if there is one.
     #[must_use]
     pub fn kl_value_limit(&self) -> Option<T> {
         self.kl_value_limit
@@ -203,4 +203,5 @@ impl<T: Real> Clamped<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are claimed where no tolerance is given")]
 mod tests;

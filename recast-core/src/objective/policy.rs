@@ -8,8 +8,8 @@ use crate::real::Real;
 /// # Shapes
 ///
 /// M completions of N tokens in all. `offsets`: (M + 1), from 0 to N; `weights`, `is_anchor`: (M);
-/// all others (N). What is not read may be empty: the references if `kl_coef` is 0, the old
-/// log-probabilities if every completion is an anchor without a ratio.
+/// all others (N). Columns that are not read may be empty: the references if `kl_coef` is 0, the
+/// old log-probabilities if every completion is an anchor without a ratio.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicyTokens<'a, T> {
     /// Where each completion starts, and where the last one ends.
@@ -22,7 +22,7 @@ pub struct PolicyTokens<'a, T> {
     pub ref_log_probs: &'a [T],
     /// The advantage of each token.
     pub advantages: &'a [T],
-    /// What each completion counts in the sum; divisors are in here.
+    /// The weight of each completion in the sum; divisors are in here.
     pub weights: &'a [T],
     /// Whether each completion is the anchor of its group.
     pub is_anchor: &'a [bool],

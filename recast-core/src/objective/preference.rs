@@ -30,7 +30,7 @@ impl<T: Real> Preference<T> {
         Ok(Self { beta })
     }
 
-    /// Of a beta that [`Signal::check`](crate::Signal::check) checks.
+    /// The preference of a beta that [`Signal::check`](crate::Signal::check) checks.
     pub(crate) fn of_checked(beta: T) -> Self {
         Self { beta }
     }

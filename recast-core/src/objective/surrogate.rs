@@ -50,7 +50,7 @@ pub(super) fn sapo<T: Real>(
 }
 
 fn sigmoid<T: Real>(at: T) -> T {
-    // of the exponentials the one that does not overflow
+    // the one exponential that does not overflow
     if at >= T::zero() {
         (T::one() + (-at).exp()).recip()
     } else {

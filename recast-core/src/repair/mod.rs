@@ -52,7 +52,7 @@ pub enum RepairPolicy<T> {
     Always,
     /// No group: the ablation.
     Never,
-    /// While the moving average of the all-zero rate is at least a threshold \[ours\]: a backbone
+    /// While the moving average of the all-zero rate is at least a threshold \[ours\]. A backbone
     /// that hits on its own is left to its own hits.
     Gated {
         /// The least [`AllZeroRate`] at which groups are repaired.
@@ -100,8 +100,8 @@ impl<T: Real> RepairPolicy<T> {
     /// confident   exp(log-prob of the anchor) <= tau
     /// ```
     ///
-    /// What is not known does not hold a repair back: a gate is open before the first observation,
-    /// and so is the confident policy without the anchor's log-probability. `O(1)` time.
+    /// Missing knowledge holds no repair back. A gate is open before the first observation, and so
+    /// is the confident policy without the anchor's log-probability. `O(1)` time.
     ///
     /// Grade: \[paper\] for always, \[ours\] for the rest.
     ///
@@ -129,7 +129,7 @@ impl<T: Real> RepairPolicy<T> {
     }
 }
 
-/// What is known of an all-zero group beside its completions. The default is nothing.
+/// The knowledge of an all-zero group beside its completions. The default is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence<T> {
     /// [`AllZeroRate::rate`] before this group's own batch was observed.

@@ -40,7 +40,7 @@ pub struct AllZeroRate<T> {
 /// The numbers of an [`AllZeroRate`]: plain, so that a checkpoint can hold them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AllZeroParts<T> {
-    /// What the average keeps of its past at each group.
+    /// The share of its past that the average keeps at each group.
     pub decay: T,
     /// The weighted share of all-zero groups.
     pub total: T,

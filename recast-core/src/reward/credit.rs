@@ -29,7 +29,7 @@ pub enum PrefixCreditError {
     },
 }
 
-/// What a number of equal leading codes is worth.
+/// The worth of a number of equal leading codes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PrefixCredit<'a, T> {
     /// One credit for each of 0 to L equal codes; without a table, decimal.

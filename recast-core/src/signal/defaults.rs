@@ -6,9 +6,9 @@ use crate::real::Real;
 impl<T: Real> Signal<T> {
     /// Every kind of signal once, with its defaults, in the order of the variants.
     ///
-    /// S-DPO is DPO with more negatives, GRPO by batch is GRPO with another scale: neither is a kind
-    /// of its own. [`Signal`] is matched without a wildcard, so that a list of names outside of this
-    /// crate does not compile while a signal is missing in it.
+    /// S-DPO is DPO with more negatives, GRPO by batch is GRPO with another scale: neither is a
+    /// kind of its own. [`Signal`] is matched without a wildcard: a list of names outside of this
+    /// crate does not compile while it lacks a signal.
     ///
     /// # Examples
     ///

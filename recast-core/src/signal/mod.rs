@@ -65,10 +65,10 @@ pub enum Signal<T> {
     /// Each reward less the mean of the others, all G completions: see
     /// [`advantage::rloo`](crate::advantage::rloo).
     Rloo,
-    /// GRPO on mixed groups only: "DAPO: An Open-Source LLM Reinforcement Learning System at
+    /// GRPO on mixed groups only. See "DAPO: An Open-Source LLM Reinforcement Learning System at
     /// Scale", Yu et al., <https://arxiv.org/abs/2503.14476>. All-zero and all-hit groups are
-    /// skipped; that the caller samples others in their place (dynamic sampling), the clip 0.28
-    /// above, the token mean and `kl_coef` 0 are not the signal's.
+    /// skipped. Dynamic sampling of others in their place is the caller's. The clip 0.28 above and
+    /// `kl_coef` 0 are the objective's, the token mean is in the weights.
     Dapo {
         /// Added to the standard deviation.
         epsilon: T,
@@ -90,16 +90,18 @@ pub enum Signal<T> {
         epsilon: T,
     },
     /// GRPO on mixed groups, token entropies where all rewards are equal: see
-    /// [`entropy_guided`] and [`token_advantages`](Self::token_advantages).
+    /// [`entropy_guided`](crate::entropy::entropy_guided) and
+    /// [`token_advantages`](Self::token_advantages).
     RlZvp {
         /// Added to the standard deviation.
         epsilon: T,
-        /// What an entropy of one nat is worth in an all-zero or all-hit group.
+        /// The worth of an entropy of one nat in an all-zero or all-hit group.
         alpha: T,
     },
     /// A golden answer in every all-zero group, GRPO over all G completions, one ratio for each of
-    /// them: "GCPO: When Contrast Fails, Go Gold", Wu and Liu, <https://arxiv.org/abs/2510.07790>.
-    /// It is trained with `kl_coef` 0. The slot is that of ReCast's repair \[ours\].
+    /// them. See "GCPO: When Contrast Fails, Go Gold", Wu and Liu,
+    /// <https://arxiv.org/abs/2510.07790>. It is trained with `kl_coef` 0. The slot is that of
+    /// ReCast's repair \[ours\].
     Gcpo {
         /// Added to the standard deviation.
         epsilon: T,
@@ -113,12 +115,13 @@ pub enum Signal<T> {
         /// Whether the last completion of every group, with a hit or without, becomes the anchor.
         add_gt: bool,
     },
-    /// An anchor in every group, rewards less their mean, the anchor's ratio shaped: "Learning to
-    /// Reason under Off-Policy Guidance" (LUFFY), Yan et al., <https://arxiv.org/abs/2504.14945>.
-    /// The last completion becomes the anchor and joins the mean; G does not change. The paper
-    /// divides by the standard deviation, its released code does not. No clip
-    /// ([`Clip::unclipped`](crate::objective::Clip::unclipped)), `kl_coef` 0, and a sum of token
-    /// losses over a constant in place of a mean are the released code's too, and not the signal's.
+    /// An anchor in every group, rewards less their mean, the anchor's ratio shaped. See "Learning
+    /// to Reason under Off-Policy Guidance" (LUFFY), Yan et al.,
+    /// <https://arxiv.org/abs/2504.14945>. The last completion becomes the anchor and joins the
+    /// mean; G does not change. The paper divides by the standard deviation, its released code does
+    /// not. The released code has no clip ([`Clip::unclipped`](crate::objective::Clip::unclipped))
+    /// and `kl_coef` 0: these are the objective's. It sums token losses over a constant in place of
+    /// a mean: [`policy_loss`](crate::objective::policy_loss) has weights for that.
     Luffy {
         /// Added to the standard deviation; without it nothing is divided.
         epsilon: Option<T>,
@@ -161,8 +164,8 @@ pub enum Signal<T> {
     },
     /// Rewards less their group's mean, standardised over all tokens of the step: REINFORCE++ with
     /// baseline. "REINFORCE++: Stabilizing Critic-Free Policy Optimization with Global Advantage
-    /// Normalization", Hu et al., <https://arxiv.org/abs/2501.03262>. [`select`](Self::select) gives
-    /// the centred rewards, [`BatchScale`](crate::batch::BatchScale) the rest.
+    /// Normalization", Hu et al., <https://arxiv.org/abs/2501.03262>. The centred rewards are from
+    /// [`select`](Self::select), the rest is from [`BatchScale`](crate::batch::BatchScale).
     ReinforcePlusPlus {
         /// Added to the variance, inside the root.
         epsilon: T,
@@ -180,8 +183,9 @@ pub enum RewardScale {
     #[default]
     Group,
     /// The rewards of all groups of a step, as TRL with `scale_rewards="batch"`: a group of mixed
-    /// rewards weighs no more for being nearly uniform. [`select`](Signal::select) gives the
-    /// centred rewards, [`BatchScale`](crate::batch::BatchScale) the rest.
+    /// rewards weighs no more for being nearly uniform. A group of one keeps its reward, where TRL
+    /// gives 0. [`select`](Signal::select) gives the centred rewards,
+    /// [`BatchScale`](crate::batch::BatchScale) the rest.
     Batch,
 }
 
@@ -206,8 +210,8 @@ impl<T: Real> Signal<T> {
     /// ```
     ///
     /// Slots ascend. The hardest negatives are ordered as in
-    /// [`boundary_pair`](crate::boundary::boundary_pair); later duplicates
-    /// are passed over; where there are fewer than n, all are kept. What is skipped:
+    /// [`boundary_pair`](crate::boundary::boundary_pair); later duplicates are passed over; where
+    /// there are fewer than n, all are kept. Skipped groups:
     ///
     /// | signal | no positive | no negative | no lead |
     /// |---|---|---|---|
@@ -218,8 +222,8 @@ impl<T: Real> Signal<T> {
     /// | Pass@k | if nothing is ahead | if nothing is ahead | yes |
     ///
     /// All others keep every group, also where all advantages are 0: that compute is theirs to
-    /// spend. `O(G)` time, `O(G log G)` for S-DPO, no allocation. Of the slices, only what the
-    /// selection shows is meaningful.
+    /// spend. `O(G)` time, `O(G log G)` for S-DPO, no allocation. Only the part of the slices that
+    /// the selection shows is meaningful.
     ///
     /// # Shapes
     ///
@@ -298,4 +302,5 @@ impl<T: Real> Signal<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are claimed where no tolerance is given")]
 mod tests;

@@ -3,8 +3,7 @@ use crate::objective::AnchorRatio;
 use crate::real::Real;
 use crate::repair::RepairPolicy;
 
-/// What the sum over the kept sequences is divided by. Learning rates do not transfer between the
-/// two.
+/// The divisor of the sum over the kept sequences. Learning rates do not transfer between the two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Normaliser {
     /// The number of kept sequences \[ours\].
@@ -48,7 +47,7 @@ pub struct Recast<T> {
     pub weight: T,
     /// The epsilon of GRPO, without a boundary pair.
     pub epsilon: T,
-    /// What the sum over the kept sequences is divided by.
+    /// The divisor of the sum over the kept sequences.
     pub normaliser: Normaliser,
     /// Whether a group without a negative keeps its strongest positive alone, with `+w`, instead
     /// of being skipped \[ours\]. Without a boundary pair it is not read.
@@ -61,8 +60,8 @@ pub struct Recast<T> {
 }
 
 impl<T: Real> Default for Recast<T> {
-    /// Repair always, from the first target, with a recomputed ratio; boundary pair, weight 1,
-    /// epsilon 1e-6, mean over the kept sequences; groups without a negative are skipped.
+    /// Repair always, from the first target, with a recomputed ratio. The boundary pair with weight
+    /// 1, the mean over the kept sequences, epsilon 1e-6. Groups without a negative are skipped.
     fn default() -> Self {
         Self {
             repair: RepairPolicy::Always,

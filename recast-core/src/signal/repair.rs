@@ -96,9 +96,10 @@ impl<T: Real> Signal<T> {
     /// let closest = Recast { anchor_target: AnchorTarget::Closest, ..Recast::<f64>::default() };
     /// let (completions, targets) = ([7, 8, 1, 7, 2, 2], [1, 2, 3, 7, 8, 9]);
     /// let credit = PrefixCredit::decimal();
-    /// let target = |signal: Signal<f64>| signal.anchor_target(&completions, &targets, 3, credit, 0);
-    /// assert_eq!(target(Signal::Recast(closest)), Some(1));
-    /// assert_eq!(target(Signal::gcpo()), Some(0));
+    /// for (signal, target) in [(Signal::Recast(closest), 1), (Signal::gcpo(), 0)] {
+    ///     let found = signal.anchor_target(&completions, &targets, 3, credit, 0);
+    ///     assert_eq!(found, Some(target));
+    /// }
     /// ```
     #[must_use]
     pub fn anchor_target<C: PartialEq>(

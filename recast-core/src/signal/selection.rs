@@ -4,7 +4,7 @@ use crate::boundary::{boundary_pair, strongest_positive};
 use crate::group::{Group, Regime};
 use crate::real::Real;
 
-/// What a signal makes of a group.
+/// The verdict of a signal on a group.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]
 pub enum Outcome<'a, T> {
@@ -21,7 +21,7 @@ pub struct Selection<'a, T> {
     pub kept: &'a [usize],
     /// The advantage of each kept slot.
     pub advantages: &'a [T],
-    /// What the sum over the kept sequences is divided by: their number, or G.
+    /// The divisor of the sum over the kept sequences: their number, or G.
     pub divisor: usize,
 }
 

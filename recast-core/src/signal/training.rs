@@ -1,4 +1,4 @@
-//! What the update has to know of a signal: its loss, its token advantages.
+//! The parts of a signal that the update reads: its loss, its token advantages.
 
 use super::{RewardScale, Signal};
 use crate::batch::BatchScale;
@@ -52,7 +52,7 @@ impl<T: Real> Signal<T> {
         Loss::Policy(PolicyLoss { surrogate, anchor_ratio })
     }
 
-    /// What this signal does to advantages after every group of a step was selected.
+    /// The scale of advantages after every group of a step was selected.
     ///
     /// For most signals nothing: [`BatchScale`] is written so that a loop calls it for each.
     #[must_use]
@@ -93,8 +93,8 @@ impl<T: Real> Signal<T> {
     ///
     /// # Panics
     ///
-    /// If `slot` is not in the group, or if the signal is RL-ZVP, the rewards are equal and there
-    /// is not one entropy for each token.
+    /// If `slot` is not in the group. Also if the signal is RL-ZVP, the rewards are equal, and
+    /// there is not one entropy for each token.
     ///
     /// # Examples
     ///

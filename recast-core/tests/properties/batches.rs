@@ -18,9 +18,8 @@ proptest! {
         prop_assert_eq!(batch.len(), groups.len());
         for signal in signals() {
             // These see the whole batch.
-            if let Signal::ReinforcePlusPlus { .. } | Signal::Grpo { scale: RewardScale::Batch, .. } =
-                signal
-            {
+            let of_batches = [Signal::reinforce_plus_plus(), Signal::grpo_by_batch()];
+            if of_batches.contains(&signal) {
                 continue;
             }
             let mut slots = vec![None; batch.len()];

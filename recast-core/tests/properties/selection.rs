@@ -328,7 +328,7 @@ proptest! {
         let mut resumed = average;
         for all_zero in regimes {
             let regime = if all_zero { Regime::AllZero } else { Regime::SingleHit };
-            resumed = AllZeroRate::from_parts(resumed.parts()).expect("what observations leave");
+            resumed = AllZeroRate::from_parts(resumed.parts()).expect("sums that observations leave");
             average.observe(regime);
             resumed.observe(regime);
             prop_assert_eq!(average, resumed);
