@@ -1,8 +1,8 @@
-//! Core's losses by single token and by sequence, as the cases give their numbers.
+//! Core's loss by single token, as the cases give its numbers.
 
 use recast_core::Real;
 use recast_core::objective::{
-    CompletionTokens, Objective, PolicyLoss, Surrogate, TokenTerm, clipped_tokens, completion_loss,
+    CompletionTokens, Objective, PolicyLoss, TokenTerm, clipped_tokens, completion_loss,
 };
 
 /// Value and gradient of one sampled token under PPO's clip.
@@ -40,23 +40,4 @@ pub(crate) fn is_clipped<T: Real>(
         is_anchor: false,
     };
     clipped_tokens(&PolicyLoss::default(), tokens, objective) == 1
-}
-
-/// Value and gradients of one sampled completion with one advantage.
-pub(crate) fn sequence_loss<T: Real>(
-    policy: &[T],
-    old: &[T],
-    advantage: T,
-    objective: &Objective<T>,
-    gradients: &mut [T],
-) -> T {
-    let tokens = CompletionTokens {
-        policy_log_probs: policy,
-        old_log_probs: old,
-        ref_log_probs: &[],
-        advantages: &vec![advantage; policy.len()],
-        is_anchor: false,
-    };
-    let loss = PolicyLoss { surrogate: Surrogate::Sequence, ..PolicyLoss::default() };
-    completion_loss(&loss, tokens, objective, gradients)
 }

@@ -34,6 +34,10 @@ pub(crate) const GOLDEN: f64 = 1e-13;
 /// rounding of the mean, 1.4e-17, which an epsilon of 1e-6 makes 1.4e-11; core gives exactly 0.
 pub(crate) const GOLDEN_STANDARDISED: f64 = 2e-11;
 
+/// Core against verl where it divides by a number of tokens plus 1e-8, relative to max(1, |value|):
+/// of one token that is off by 1e-8 of itself, and an exponential and a second division add theirs.
+pub(crate) const GOLDEN_MASKED_MEAN: f64 = 3e-8;
+
 /// Log-probabilities in `f32` against `f64`, relative to max(1, |value|): an exponential within
 /// 2 ulp, sums of up to 300 terms in lanes, and logits of 3000 given as `f32` exactly.
 pub(crate) const LOG_PROB: f64 = 2e-6;
