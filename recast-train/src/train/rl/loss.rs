@@ -1,10 +1,10 @@
 //! The update: log-probabilities of kept completions, and the policy's loss over them.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use recast_burn::log_prob::allowed_log_probs;
-use recast_burn::objective::{PolicyTokens, policy_loss};
+use recast_burn::objective::{GroupAdvantages, LogProbs, UpdateBatch, policy_loss};
 use recast_burn::packing::{Packed, Tree};
-use recast_core::objective::Objective;
+use recast_core::objective::{Loss, Objective, PolicyLoss};
 use serde::{Deserialize, Serialize};
 
 use super::select::KeptGroup;
@@ -103,10 +103,15 @@ pub fn completion_log_probs(
 /// loss = 1/of_groups sum_g 1/divisor_g sum_kept mean over levels of the token's loss
 /// ```
 ///
-/// The parts of all micro-batches add up to the loss of the minibatch.
+/// The parts of all micro-batches add up to the loss of the minibatch. The ratio is that of each
+/// token, clipped.
 ///
 /// # Shapes
 /// `old` and `reference` as [`completion_log_probs`] gives them for the same groups.
+///
+/// # Panics
+/// If `levels` or a divisor is 0, `of_groups` is less than the groups given, or an advantage is not
+/// finite.
 #[must_use]
 pub fn group_loss(
     policy_log_probs: Tensor<1>,
@@ -117,23 +122,18 @@ pub fn group_loss(
     levels: usize,
     objective: &Objective<f32>,
 ) -> Tensor<1> {
-    let device = policy_log_probs.device();
-    let by_level = |of_group: &dyn Fn(&KeptGroup) -> Vec<f32>| {
-        let level: Vec<f32> = groups.iter().flat_map(of_group).collect();
-        let values = level.repeat(levels);
-        let length = values.len();
-        Tensor::from_data(TensorData::new(values, [length]), &device)
+    let token_advantages = |group: &KeptGroup| -> Vec<f32> {
+        let of_completion = |&advantage| std::iter::repeat_n(advantage, levels);
+        group.advantages.iter().flat_map(of_completion).collect()
     };
-    let weight = |group: &KeptGroup| {
-        let weight = 1.0 / (of_groups * group.divisor * levels) as f32;
-        vec![weight; group.leaves.len()]
-    };
-    let tokens = PolicyTokens {
-        policy_log_probs,
-        old_log_probs,
-        ref_log_probs,
-        advantages: by_level(&|group| group.advantages.clone()),
-        weights: by_level(&weight),
-    };
-    policy_loss(tokens, objective)
+    let token_advantages: Vec<Vec<f32>> = groups.iter().map(token_advantages).collect();
+    let groups = groups.iter().zip(&token_advantages).map(|(group, advantages)| GroupAdvantages {
+        advantages,
+        anchor: None,
+        divisor: group.divisor,
+    });
+    let loss = Loss::Policy(PolicyLoss::default());
+    #[expect(clippy::expect_used, reason = "a selection has a divisor and finite advantages")]
+    let batch = UpdateBatch::new(loss, *objective, levels, of_groups, groups).expect("a batch");
+    policy_loss(LogProbs { policy_log_probs, old_log_probs, ref_log_probs }, &batch)
 }

@@ -1,0 +1,145 @@
+//! The surrogates of core over tensors, of tokens or of completions alike.
+
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Bool, Tensor};
+use recast_core::objective::{Clip, Objective, RatioBound};
+
+/// What the ratio is taken against: [`Clip::bounded_old_log_prob`] of each unit, without a
+/// gradient.
+pub(super) fn bounded_old_log_probs(
+    policy_log_probs: &Tensor<1>,
+    old_log_probs: Tensor<1>,
+    advantages: &Tensor<1>,
+    clip: Clip<f32>,
+) -> Tensor<1> {
+    let policy = || policy_log_probs.clone().detach();
+    match clip.ratio_bound() {
+        RatioBound::None | RatioBound::Dual(_) => old_log_probs,
+        RatioBound::Ecpo(delta) => {
+            let bounded = old_log_probs.clone().max_pair(policy() - (clip.high() + delta).ln_1p());
+            old_log_probs.mask_where(advantages.clone().lower_elem(0.0), bounded)
+        }
+        RatioBound::Gbpo => {
+            let misses = (-policy().exp() + 1.0).clamp_min(0.0).log();
+            let (positive, negative) =
+                (old_log_probs.clone().max_pair(policy()), old_log_probs.clone().max_pair(misses));
+            old_log_probs
+                .mask_where(advantages.clone().greater_elem(0.0), positive)
+                .mask_where(advantages.clone().lower_elem(0.0), negative)
+        }
+    }
+}
+
+/// The exponential of the log-ratio within the objective's limit.
+pub(super) fn ratios(log_ratios: Tensor<1>, objective: &Objective<f32>) -> Tensor<1> {
+    let limit = objective.log_ratio_limit();
+    log_ratios.clamp(-limit, limit).exp()
+}
+
+/// The ratio within `1 - low .. 1 + high`.
+pub(super) fn clipped_ratios(ratios: Tensor<1>, clip: Clip<f32>) -> Tensor<1> {
+    ratios.clamp(1.0 - clip.low(), 1.0 + clip.high())
+}
+
+/// PPO's clipped surrogate with its dual clip.
+pub(super) fn clipped(
+    log_ratios: Tensor<1>,
+    advantages: Tensor<1>,
+    objective: &Objective<f32>,
+) -> Tensor<1> {
+    let clip = objective.clip();
+    let ratio = ratios(log_ratios, objective);
+    let clipped = clipped_ratios(ratio.clone(), clip);
+    let loss = (-(ratio * advantages.clone())).max_pair(-(clipped * advantages.clone()));
+    match clip.dual() {
+        None => loss,
+        Some(dual) => {
+            let bounded = loss.clone().min_pair(-advantages.clone() * dual);
+            loss.mask_where(advantages.lower_elem(0.0), bounded)
+        }
+    }
+}
+
+/// CISPO: the clipped ratio weighs the log-probability, without a gradient.
+pub(super) fn cispo(
+    policy_log_probs: Tensor<1>,
+    log_ratios: Tensor<1>,
+    advantages: Tensor<1>,
+    objective: &Objective<f32>,
+) -> Tensor<1> {
+    let ratios = ratios(log_ratios.detach(), objective);
+    -(clipped_ratios(ratios, objective.clip()) * advantages * policy_log_probs)
+}
+
+/// SAPO: a gate in place of the clip, narrower or wider by the sign of the advantage.
+pub(super) fn sapo(
+    log_ratios: Tensor<1>,
+    advantages: Tensor<1>,
+    [positive, negative]: [f32; 2],
+    objective: &Objective<f32>,
+) -> Tensor<1> {
+    let temperatures =
+        advantages.full_like(negative).mask_fill(advantages.clone().greater_elem(0.0), positive);
+    let gates = sigmoid((ratios(log_ratios, objective) - 1.0) * temperatures.clone());
+    -(gates * 4.0 / temperatures * advantages)
+}
+
+/// The log-ratios of tokens within GMPO's bounds, which depend on the sign of the advantage.
+pub(super) fn bounded_log_ratios(
+    log_ratios: Tensor<1>,
+    advantages: Tensor<1>,
+    objective: &Objective<f32>,
+) -> Tensor<1> {
+    let (clip, limit) = (objective.clip(), objective.log_ratio_limit());
+    let log_ratios = log_ratios.clamp(-limit, limit);
+    let (below, above) =
+        (log_ratios.clone().clamp_max(clip.high()), log_ratios.clone().clamp_min(-clip.low()));
+    log_ratios
+        .mask_where(advantages.clone().greater_elem(0.0), below)
+        .mask_where(advantages.lower_elem(0.0), above)
+}
+
+/// Whether PPO's clip or the dual clip stands for a ratio.
+pub(super) fn is_clipped(
+    ratios: Tensor<1>,
+    advantages: Tensor<1>,
+    clip: Clip<f32>,
+) -> Tensor<1, Bool> {
+    let above = ratios.clone().greater_elem(1.0 + clip.high());
+    let below = ratios.clone().lower_elem(1.0 - clip.low());
+    let negative = match clip.dual() {
+        None => below,
+        Some(dual) => below.bool_or(ratios.greater_elem(dual)),
+    };
+    by_sign(advantages, above, negative)
+}
+
+/// Whether the constant weight of CISPO is not the ratio itself.
+pub(super) fn is_held(
+    ratios: Tensor<1>,
+    advantages: Tensor<1>,
+    clip: Clip<f32>,
+) -> Tensor<1, Bool> {
+    let held = clipped_ratios(ratios.clone(), clip).not_equal(ratios);
+    held.bool_and(advantages.not_equal_elem(0.0))
+}
+
+/// Whether GMPO bounds a log-ratio.
+pub(super) fn is_out_of_bounds(
+    log_ratios: Tensor<1>,
+    advantages: Tensor<1>,
+    clip: Clip<f32>,
+) -> Tensor<1, Bool> {
+    let above = log_ratios.clone().greater_elem(clip.high());
+    by_sign(advantages, above, log_ratios.lower_elem(-clip.low()))
+}
+
+/// `positive` where the advantage is positive, `negative` where it is negative, false elsewhere.
+fn by_sign(
+    advantages: Tensor<1>,
+    positive: Tensor<1, Bool>,
+    negative: Tensor<1, Bool>,
+) -> Tensor<1, Bool> {
+    let positive = positive.bool_and(advantages.clone().greater_elem(0.0));
+    positive.bool_or(negative.bool_and(advantages.lower_elem(0.0)))
+}
