@@ -86,11 +86,11 @@ impl LossCase {
             (true, _, _) => Clip::gbpo(),
             (false, true, _) => Clip::unclipped(),
             (false, false, Some(delta)) => Clip::ecpo(low, high, delta.into())?,
-            (false, false, None) => Clip::new(low, high, self.dual_clip.map(T::from))?,
+            (false, false, None) => Clip::new(low, high, self.dual_clip.map(Into::into))?,
         };
         let (limit, coef) = (self.log_ratio_limit.into(), self.kl_coef.into());
         let objective = Objective::new(clip, limit, self.kl_estimator.into(), coef)?;
-        let objective = objective.with_kl_value_limit(self.kl_value_limit.map(T::from))?;
+        let objective = objective.with_kl_value_limit(self.kl_value_limit.map(Into::into))?;
         Ok(objective.with_kl_times_ratio(self.kl_times_ratio))
     }
 

@@ -2,11 +2,11 @@
 
 use recast_burn::objective::{GroupAdvantages, UpdateBatch, policy_loss, unit_losses};
 use recast_core::objective::{
-    AnchorRatio, Clip, CompletionTokens, KlEstimator, Loss, Objective, PolicyLoss, clipped_tokens,
-    completion_loss,
+    AnchorRatio, Clip, CompletionTokens, KlEstimator, Loss, Objective, PolicyLoss, completion_loss,
 };
 
 use super::cases::{Cases, LossCase, Token, log_probs};
+use crate::core_loss::is_clipped;
 use crate::device::devices;
 use crate::numbers::{assert_each_close, values};
 use crate::tolerance::OBJECTIVE;
@@ -65,16 +65,7 @@ fn batch(tokens: &[Token], loss: Loss<f32>, objective: Objective<f32>) -> Update
 fn the_cases_reach_every_branch() {
     let tokens = Cases::read().tokens();
     let objective = Objective::<f32>::default();
-    let is_clipped = |t: &Token| {
-        let tokens = CompletionTokens {
-            policy_log_probs: &[t.policy],
-            old_log_probs: &[t.old],
-            ref_log_probs: &[],
-            advantages: &[t.advantage],
-            is_anchor: false,
-        };
-        clipped_tokens(&PolicyLoss::default(), tokens, &objective) == 1
-    };
+    let is_clipped = |t: &Token| is_clipped(t.policy, t.old, t.advantage, &objective);
     let reached = |branch: &dyn Fn(&Token, bool) -> bool| {
         tokens.iter().any(|token| branch(token, is_clipped(token)))
     };
