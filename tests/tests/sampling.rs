@@ -229,7 +229,7 @@ fn draws_have_the_frequencies_of_the_exact_distribution() {
         let prompt = prompt(model, table, &[9]);
         for config in rollouts().into_iter().filter(|c| c.rollout == RolloutKind::Sample) {
             let probabilities = exact(model, trie, &prompt, config);
-            let places = counts(&setting, &prompt, config, [DRAWS / 50, 50, 100]);
+            let places = counts(&setting, &prompt, config, [DRAWS / 10, 10, 500]);
             let of_leaf = |leaf| places.iter().map(|counts| counts[leaf]).sum();
             let counts: Vec<usize> = (0..probabilities.len()).map(of_leaf).collect();
             let name = format!("{name}, {config:?}");
