@@ -10,7 +10,7 @@ use crate::decode::Completion;
 use crate::error::{Error, Result};
 use crate::reward::{Completions, Rewards};
 
-/// A question of reinforcement learning: what comes from `position` of a user's training sequence on?
+/// A prompt of reinforcement learning: the items of a user's training sequence before `position`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RlPrompt {
     /// The user.
@@ -36,7 +36,8 @@ impl RlPrompt {
         &train.sequence(self.user)[..self.position as usize]
     }
 
-    /// The next `count` items of the training part, or as many as it holds; at least one if `count` is.
+    /// The next `count` items of the training part, or as many as it holds: at least one, unless
+    /// `count` is 0.
     #[must_use]
     pub fn targets(self, train: &Histories, count: usize) -> &[u32] {
         let later = &train.sequence(self.user)[self.position as usize..];
@@ -53,11 +54,11 @@ pub struct KeptGroup {
     pub leaves: Vec<Node>,
     /// The advantage of each.
     pub advantages: Vec<f32>,
-    /// What the sum over the kept sequences is divided by.
+    /// The divisor of the sum over the kept sequences.
     pub divisor: usize,
 }
 
-/// What became of a group.
+/// The way that a group went.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupOutcome {
     /// How many completions hit, before any repair.
@@ -92,8 +93,8 @@ impl Selector<'_> {
     /// [`reward`](crate::reward). Its structural score is the prefix credit of the closest target.
     /// Targets that share a semantic ID count once.
     ///
-    /// The anchor is the first target's own semantic ID; it takes the log-probability of the slot
-    /// it replaces, which only orders slots: the frozen policy computes anew the log-probability
+    /// The anchor is the first target's own semantic ID, with the log-probability of the slot it
+    /// replaces. The number only orders slots: the frozen policy computes anew the log-probability
     /// that the update compares with. All rewards of a repaired group are computed anew. A target
     /// that the trie does not hold leaves the group unrepaired.
     ///
