@@ -52,7 +52,7 @@ impl RewardsConfig {
     /// If a weight is not a number within -1e6 and 1e6, or all are 0.
     pub fn check(&self) -> Result<()> {
         for (reward, weight) in self.all() {
-            if !(weight.abs() <= LARGEST_WEIGHT) {
+            if !(-LARGEST_WEIGHT..=LARGEST_WEIGHT).contains(&weight) {
                 let problem =
                     format!("weight {weight} is not within -{LARGEST_WEIGHT} and {LARGEST_WEIGHT}");
                 let hint = "weights near 1 are usual, 0 leaves the reward out";
