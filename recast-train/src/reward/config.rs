@@ -8,6 +8,9 @@ use super::Reward;
 use crate::data::Items;
 use crate::error::{Error, Result};
 
+/// The largest weight: sums of squares over a group stay finite in f32.
+const LARGEST_WEIGHT: f64 = 1e6;
+
 /// The weight of each named reward in the weighted sum; 0 leaves a reward out.
 ///
 /// The default is the hit alone with weight 1: the binary task reward.
@@ -46,12 +49,13 @@ impl RewardsConfig {
     /// Checks the weights.
     ///
     /// # Errors
-    /// If a weight is not finite in f32, or all are 0.
+    /// If a weight is not a number within -1e6 and 1e6, or all are 0.
     pub fn check(&self) -> Result<()> {
         for (reward, weight) in self.all() {
-            if !(weight as f32).is_finite() {
-                let problem = format!("weight {weight} is not a finite number");
-                let hint = "give a number of usual size; 0 leaves the reward out";
+            if !(-LARGEST_WEIGHT..=LARGEST_WEIGHT).contains(&weight) {
+                let problem =
+                    format!("weight {weight} is not within -{LARGEST_WEIGHT} and {LARGEST_WEIGHT}");
+                let hint = "weights near 1 are usual, 0 leaves the reward out";
                 return Err(Error::setting(reward.setting(), problem, hint));
             }
         }
@@ -113,7 +117,7 @@ mod tests {
         let mut config = RewardsConfig { prefix: f64::NAN, ..RewardsConfig::default() };
         let message = config.check().unwrap_err().to_string();
         assert!(message.starts_with("config key 'rl.rewards.prefix': weight NaN"), "{message}");
-        config.prefix = 1e39; // infinite in f32
+        config.prefix = 1e7;
         assert!(config.check().is_err());
         config.prefix = 0.0;
         config.value.insert("price".to_owned(), f64::INFINITY);

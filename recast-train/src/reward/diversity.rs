@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn shared_leading_codes_take_their_share() {
-        // of 6 codes of the two others: 2 + 0, 2 + 1, 0 + 1 are shared
+        // the two others have 6 codes, of which 2 + 1, 2 + 1 and 1 + 1 are shared
         assert_eq!(
             diversity(&[[1, 2, 3], [1, 2, 9], [1, 7, 3]]),
             [3.0 / 6.0, 3.0 / 6.0, 4.0 / 6.0]

@@ -1,37 +1,38 @@
-//! What a completion is worth: a weighted sum of named rewards.
+//! The rewards of completions: a weighted sum of named rewards.
 //!
 //! ```text
 //! r_i = sum over named rewards k of weight_k r_k,i
 //!
 //! hit          1 if the SID of completion i is a target's, else 0
-//! ranking      -a_i / sum of a for a miss in a group with a hit, else 0        a_i = 1 / log2(i + 2)
+//! ranking      -a_i / sum of a for a miss in a group with a hit, else 0   a_i = 1 / log2(i + 2)
 //! prefix       max over targets t of phi(y_i, t): the prefix credit
-//! diversity    1 / (G - 1) sum over j != i of (1 - equal leading codes of y_i and y_j / L)
+//! diversity    1 / (G - 1) sum over j != i of (1 - d_ij / L), d_ij = equal leading codes
 //! popularity   s(ln(1 + n)), n = how often the training part holds the item
 //! value.KEY    s(v), v = the item's number under KEY in the items file
 //!              s(v) = (v - min) / (max - min) over all items of the catalogue; 0 if all are equal
 //! ```
 //!
 //! Every reward but `ranking` is within 0 and 1, `ranking` within -1 and 0; a negative weight turns
-//! a reward into a cost. A group of one has diversity 0. A SID that several items share has the mean
-//! of their popularities and values. Sums are taken in the order above, values by their key.
+//! a reward into a cost. A group of one has diversity 0. A SID that several items share has their
+//! mean popularity and mean value. Sums are taken in the order above, values by their key.
 //!
 //! # Hits, repair and selection
 //!
-//! The weighted sum never decides what a hit is: the SID does, by equality with a target's. A dear
-//! miss may be worth more than a cheap hit, so a threshold on the sum could not tell the two apart;
-//! a [`Group`](recast_core::Group) is therefore given its hits beside its rewards. Regime, repair,
-//! boundary pair and ranking penalties follow the hits, the hardest negative and the repair slot
-//! follow the structural score, and advantages follow the weighted sum. Among several hits the
-//! strongest positive is the one with the largest sum.
+//! The SID alone decides whether a completion is a hit: by equality with a target's, never by the
+//! weighted sum. A dear miss may be worth more than a cheap hit, so no threshold on the sum tells
+//! them apart. A [`Group`](recast_core::Group) is therefore given its hits beside its rewards.
 //!
-//! An anchor that takes a slot is one more completion: all rewards of its group are computed anew,
+//! | follows the hits | follows the structural score | follows the weighted sum |
+//! |---|---|---|
+//! | regime, repair, positives and negatives, ranking penalties | hardest negative, repair slot | advantages, the strongest of several hits |
+//!
+//! An anchor that takes a slot is one more completion. All rewards of its group are computed anew,
 //! since ranking and diversity of the others change with it.
 //!
 //! # ReRe's ranking
 //!
 //! The signal `rere` adds the ranking penalties itself. The reward `ranking` gives them to every
-//! other signal: GRPO over `hit = 1, ranking = 1` with ReRe's epsilon has ReRe's advantages, bit
+//! other signal. GRPO over `hit = 1, ranking = 1`, with ReRe's epsilon, has ReRe's advantages bit
 //! for bit. The two together would count the penalty twice, so
 //! [`RlConfig::check`](crate::train::RlConfig::check) refuses `rere` beside a weight of `ranking`.
 
@@ -121,7 +122,7 @@ impl Term {
     }
 }
 
-/// What rewards read of the completions of a group, in beam rank.
+/// The completions of a group as rewards read them, in beam rank.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Completions<'a> {
     /// The leaf of each: (G).
@@ -209,5 +210,4 @@ impl Rewards {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "exact results are claimed")]
 mod tests;

@@ -27,7 +27,6 @@ pub(super) fn min_max(values: &[f64]) -> Vec<f32> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "exact results are claimed")]
 mod tests {
     use super::*;
 
