@@ -153,12 +153,9 @@ pub(super) fn column(tokens: &[Token], of_token: impl Fn(&Token) -> f32) -> Vec<
 }
 
 /// The tokens on a device in the order given, and the leaf that takes the gradient.
-pub(super) fn log_probs<'a>(
-    tokens: impl Iterator<Item = &'a Token> + Clone,
-    device: &Device,
-) -> (LogProbs, Tensor<1>) {
+pub(super) fn log_probs(tokens: &[Token], device: &Device) -> (LogProbs, Tensor<1>) {
     let column = |of_token: &dyn Fn(&Token) -> f32| -> Tensor<1> {
-        let values: Vec<f32> = tokens.clone().map(of_token).collect();
+        let values: Vec<f32> = tokens.iter().map(of_token).collect();
         let shape = [values.len()];
         Tensor::from_data(TensorData::new(values, shape), device)
     };

@@ -102,7 +102,7 @@ pub(super) fn batch(
 }
 
 pub(super) fn on_device(groups: &[Kept], device: &Device) -> (LogProbs, Tensor<1>) {
-    log_probs(by_level(groups).iter(), device)
+    log_probs(&by_level(groups), device)
 }
 
 /// Core's loss of a group, and its gradient by token, completion by completion.

@@ -110,7 +110,7 @@ fn every_device_gives_cores_value_and_gradient() {
                 })
                 .unzip();
             let batch = batch(&tokens, case.loss(SAMPLED), case.objective());
-            let (log_probs, policy) = log_probs(tokens.iter(), &device);
+            let (log_probs, policy) = log_probs(&tokens, &device);
             let losses = unit_losses(log_probs.clone(), &batch);
             let grads = policy_loss(log_probs, &batch).backward();
             let scaled = |found: Vec<f32>| -> Vec<f64> {
@@ -159,7 +159,7 @@ fn the_loss_is_the_weighted_sum_of_the_tokens() {
                 .unzip();
             let (loss, objective) = (case.loss(SAMPLED), case.objective());
             let batch = UpdateBatch::new(loss, objective, 1, of_groups, groups.iter().copied());
-            let (log_probs, policy) = log_probs(tokens.iter(), &device);
+            let (log_probs, policy) = log_probs(&tokens, &device);
             let loss = policy_loss(log_probs, &batch.expect("a batch"));
 
             let size: f64 = terms.iter().map(|term| term.abs()).sum();
@@ -178,7 +178,7 @@ fn without_a_coefficient_the_reference_is_not_read() {
     let objective = Objective::new(clip, 20.0, KlEstimator::K3, 0.0).expect("an objective");
     for (_, device) in devices() {
         let batch = batch(&[token], Loss::Policy(PolicyLoss::default()), objective);
-        let (log_probs, policy) = log_probs([token].iter(), &device);
+        let (log_probs, policy) = log_probs(&[token], &device);
         let loss = policy_loss(log_probs, &batch);
         assert_eq!(values(&loss), [-1.0]);
         assert_eq!(values(&policy.grad(&loss.backward()).expect("a gradient")), [-1.0]);
@@ -192,7 +192,7 @@ fn extreme_log_probs_give_finite_losses_and_gradients() {
     for (device_name, device) in devices() {
         for case in &Cases::read().losses {
             let batch = batch(&tokens, case.loss(SAMPLED), case.objective());
-            let (log_probs, policy) = log_probs(tokens.iter(), &device);
+            let (log_probs, policy) = log_probs(&tokens, &device);
             let loss = policy_loss(log_probs, &batch);
             let found = values(&policy.grad(&loss.backward()).expect("a gradient"));
             let finite = values(&loss)[0].is_finite() && found.iter().all(|g| g.is_finite());
