@@ -98,7 +98,7 @@ pub struct Config {
 }
 
 /// Settings to start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// The synthetic catalogue in minutes: the default without a log of one's own.
     Demo,
@@ -107,12 +107,11 @@ pub enum Preset {
     /// Real data of some ten thousand users and items: the default with a log of one's own.
     Standard,
     /// The same for a folder of MiniOneRec, by its own split: the default with such a folder.
-    #[value(name = "mini_one_rec")]
     MiniOneRec,
 }
 
 /// A decoder's size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelPreset {
     /// Width 64, 2 layers.
     Tiny,
@@ -125,6 +124,20 @@ pub enum ModelPreset {
 }
 
 impl ModelPreset {
+    /// All sizes, the smallest first.
+    pub const ALL: [Self; 4] = [Self::Tiny, Self::Small, Self::Base, Self::Large];
+
+    /// The name for people and machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Small => "small",
+            Self::Base => "base",
+            Self::Large => "large",
+        }
+    }
+
     /// The decoder's shape.
     #[must_use]
     pub fn config(self) -> ModelConfig {
@@ -160,6 +173,20 @@ impl Default for Config {
 }
 
 impl Preset {
+    /// All presets.
+    pub const ALL: [Self; 4] = [Self::Demo, Self::Smoke, Self::Standard, Self::MiniOneRec];
+
+    /// The name for people and machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Smoke => "smoke",
+            Self::Standard => "standard",
+            Self::MiniOneRec => "mini_one_rec",
+        }
+    }
+
     /// The settings.
     #[must_use]
     pub fn config(self) -> Config {
@@ -229,7 +256,7 @@ impl Config {
         file: Option<&Path>,
         overrides: &[(String, String)],
     ) -> Result<Self> {
-        let mut table = base.to_table();
+        let mut table = base.to_table()?;
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
             let fault = |e: toml::de::Error| Error::Config {
@@ -241,7 +268,7 @@ impl Config {
             merge(&mut table, toml::from_str(&text).map_err(fault)?);
         }
         for (key, value) in overrides {
-            let origin = format!("--set {key}={value}");
+            let origin = format!("{key}={value}");
             let fault = |problem: String| Error::Config { origin: origin.clone(), problem };
             let patch = patch(key, value).map_err(&fault)?;
             merge(&mut table, patch);
@@ -254,11 +281,11 @@ impl Config {
         })
     }
 
-    fn to_table(&self) -> Table {
-        match Value::try_from(self) {
-            Ok(Value::Table(table)) => table,
-            Ok(_) | Err(_) => Table::new(),
-        }
+    fn to_table(&self) -> Result<Table> {
+        Table::try_from(self).map_err(|e| Error::Config {
+            origin: "settings".to_owned(),
+            problem: format!("cannot be written as TOML: {}", e.to_string().trim_end()),
+        })
     }
 
     fn from_table(table: Table) -> std::result::Result<Self, toml::de::Error> {
@@ -266,9 +293,12 @@ impl Config {
     }
 
     /// As TOML, every key written out.
-    #[must_use]
-    pub fn to_toml(&self) -> String {
-        self.to_table().to_string()
+    ///
+    /// # Errors
+    ///
+    /// If TOML has no form for a value: a seed above `i64::MAX`, a path that is not UTF-8.
+    pub fn to_toml(&self) -> Result<String> {
+        Ok(self.to_table()?.to_string())
     }
 
     /// Checks what each part relies on.
@@ -317,9 +347,9 @@ impl Config {
         if self.replicas == 0 {
             return Err(Error::setting("replicas", "is 0", "give at least 1"));
         }
-        self.device_kind()?.with_next(self.replicas).map_err(|e| {
-            Error::setting("replicas", e.to_string(), "recast devices lists what can be used")
-        })
+        self.device_kind()?
+            .with_next(self.replicas)
+            .map_err(|e| Error::setting("replicas", e.to_string(), "give fewer"))
     }
 
     /// The device.
@@ -327,9 +357,8 @@ impl Config {
     /// # Errors
     /// If there is none of that name in this build and on this machine.
     pub fn device_kind(&self) -> Result<DeviceKind> {
-        DeviceKind::find(&self.device).map_err(|e| {
-            Error::setting("device", e.to_string(), "recast devices lists what can be used")
-        })
+        DeviceKind::find(&self.device)
+            .map_err(|e| Error::setting("device", e.to_string(), "name another device"))
     }
 }
 
@@ -364,8 +393,6 @@ fn merge(base: &mut Table, over: Table) {
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum;
-
     use super::*;
 
     fn keys(table: &Table, prefix: &str, into: &mut Vec<String>) {
@@ -382,7 +409,7 @@ mod tests {
         let written: Config = toml::from_str(TEMPLATE).unwrap();
         assert_eq!(written, Preset::Standard.config());
         let (mut all, mut named) = (Vec::new(), Vec::new());
-        keys(&Config::default().to_table(), "", &mut all);
+        keys(&Config::default().to_table().unwrap(), "", &mut all);
         keys(&toml::from_str(TEMPLATE).unwrap(), "", &mut named);
         assert_eq!(all, named);
         for optional in ["interactions", "items", "embeddings", "format", "min_rating", "table"] {
@@ -392,7 +419,7 @@ mod tests {
 
     #[test]
     fn every_preset_passes_its_own_check() {
-        for preset in Preset::value_variants() {
+        for preset in Preset::ALL {
             preset.config().check().unwrap();
         }
     }
@@ -419,12 +446,23 @@ mod tests {
     fn an_override_of_the_wrong_type_is_named() {
         let set = [("rl.steps".to_owned(), "many".to_owned())];
         let error = Config::resolve(Preset::Demo, None, &set).unwrap_err().to_string();
-        assert!(error.contains("--set rl.steps=many"), "{error}");
+        assert!(error.contains("rl.steps=many"), "{error}");
+    }
+
+    #[test]
+    fn settings_that_toml_cannot_hold_are_refused_instead_of_lost() {
+        let config = Config { seed: u64::MAX, ..Preset::Smoke.config() };
+        for refused in
+            [config.to_toml().map(drop), Config::resolve_over(&config, None, &[]).map(drop)]
+        {
+            let message = refused.unwrap_err().to_string();
+            assert!(message.starts_with("settings: cannot be written as TOML"), "{message}");
+        }
     }
 
     #[test]
     fn resolved_settings_read_back_as_themselves() {
         let config = Preset::Smoke.config();
-        assert_eq!(toml::from_str::<Config>(&config.to_toml()).unwrap(), config);
+        assert_eq!(toml::from_str::<Config>(&config.to_toml().unwrap()).unwrap(), config);
     }
 }

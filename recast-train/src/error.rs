@@ -1,5 +1,6 @@
 //! What can go wrong with a user's files, settings and data.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -81,10 +82,10 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// A config file or a flag does not parse.
+    /// A config file or an override does not parse.
     #[error("{origin}: {problem}")]
     Config {
-        /// The file or flag.
+        /// The file, or the override as `key=value`.
         origin: String,
         /// What the parser said: line, column and the known keys.
         problem: String,
@@ -127,12 +128,58 @@ pub enum Error {
         /// What the device said.
         problem: String,
     },
-    /// The user asked to stop; what was done is on disk.
-    #[error("interrupted; go on with: recast run --resume {}", run_dir.display())]
+    /// A folder that should hold a run holds none.
+    #[error("{}: is no run folder: it has no config.toml", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder for a new run holds a run already, with other settings.
+    #[error("{}: holds a run with other settings; name another folder", run_dir.display())]
+    OtherRun {
+        /// The folder.
+        run_dir: PathBuf,
+    },
+    /// A phase needs what an earlier one makes.
+    #[error("{}: {problem}; {phase} comes first", path.display())]
+    Undone {
+        /// The file or folder that lacks something.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// The run folder.
+        run_dir: PathBuf,
+        /// The phase to do first.
+        phase: Phase,
+    },
+    /// The user asked to stop; the run folder holds what was done.
+    #[error("interrupted; {} holds what was done", run_dir.display())]
     Interrupted {
         /// The run folder.
         run_dir: PathBuf,
     },
+}
+
+/// A phase of a run that a later one needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Semantic IDs for every item.
+    Tokenize,
+    /// Supervised training.
+    Sft,
+    /// Reinforcement learning with the signal of this name.
+    Rl(String),
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tokenize => f.write_str("the tokenizer"),
+            Self::Sft => f.write_str("supervised training"),
+            Self::Rl(signal) => write!(f, "reinforcement learning with {signal}"),
+        }
+    }
 }
 
 /// The result of this crate's fallible functions.

@@ -12,7 +12,7 @@ pub(super) struct EvalArgs {
     #[command(flatten)]
     folder: FolderArgs,
     /// How semantic IDs are looked for [default: as the run's settings say].
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = super::values::search())]
     search: Option<Search>,
     /// Only compare beam search with exact search, on this many test prompts.
     #[arg(long, value_name = "PROMPTS", conflicts_with = "search",

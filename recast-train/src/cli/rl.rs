@@ -11,7 +11,7 @@ pub(super) struct RlArgs {
     #[command(flatten)]
     folder: FolderArgs,
     /// The signal to train with; may be given again [default: the run's own list].
-    #[arg(long = "signal", value_enum)]
+    #[arg(long = "signal", value_parser = super::values::signal())]
     signals: Vec<SignalName>,
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
 
 /// The order of a user's interactions of one timestamp.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TieOrder {
     /// As in the file. If that is sorted by item, the next item is partly given away.
@@ -19,6 +19,20 @@ pub enum TieOrder {
     File,
     /// At random, by the seed.
     Shuffle,
+}
+
+impl TieOrder {
+    /// All orders.
+    pub const ALL: [Self; 2] = [Self::File, Self::Shuffle];
+
+    /// The name for people and machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Shuffle => "shuffle",
+        }
+    }
 }
 
 /// What to keep of a log.

@@ -3,7 +3,7 @@
 pub mod baselines;
 mod search_check;
 
-pub use search_check::{SearchCheck, check_search};
+pub use search_check::check_search;
 
 use rayon::prelude::*;
 use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
@@ -14,6 +14,7 @@ use crate::data::Example;
 use crate::decode::{Completion, Search, Searcher};
 use crate::error::{Error, Result};
 use crate::event::Monitor;
+pub use crate::event::{Metrics, SearchCheck};
 use crate::model::Decoder;
 
 /// How recommendations are made and judged.
@@ -60,23 +61,6 @@ impl EvaluateConfig {
         }
         Ok(())
     }
-}
-
-/// Means over prompts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// Share of prompts whose first prediction is a target.
-    pub pass_at_1: f64,
-    /// Share of prompts with a target among the first 10.
-    pub pass_at_10: f64,
-    /// Mean share of the targets among the first 5.
-    pub recall_at_5: f64,
-    /// Mean share of the targets among the first 10.
-    pub recall_at_10: f64,
-    /// Mean normalised discounted gain of the first 5.
-    pub ndcg_at_5: f64,
-    /// Mean normalised discounted gain of the first 10.
-    pub ndcg_at_10: f64,
 }
 
 impl Metrics {

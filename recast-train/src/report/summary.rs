@@ -9,22 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::Search;
 use crate::error::{Error, Result};
-use crate::evaluate::{EvaluateConfig, Evaluation, Metrics};
-use crate::train::{GroupCounts, PhaseSeconds, RlState};
-
-/// One system's metrics on the test prompts: at item level, and at the level of semantic IDs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SystemResult {
-    /// The name for machines.
-    pub name: String,
-    /// The name for people.
-    pub title: String,
-    /// At item level.
-    #[serde(flatten)]
-    pub item: Metrics,
-    /// At the level of semantic IDs.
-    pub sid_level: Metrics,
-}
+use crate::evaluate::{EvaluateConfig, Evaluation};
+use crate::event::{GroupCounts, PhaseSeconds, SystemResult};
+use crate::train::RlState;
 
 impl SystemResult {
     pub(crate) fn new(name: &str, title: &str, found: Evaluation) -> Self {
@@ -113,7 +100,7 @@ impl Summary {
         let path = run_dir.join("summary.json");
         let text = std::fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
         serde_json::from_str(&text).map_err(|e| {
-            let hint = "write it anew with recast eval";
+            let hint = "evaluate the run again";
             Error::file(&path, format!("is not what recast writes: {e}"), hint)
         })
     }

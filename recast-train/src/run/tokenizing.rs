@@ -2,12 +2,13 @@
 
 use std::fs;
 
+use super::folder::{Run, Tokenized};
 use super::inputs::imported_sids_path;
-use super::pipeline::{Run, Tokenized};
 use crate::catalogue::{ImportedTable, SidTable, Trie};
 use crate::config::Config;
 use crate::embedding::Embeddings;
-use crate::error::{Error, Result};
+use crate::error::{Error, Phase, Result};
+use crate::event::Event;
 use crate::storage::write_json;
 use crate::tokenizer::{
     ComparedTable, Neighbourhood, TokenizerComparison, TokenizerReport, tokenize,
@@ -34,7 +35,7 @@ impl Run {
                 tokenize(&embeddings, tokenizer, *seed, &device, self.monitor())?
             };
             self.monitor().say(&report.to_string());
-            self.monitor().record("tokenize", &report)?;
+            self.monitor().record(&Event::Tokenize(&report))?;
             write_json(&self.tokenizer_report_path(), &report)?;
             sids.save(&self.table_path(), &self.item_ids())?;
             let trie = Trie::new(&sids);
@@ -47,7 +48,7 @@ impl Run {
     /// # Errors
     /// If that is not done.
     pub fn tokenized(&self) -> Result<Tokenized> {
-        self.required(&self.table_path(), "recast tokenize")?;
+        self.required(&self.table_path(), Phase::Tokenize)?;
         let sids = SidTable::load(&self.table_path(), &self.item_ids())?;
         let trie = Trie::new(&sids);
         Ok(Tokenized { sids, trie })
@@ -59,10 +60,10 @@ impl Run {
     /// If that is not done, or an earlier version wrote it.
     pub fn tokenizer_report(&self) -> Result<TokenizerReport> {
         let path = self.tokenizer_report_path();
-        self.required(&path, "recast tokenize")?;
+        self.required(&path, Phase::Tokenize)?;
         let text = fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
         serde_json::from_str(&text).map_err(|e| {
-            let hint = "remove the run folder's sid folder and run recast tokenize again";
+            let hint = "remove the run folder's sid folder and tokenize again";
             Error::file(&path, format!("is not what recast writes: {e}"), hint)
         })
     }

@@ -15,9 +15,7 @@ mod rq_vae;
 pub use collision::Collisions;
 pub use comparison::{ComparedTable, TokenizerComparison};
 pub use kmeans::{Kmeans, KmeansOptions};
-pub use neighbourhood::{Neighbourhood, SharedPrefix};
 pub use options::{Codes, Method, TokenizerOptions};
-pub use report::{LevelReport, TokenizerReport};
 pub use residual::{Quantised, Residuals};
 pub use residual_kmeans::residual_kmeans;
 pub use rq_vae::{RqVaeOptions, rq_vae};
@@ -28,6 +26,7 @@ use crate::catalogue::SidTable;
 use crate::embedding::Embeddings;
 use crate::error::Result;
 use crate::event::Monitor;
+pub use crate::event::{LevelReport, Neighbourhood, SharedPrefix, TokenizerReport};
 
 /// Gives every item a SID, and reports how well.
 ///

@@ -5,8 +5,8 @@ mod sasrec;
 mod sft;
 
 pub use rl::{
-    GroupCounts, GroupOutcome, KeptGroup, Layout, PhaseSeconds, RecastConfig, RlConfig, RlPrompt,
-    RlState, SignalName, completion_log_probs, group_loss, micro_batches, rl, select_group,
+    GroupOutcome, KeptGroup, Layout, RecastConfig, RlConfig, RlPrompt, RlState, SignalName,
+    completion_log_probs, group_loss, micro_batches, rl, select_group,
 };
 pub use sasrec::{SasrecConfig, item_tokens};
 pub use sft::{SftConfig, SftState, sft};

@@ -152,7 +152,7 @@ pub fn read_interactions(
         Format::Parquet => Err(Error::file(
             path,
             "is Parquet, which this build cannot read",
-            "build recast with --features parquet, or convert the file to CSV",
+            "build recast with the feature parquet, or convert the file to CSV",
         )),
         Format::MiniOneRec => mini_one_rec::read(path, min_rating),
     }?;
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(
             read_text(".parquet", b"PAR1", None).unwrap_err(),
             "FILE: is Parquet, which this build cannot read; \
-             build recast with --features parquet, or convert the file to CSV"
+             build recast with the feature parquet, or convert the file to CSV"
         );
     }
 

@@ -11,7 +11,6 @@ use std::time::Instant;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::seq::SliceRandom;
-use serde::Serialize;
 
 use super::assignment::Assignment;
 use super::kmeans::{KmeansOptions, sorted_sample};
@@ -21,7 +20,7 @@ use super::residual::{Quantised, Residuals};
 use super::residual_kmeans::residual_kmeans;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
-use crate::event::Monitor;
+use crate::event::{Event, Monitor, RqVaeEpoch};
 use crate::optim::{Optimiser, check_finite, learning_rate};
 use crate::random::{Purpose, stream};
 use autoencoder::{Autoencoder, Mlp};
@@ -32,19 +31,6 @@ const ENCODED_AT_ONCE: usize = 1024;
 
 /// The phase in messages and in the event log.
 const PHASE: &str = "tokenizer.rq_vae";
-
-#[derive(Serialize)]
-struct EpochEvent<'a> {
-    epoch: usize,
-    loss: f64,
-    gradient_norm: f64,
-    learning_rate: f64,
-    /// Of each level, over the epoch; of none before there are codebooks.
-    perplexity: &'a [f64],
-    /// Codes of each level that were set on items after the epoch.
-    reset: &'a [usize],
-    seconds: f64,
-}
 
 /// Trains an autoencoder with residual codebooks and quantises what its encoder makes of the embeddings: the codes, and
 /// these latent vectors.
@@ -161,7 +147,7 @@ impl Training<'_> {
                 check_finite(PHASE, step, &found)?;
                 loss_sum += found.loss;
                 norm_sum += f64::from(found.norm);
-                progress.note(format!("loss {:.3}", found.loss));
+                progress.note(&format!("loss {:.3}", found.loss));
                 self.model = optimiser.step(rate, self.model.clone(), found.clipped);
             }
             let perplexity = self.check_perplexity(&counts, epoch)?;
@@ -172,7 +158,7 @@ impl Training<'_> {
                 true => self.reset_unused(&counts, epoch, monitor)?,
                 false => vec![0; counts.len()],
             };
-            let event = EpochEvent {
+            let event = RqVaeEpoch {
                 epoch,
                 loss: loss_sum / steps_per_epoch as f64,
                 gradient_norm: norm_sum / steps_per_epoch as f64,
@@ -181,7 +167,7 @@ impl Training<'_> {
                 reset: &reset,
                 seconds: started.elapsed().as_secs_f64(),
             };
-            monitor.record("rq_vae_epoch", &event)?;
+            monitor.record(&Event::RqVaeEpoch(event))?;
         }
         progress.finish();
         Ok(())

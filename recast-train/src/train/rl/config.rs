@@ -11,7 +11,7 @@ use crate::model::Pass;
 use crate::optim::check_rates;
 
 /// The signals that can be compared: the only difference between two systems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalName {
     /// OpenOneRec-RL: group-relative advantages of all completions.
@@ -23,6 +23,9 @@ pub enum SignalName {
 }
 
 impl SignalName {
+    /// All signals that can be trained with.
+    pub const ALL: [Self; 3] = [Self::Grpo, Self::Rere, Self::Recast];
+
     /// The name in configuration, folders and events.
     #[must_use]
     pub const fn key(self) -> &'static str {

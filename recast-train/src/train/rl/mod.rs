@@ -13,47 +13,22 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use recast_core::Signal;
 use recast_core::objective::{Objective, is_clipped, kl_penalty};
-use serde::Serialize;
 
 pub use self::config::{RecastConfig, RlConfig, SignalName};
 pub use self::loss::{Layout, completion_log_probs, group_loss, micro_batches};
 pub use self::select::{GroupOutcome, KeptGroup, RlPrompt, select_group};
-pub use self::state::{GroupCounts, PhaseSeconds, RlState};
+pub use self::state::RlState;
 use super::TrainInputs;
 use super::sft::validation_sample;
 use crate::data::Histories;
 use crate::decode::Searcher;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
-use crate::event::Monitor;
+use crate::event::{Event, GroupCounts, Monitor, PhaseSeconds, RlStep, Validation};
 use crate::model::Decoder;
 use crate::optim::Stage;
 use crate::optim::{Optimiser, check_finite, learning_rate};
 use crate::random::{Purpose, stream};
-
-#[derive(Serialize)]
-struct StepEvent<'a> {
-    signal: &'a str,
-    step: usize,
-    loss: f64,
-    gradient_norm: f64,
-    clip_fraction: f64,
-    kl: f64,
-    mean_reward: f64,
-    learning_rate: f64,
-    groups: GroupCounts,
-    seconds: PhaseSeconds,
-}
-
-#[derive(Serialize)]
-struct ValidationEvent<'a> {
-    phase: &'a str,
-    step: usize,
-    pass_at_1: f64,
-    recall_at_10: f64,
-    ndcg_at_10: f64,
-    generated: u64,
-}
 
 /// Trains the supervised decoder with one signal, or goes on from the stage's checkpoint; the best
 /// decoder by validation Pass@1, the supervised one among them.
@@ -117,17 +92,15 @@ pub fn rl(
             )?
             .item;
             training.state.seconds.evaluate += started.elapsed().as_secs_f64();
-            monitor.record(
-                "validation",
-                &ValidationEvent {
-                    phase: name.key(),
-                    step: state.step,
-                    pass_at_1: found.pass_at_1,
-                    recall_at_10: found.recall_at_10,
-                    ndcg_at_10: found.ndcg_at_10,
-                    generated: state.groups.generated,
-                },
-            )?;
+            monitor.record(&Event::Validation(Validation {
+                phase: name.key(),
+                epoch: None,
+                step: Some(state.step),
+                pass_at_1: found.pass_at_1,
+                recall_at_10: found.recall_at_10,
+                ndcg_at_10: found.ndcg_at_10,
+                generated: Some(state.groups.generated),
+            }))?;
             monitor.say(&format!(
                 "rl {} step {}: validation Pass@1 {:.4}, R@10 {:.4}, N@10 {:.4}",
                 name.key(),
@@ -254,21 +227,18 @@ impl Training<'_> {
         }
         self.state.step += 1;
         let count = sums.minibatches.max(1) as f64;
-        self.monitor.record(
-            "rl_step",
-            &StepEvent {
-                signal: self.name.key(),
-                step: self.state.step,
-                loss: sums.loss / count,
-                gradient_norm: sums.norm / count,
-                clip_fraction: sums.clipped as f64 / sums.tokens.max(1) as f64,
-                kl: sums.kl / sums.tokens.max(1) as f64,
-                mean_reward,
-                learning_rate: rate,
-                groups: self.state.groups,
-                seconds: self.state.seconds,
-            },
-        )
+        self.monitor.record(&Event::RlStep(RlStep {
+            signal: self.name.key(),
+            step: self.state.step,
+            loss: sums.loss / count,
+            gradient_norm: sums.norm / count,
+            clip_fraction: sums.clipped as f64 / sums.tokens.max(1) as f64,
+            kl: sums.kl / sums.tokens.max(1) as f64,
+            mean_reward,
+            learning_rate: rate,
+            groups: self.state.groups,
+            seconds: self.state.seconds,
+        }))
     }
 
     /// Generates a group for each prompt and keeps what the signal selects.
