@@ -14,11 +14,12 @@ use crate::tokenizer::{Codes, Collisions, TokenizerOptions};
 use crate::train::{RlConfig, SasrecConfig, SftConfig};
 
 /// Every key with its meaning, as `recast init` writes it.
-pub const TEMPLATE: &str = include_str!("config.toml");
+pub(crate) const TEMPLATE: &str = include_str!("config.toml");
 
 /// Where the data comes from and how it is shared out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DataConfig {
     /// The log; none means the synthetic catalogue.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +71,7 @@ impl Default for DataConfig {
 /// All settings of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// All randomness follows from it.
     pub seed: u64,
@@ -99,6 +101,7 @@ pub struct Config {
 
 /// Settings to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Preset {
     /// The synthetic catalogue in minutes: the default without a log of one's own.
     Demo,
@@ -112,7 +115,7 @@ pub enum Preset {
 
 /// A decoder's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ModelPreset {
+pub(crate) enum ModelPreset {
     /// Width 64, 2 layers.
     Tiny,
     /// Width 128, 4 layers.
@@ -125,11 +128,11 @@ pub enum ModelPreset {
 
 impl ModelPreset {
     /// All sizes, the smallest first.
-    pub const ALL: [Self; 4] = [Self::Tiny, Self::Small, Self::Base, Self::Large];
+    pub(crate) const ALL: [Self; 4] = [Self::Tiny, Self::Small, Self::Base, Self::Large];
 
     /// The name for people and machines.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Tiny => "tiny",
             Self::Small => "small",
@@ -140,7 +143,7 @@ impl ModelPreset {
 
     /// The decoder's shape.
     #[must_use]
-    pub fn config(self) -> ModelConfig {
+    pub(crate) fn config(self) -> ModelConfig {
         match self {
             Self::Tiny => ModelConfig::tiny(),
             Self::Small => ModelConfig::small(),
@@ -251,7 +254,7 @@ impl Config {
     ///
     /// # Errors
     /// If the file cannot be read, a key is unknown or a value does not fit.
-    pub fn resolve_over(
+    pub(crate) fn resolve_over(
         base: &Self,
         file: Option<&Path>,
         overrides: &[(String, String)],
@@ -297,7 +300,7 @@ impl Config {
     /// # Errors
     ///
     /// If TOML has no form for a value: a seed above `i64::MAX`, a path that is not UTF-8.
-    pub fn to_toml(&self) -> Result<String> {
+    pub(crate) fn to_toml(&self) -> Result<String> {
         Ok(self.to_table()?.to_string())
     }
 
@@ -343,7 +346,7 @@ impl Config {
     ///
     /// # Errors
     /// If there are not so many.
-    pub fn replicas(&self) -> Result<Vec<DeviceKind>> {
+    pub(crate) fn replicas(&self) -> Result<Vec<DeviceKind>> {
         if self.replicas == 0 {
             return Err(Error::setting("replicas", "is 0", "give at least 1"));
         }
@@ -356,7 +359,7 @@ impl Config {
     ///
     /// # Errors
     /// If there is none of that name in this build and on this machine.
-    pub fn device_kind(&self) -> Result<DeviceKind> {
+    pub(crate) fn device_kind(&self) -> Result<DeviceKind> {
         DeviceKind::find(&self.device)
             .map_err(|e| Error::setting("device", e.to_string(), "name another device"))
     }

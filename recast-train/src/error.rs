@@ -188,23 +188,23 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A fault of reading `path`.
     #[must_use]
-    pub fn read(path: &Path, cause: io::Error) -> Self {
+    pub(crate) fn read(path: &Path, cause: io::Error) -> Self {
         Self::Read { path: path.to_owned(), cause }
     }
 
     /// A fault of writing `path`.
     #[must_use]
-    pub fn write(path: &Path, cause: io::Error) -> Self {
+    pub(crate) fn write(path: &Path, cause: io::Error) -> Self {
         Self::Write { path: path.to_owned(), cause }
     }
 
     /// A file that as a whole is not what it should be.
-    pub fn file(path: &Path, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn file(path: &Path, problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), problem: problem.into(), hint: hint.into() }
     }
 
     /// A line that is not what it should be.
-    pub fn line(
+    pub(crate) fn line(
         path: &Path,
         line: u64,
         problem: impl Into<String>,
@@ -214,17 +214,17 @@ impl Error {
     }
 
     /// Data that can be read but not used.
-    pub fn data(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn data(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Data { problem: problem.into(), hint: hint.into() }
     }
 
     /// A device that failed.
-    pub fn device(problem: impl std::fmt::Display) -> Self {
+    pub(crate) fn device(problem: impl std::fmt::Display) -> Self {
         Self::Device { problem: problem.to_string() }
     }
 
     /// A setting out of its range.
-    pub fn setting(
+    pub(crate) fn setting(
         key: impl Into<String>,
         problem: impl Into<String>,
         hint: impl Into<String>,

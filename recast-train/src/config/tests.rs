@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn keys(table: &Table, prefix: &str, into: &mut Vec<String>) {

@@ -26,5 +26,6 @@ pub(crate) use readers::{Folder, silence_caught_panics};
 pub use report::DataReport;
 pub use sequences::{Histories, Sequences};
 pub use split::{Example, GivenSplit, HeldOut, Split, SplitKind, SplitReport};
-pub use synthetic::{Synthetic, SyntheticConfig};
+pub(crate) use synthetic::Synthetic;
+pub use synthetic::SyntheticConfig;
 pub use vocabulary::Ids;

@@ -38,6 +38,7 @@ impl TieOrder {
 /// What to keep of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PrepareOptions {
     /// The fewest interactions a user must have; 0 does the same as 1.
     pub min_user: usize,

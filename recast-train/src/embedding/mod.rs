@@ -6,11 +6,6 @@ mod sparse;
 mod svd;
 mod text;
 
-pub use cooccurrence::positive_mutual_information;
-pub use sparse::SparseMatrix;
-pub use svd::{TruncatedSvd, truncated_svd};
-pub use text::tf_idf;
-
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -98,7 +93,7 @@ impl Embeddings {
     /// # Errors
     ///
     /// [`Error::File`] with both numbers.
-    pub fn check_rows(&self, expected: usize, path: &Path) -> Result<()> {
+    pub(crate) fn check_rows(&self, expected: usize, path: &Path) -> Result<()> {
         if self.rows() == expected {
             return Ok(());
         }

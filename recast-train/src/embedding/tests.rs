@@ -1,4 +1,3 @@
-
 use super::*;
 use npyz::WriterBuilder;
 use safetensors::SafeTensors;

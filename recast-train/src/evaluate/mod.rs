@@ -3,7 +3,7 @@
 pub mod baselines;
 mod search_check;
 
-pub use search_check::check_search;
+pub(crate) use search_check::check_search;
 
 use rayon::prelude::*;
 use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
@@ -20,6 +20,7 @@ use crate::model::Decoder;
 /// How recommendations are made and judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct EvaluateConfig {
     /// How semantic IDs are looked for.
     pub search: Search,
@@ -50,7 +51,7 @@ impl EvaluateConfig {
     ///
     /// # Errors
     /// If a count is 0 that must not be.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         for (key, value, usual) in [
             ("evaluate.beam_width", self.beam_width, "give 10 or more"),
             ("evaluate.batch_prompts", self.batch_prompts, "64 is usual"),
@@ -66,7 +67,7 @@ impl EvaluateConfig {
 impl Metrics {
     /// The means over prompts; each gives its ranking and its targets. All 0 without prompts.
     #[must_use]
-    pub fn mean<'a, I: PartialEq + 'a>(
+    pub(crate) fn mean<'a, I: PartialEq + 'a>(
         rankings: impl ExactSizeIterator<Item = (&'a [I], &'a [I])>,
     ) -> Self {
         let prompts = rankings.len().max(1) as f64;
@@ -128,7 +129,7 @@ pub fn judge(examples: &[Example], rankings: &[Vec<u32>], sids: &SidTable) -> Ev
 ///
 /// # Errors
 /// If the user interrupts.
-pub fn rank(
+pub(crate) fn rank(
     model: &Decoder,
     catalogue: Catalogue<'_>,
     histories: &[&[u32]],
@@ -169,7 +170,7 @@ fn items(trie: &Trie, completions: &[Completion]) -> Vec<u32> {
 ///
 /// # Errors
 /// If the user interrupts.
-pub fn evaluate(
+pub(crate) fn evaluate(
     model: &Decoder,
     catalogue: Catalogue<'_>,
     examples: &[Example],

@@ -73,7 +73,7 @@ fn top(completions: &[Completion]) -> &[Completion] {
 ///
 /// # Errors
 /// If the user interrupts.
-pub fn check_search(
+pub(crate) fn check_search(
     model: &Decoder,
     catalogue: Catalogue<'_>,
     histories: &[&[u32]],

@@ -67,17 +67,3 @@ pub struct PhaseSeconds {
     /// Validation.
     pub evaluate: f64,
 }
-
-impl PhaseSeconds {
-    /// All phases together.
-    #[must_use]
-    pub fn total(&self) -> f64 {
-        self.generate
-            + self.select
-            + self.old_log_prob
-            + self.ref_log_prob
-            + self.update
-            + self.optimiser
-            + self.evaluate
-    }
-}

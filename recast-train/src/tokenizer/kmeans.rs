@@ -30,14 +30,14 @@ pub struct KmeansOptions {
 
 /// The result of k-means.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kmeans {
+pub(crate) struct Kmeans {
     /// The centroids as rows; fewer than asked for where there are fewer distinct rows.
-    pub centroids: Vec<f32>,
+    pub(crate) centroids: Vec<f32>,
     /// The code of each row: the nearest centroid, ties to the lowest index; or, balanced, one with room.
-    pub codes: Vec<u16>,
+    pub(crate) codes: Vec<u16>,
     /// The sum of squared distances to the assigned centroid after each assignment: of the rows that centroids are
     /// fitted to, and at last of all rows.
-    pub inertia: Vec<f64>,
+    pub(crate) inertia: Vec<f64>,
 }
 
 impl Kmeans {
@@ -69,7 +69,7 @@ impl Kmeans {
     /// # Panics
     ///
     /// If `n_codes` is not in 1..=65536.
-    pub fn fit(
+    pub(crate) fn fit(
         rows: Residuals<'_>,
         n_codes: usize,
         options: KmeansOptions,

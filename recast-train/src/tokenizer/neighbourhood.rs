@@ -36,7 +36,7 @@ impl Neighbourhood {
     /// # Panics
     ///
     /// If there is not one embedding per SID.
-    pub fn new(
+    pub(crate) fn new(
         table: &SidTable,
         embeddings: &Embeddings,
         seed: u64,

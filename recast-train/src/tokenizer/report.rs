@@ -11,7 +11,7 @@ impl TokenizerReport {
     ///
     /// If both have not the same number of items.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         before: &SidTable,
         after: &SidTable,
         reconstruction_errors: &[f64],

@@ -8,9 +8,10 @@ pub use rl::{
     GroupOutcome, KeptGroup, Layout, RecastConfig, RlConfig, RlPrompt, RlState, SignalName,
     completion_log_probs, group_loss, micro_batches, rl, select_group,
 };
-pub use sasrec::{SasrecConfig, item_tokens};
-pub use sft::{SftConfig, SftState, sft};
-pub(crate) use sft::{next_code_loss, predicted_codes};
+pub use sasrec::SasrecConfig;
+pub(crate) use sasrec::item_tokens;
+pub use sft::{SftConfig, SftState};
+pub(crate) use sft::{next_code_loss, predicted_codes, sft};
 
 use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};

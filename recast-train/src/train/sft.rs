@@ -21,6 +21,7 @@ use crate::random::{Purpose, stream};
 /// How long and how fast supervised training goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SftConfig {
     /// Passes over the training sequences, at most.
     pub epochs: usize,
@@ -67,7 +68,7 @@ impl SftConfig {
     ///
     /// # Errors
     /// If a count is 0 or a rate is out of its range.
-    pub fn check(&self, section: &str) -> Result<()> {
+    pub(crate) fn check(&self, section: &str) -> Result<()> {
         for (name, value) in [
             ("epochs", self.epochs),
             ("batch_tokens", self.batch_tokens),
@@ -87,7 +88,7 @@ impl SftConfig {
     /// What one pass of training holds at most, on histories of up to `max_history` items of `levels`
     /// codes.
     #[must_use]
-    pub fn pass(&self, max_history: usize, levels: usize) -> Pass {
+    pub(crate) fn pass(&self, max_history: usize, levels: usize) -> Pass {
         let slots = (max_history + 1) * levels;
         let tokens = match self.micro_batch_tokens {
             0 => self.batch_tokens,
@@ -126,7 +127,7 @@ pub struct SftState {
 ///
 /// # Errors
 /// If the user interrupts, a checkpoint cannot be written, or the loss is no longer finite.
-pub fn sft(
+pub(crate) fn sft(
     model: Decoder,
     inputs: TrainInputs<'_>,
     config: &SftConfig,

@@ -77,6 +77,7 @@ const EXTENSIONS: &str = ".csv, .tsv, .inter, .jsonl, .txt, .parquet";
 /// in a file of RecBole the defaults stand for `user_id`, `item_id`, `timestamp` and `rating`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Columns {
     /// Who.
     pub user: String,

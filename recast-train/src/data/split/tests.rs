@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn sequences(users: &[&[(u32, i64)]]) -> Sequences {

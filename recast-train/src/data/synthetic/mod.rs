@@ -17,6 +17,7 @@ use taste::Taste;
 /// The size and habits of a synthetic shop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SyntheticConfig {
     /// How many users.
     pub users: usize,
@@ -67,7 +68,7 @@ impl SyntheticConfig {
     ///
     /// If a count is 0, the items cannot be shared out evenly, there are not more categories than moods, a probability
     /// is out of range, or the shortest history is longer than the longest.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let fault = |key, problem, hint: &str| Err(Error::setting(key, problem, hint));
         for (key, value) in [
             ("data.synthetic.users", self.users),
@@ -151,7 +152,7 @@ impl SyntheticConfig {
 /// Items are numbered in catalogue order and their ids are `1`, `2`, ..., so that [`Ids::item_order`] keeps catalogue
 /// order. Where cleaning removes items, `Sequences::item_rows` holds their catalogue indices.
 #[derive(Debug, Clone)]
-pub struct Synthetic {
+pub(crate) struct Synthetic {
     catalogue: Catalogue,
     taste: Taste,
     histories: Vec<Vec<(u32, i64)>>,
@@ -168,7 +169,7 @@ impl Synthetic {
     /// # Errors
     ///
     /// If the settings don't pass [`SyntheticConfig::check`].
-    pub fn generate(config: &SyntheticConfig, seed: u64) -> Result<Self> {
+    pub(crate) fn generate(config: &SyntheticConfig, seed: u64) -> Result<Self> {
         config.check()?;
         let catalogue = Catalogue::generate(config, &mut stream(seed, Purpose::Catalogue, 0));
         let taste = Taste::new(config);
@@ -185,7 +186,7 @@ impl Synthetic {
 
     /// The log, user by user; all items are in its vocabulary, in catalogue order.
     #[must_use]
-    pub fn interactions(&self) -> Interactions {
+    pub(crate) fn interactions(&self) -> Interactions {
         let mut interactions = Interactions { items: self.ids(), ..Interactions::default() };
         for (user, history) in (1..).zip(&self.histories) {
             let user: usize = user;
@@ -198,14 +199,14 @@ impl Synthetic {
 
     /// Titles and text, aligned to the vocabulary `ids`; rows follow the catalogue.
     #[must_use]
-    pub fn items(&self, ids: &Ids) -> Items {
+    pub(crate) fn items(&self, ids: &Ids) -> Items {
         let rows = (0u32..).map(id).zip(self.catalogue.texts.iter().cloned()).collect();
         Items::from_rows(rows, ids)
     }
 
     /// How many items the catalogue has.
     #[must_use]
-    pub fn n_items(&self) -> usize {
+    pub(crate) fn n_items(&self) -> usize {
         self.catalogue.n_items()
     }
 
@@ -215,7 +216,7 @@ impl Synthetic {
     ///
     /// If an item of the history is not in the catalogue.
     #[must_use]
-    pub fn predictive(&self, history: &[u32]) -> Vec<f64> {
+    pub(crate) fn predictive(&self, history: &[u32]) -> Vec<f64> {
         self.taste.predictive(&self.catalogue, history)
     }
 
@@ -225,7 +226,7 @@ impl Synthetic {
     ///
     /// If an item of the history is not in the catalogue.
     #[must_use]
-    pub fn oracle_ranking(&self, history: &[u32], k: usize) -> Vec<u32> {
+    pub(crate) fn oracle_ranking(&self, history: &[u32], k: usize) -> Vec<u32> {
         let predictive = self.predictive(history);
         let mut order: Vec<u32> = (0u32..).take(predictive.len()).collect();
         order.sort_by(|left, right| {
@@ -243,7 +244,7 @@ impl Synthetic {
     ///
     /// If an item of a history is not in the catalogue.
     #[must_use]
-    pub fn bayes_pass_at_1(&self, examples: &[Example]) -> Option<f64> {
+    pub(crate) fn bayes_pass_at_1(&self, examples: &[Example]) -> Option<f64> {
         self.bayes_pass_at_k(examples, 1)
     }
 
@@ -255,7 +256,7 @@ impl Synthetic {
     ///
     /// If an item of a history is not in the catalogue.
     #[must_use]
-    pub fn bayes_pass_at_k(&self, examples: &[Example], k: usize) -> Option<f64> {
+    pub(crate) fn bayes_pass_at_k(&self, examples: &[Example], k: usize) -> Option<f64> {
         let best = |example: &Example| {
             let mut predictive = self.predictive(&example.history);
             predictive.sort_by(|left, right| right.total_cmp(left));

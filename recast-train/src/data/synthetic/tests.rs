@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::data::{PrepareOptions, Split, SplitKind, TieOrder, prepare};
 use crate::evaluate::baselines::ItemKnn;

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::embedding::Embeddings;
 use crate::event::Monitor;

@@ -1,4 +1,3 @@
-
 use super::super::residual_kmeans::tests::random_embeddings;
 use super::*;
 use recast_burn::DeviceKind;

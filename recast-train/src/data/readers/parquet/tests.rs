@@ -1,4 +1,3 @@
-
 use std::sync::Arc;
 
 use parquet::data_type::{ByteArray, Int96};
