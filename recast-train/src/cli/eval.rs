@@ -22,7 +22,7 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "N,N,..", requires = "check_search", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(1..))]
     beam_widths: Vec<u16>,
-    /// For --check-search: sft, grpo, rere or recast [default: recast if it is trained, else sft].
+    /// For --check-search: sft, or a signal that is trained [default: recast if it is trained, else sft].
     #[arg(long, requires = "check_search")]
     system: Option<String>,
     /// Print the result as JSON on standard output.

@@ -256,7 +256,7 @@ impl Synthetic {
     ///
     /// If an item of a history is not in the catalogue.
     #[must_use]
-    pub(crate) fn bayes_pass_at_k(&self, examples: &[Example], k: usize) -> Option<f64> {
+    fn bayes_pass_at_k(&self, examples: &[Example], k: usize) -> Option<f64> {
         let best = |example: &Example| {
             let mut predictive = self.predictive(&example.history);
             predictive.sort_by(|left, right| right.total_cmp(left));
