@@ -1,4 +1,4 @@
-//! What can go wrong with a user's files, settings and data.
+//! Faults of a user's files, settings and data.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's own words.
         cause: io::Error,
     },
     /// A file or folder could not be written.
@@ -23,7 +23,7 @@ pub enum Error {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's own words.
         cause: io::Error,
     },
     /// A file as a whole is not what it should be.
@@ -31,9 +31,9 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with the numbers.
+        /// The fault, with the numbers.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
     /// A line of a text file is not what it should be.
@@ -43,9 +43,9 @@ pub enum Error {
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What is wrong, with the numbers.
+        /// The fault, with the numbers.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
     /// A value of a table is not what its column holds.
@@ -59,17 +59,17 @@ pub enum Error {
         column: String,
         /// The value as it stands in the file.
         value: String,
-        /// What is wrong with it.
+        /// The fault of the value.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
     /// The data can be read but not used.
     #[error("{problem}; {hint}")]
     Data {
-        /// What is wrong, with the numbers.
+        /// The fault, with the numbers.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
     /// A setting is out of its range or does not fit another.
@@ -77,9 +77,9 @@ pub enum Error {
     Setting {
         /// The key, with its section: `rl.group_size`.
         key: String,
-        /// What is wrong, with the value.
+        /// The fault, with the value.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
     /// A config file or an override does not parse.
@@ -87,7 +87,7 @@ pub enum Error {
     Config {
         /// The file, or the override as `key=value`.
         origin: String,
-        /// What the parser said: line, column and the known keys.
+        /// The parser's own words: line, column and the known keys.
         problem: String,
     },
     /// Training met a value that is not finite.
@@ -97,7 +97,7 @@ pub enum Error {
     NotFinite {
         /// The phase, as in the event log.
         phase: String,
-        /// What was not finite.
+        /// The quantity that was not finite.
         quantity: &'static str,
         /// Its value.
         value: f64,
@@ -125,7 +125,7 @@ pub enum Error {
         "device failed: {problem}; with less memory in use it may not: lower the micro_batch_tokens"
     )]
     Device {
-        /// What the device said.
+        /// The device's own words.
         problem: String,
     },
     /// A folder that should hold a run holds none.
@@ -145,7 +145,7 @@ pub enum Error {
     Undone {
         /// The file or folder that lacks something.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         problem: String,
         /// The run folder.
         run_dir: PathBuf,

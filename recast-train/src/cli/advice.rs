@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Phase};
 
-/// What is said of a fault.
+/// The program's words on a fault: the library's, then the advice.
 pub(super) fn message(fault: &anyhow::Error) -> String {
     let said = format!("{fault:#}");
     match fault.downcast_ref::<Error>().and_then(advice) {
@@ -13,7 +13,7 @@ pub(super) fn message(fault: &anyhow::Error) -> String {
     }
 }
 
-/// What the program adds to the library's words, with the punctuation before it.
+/// The advice on a fault, with the punctuation before it.
 fn advice(fault: &Error) -> Option<String> {
     Some(match fault {
         Error::Interrupted { run_dir } => {

@@ -93,7 +93,7 @@ impl FolderArgs {
     }
 }
 
-/// What shows progress, unless the user wants quiet, and knows of Ctrl-C.
+/// A monitor that knows of Ctrl-C, and shows progress unless the user wants quiet.
 fn monitor(quiet: bool) -> Result<Monitor> {
     Ok(Monitor::new((!quiet).then(terminal::listener), interrupts()?))
 }
@@ -117,7 +117,8 @@ const BAD_INPUT: u8 = 2;
 /// Exit code of an interruption: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// What is said after a panic's own line. burn has no other way to tell that a GPU's memory is full.
+/// The program's words after a panic's own line. burn has no other way to tell that a GPU's memory
+/// is full.
 const BROKEN: &str = "stopped by the fault above: recast's own, or a GPU that is out of memory or lost. What was done is on disk: \
     recast run --resume goes on, with lower micro_batch_tokens in the run folder's config.toml if it was memory";
 

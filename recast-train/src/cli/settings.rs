@@ -45,7 +45,7 @@ pub(super) struct SettingsArgs {
     pub(super) compute: ComputeArgs,
 }
 
-/// Where and how to compute. Of a run that is there they hold for this session only.
+/// Where and how to compute; on a run that exists, for this session only.
 #[derive(Debug, Default, Args)]
 pub(super) struct ComputeArgs {
     /// cpu, ndarray, cuda (the first GPU), cuda:N, or auto: the first GPU, else cpu [default: as the settings say].
@@ -148,7 +148,8 @@ impl SettingsArgs {
     }
 }
 
-/// Sets the number of threads for the whole process. This thread is one of them: what it hands out it need not be woken for.
+/// Sets the number of threads for the whole process. This thread is one of them: no work that it
+/// hands out has to wake it.
 pub(super) fn set_threads(config: &Config) -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(config.threads)

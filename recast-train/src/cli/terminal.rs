@@ -1,4 +1,4 @@
-//! What the program shows on standard error while it works.
+//! Lines and progress on standard error.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;

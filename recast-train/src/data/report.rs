@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Report, SplitReport};
 
-/// What a person should know of the data before believing any figure.
+/// The report on a log, to read before any figure made from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataReport {
-    /// What cleaning found and did.
+    /// Cleaning: its findings and its work.
     pub prepare: Report,
-    /// What is in the split.
+    /// The sizes of the split.
     pub split: SplitReport,
 }
 

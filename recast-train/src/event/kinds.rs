@@ -9,7 +9,7 @@ use super::results::{SearchCheck, SystemResult};
 use super::tokenizing::TokenizerReport;
 use crate::data::DataReport;
 
-/// What happened in a run; a line of `events.jsonl`.
+/// An event of a run; a line of `events.jsonl`.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]

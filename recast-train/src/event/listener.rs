@@ -1,11 +1,11 @@
-//! Who hears of a job while it goes on.
+//! Listeners, who hear of a job while it goes on.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::kinds::Event;
 
-/// What a listener hears.
+/// A message to a listener.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Message<'a> {
@@ -17,7 +17,7 @@ pub enum Message<'a> {
     Job {
         /// The job's number, of its own in this process.
         id: u64,
-        /// What is done, for people.
+        /// The name of the job, for people.
         label: &'a str,
         /// How far it is.
         news: JobNews<'a>,

@@ -1,4 +1,4 @@
-//! What a phase tells and asks while it works.
+//! The monitor, which a phase tells of its work and asks whether to stop.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a tokenizer made of a catalogue.
+/// The quality of the semantic IDs that a tokenizer made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TokenizerReport {
     /// The number of items.
@@ -19,7 +19,8 @@ pub struct TokenizerReport {
     pub largest_group: usize,
     /// The share of items that shared their SID with another before.
     pub collision_rate: f64,
-    /// What neighbours share once collisions are resolved; `None` where there are no embeddings of these items.
+    /// Codes that neighbours share once collisions are resolved; `None` where these items have no
+    /// embeddings.
     pub neighbourhood: Option<Neighbourhood>,
 }
 
@@ -36,8 +37,8 @@ pub struct LevelReport {
     pub entropy: f64,
     /// `exp(entropy)`: the number of codes that would be used as evenly.
     pub perplexity: f64,
-    /// The share of the embeddings' squared length that this and the levels before lose, before items were
-    /// moved; `None` for an extra level and for an imported table.
+    /// The share of the embeddings' squared length that this and the levels before lose, before the
+    /// tokenizer moved items; `None` for an extra level and for an imported table.
     pub reconstruction_error: Option<f64>,
 }
 

@@ -24,7 +24,7 @@ impl SystemResult {
     }
 }
 
-/// What a signal's groups were, and what its steps took.
+/// The groups of a signal and the seconds of its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GroupSummary {
     /// Share of groups without a hit.
@@ -60,7 +60,7 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// The run folder.
     pub run_dir: PathBuf,
-    /// What a person should know of the data before trusting these numbers.
+    /// Warnings on the data, to read before these numbers.
     #[serde(default)]
     pub warnings: Vec<String>,
     /// Prompts that the systems were judged on.
@@ -106,8 +106,8 @@ impl Summary {
     }
 }
 
-/// Systems as a table, at item level, and where items share semantic IDs at that level too; under what is to be known
-/// of the data.
+/// Warnings on the data, then systems as a table: at item level, and where items share semantic
+/// IDs at that level too.
 #[derive(Serialize)]
 pub(crate) struct SystemTable<'a> {
     pub(crate) warnings: &'a [String],

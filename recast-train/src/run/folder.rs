@@ -30,10 +30,10 @@ pub struct Run {
     pub(super) monitor: Monitor,
 }
 
-/// What cleaning found, what is in the split, and what that took.
+/// The report on the data, with the time and the memory that preparing them took.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PreparedSummary<'a> {
-    /// What was found.
+    /// The report on the data.
     #[serde(flatten)]
     pub report: &'a DataReport,
     /// From reading the first file until the data stood in the run folder and were read from there.
@@ -136,7 +136,7 @@ impl Run {
         &self.prepared
     }
 
-    /// What cleaning found, what is in the split, and what that took.
+    /// The report on the data, with the time and the memory that preparing them took.
     ///
     /// # Errors
     /// If the times of the folder's phases cannot be read.
@@ -152,13 +152,13 @@ impl Run {
         })
     }
 
-    /// What shows progress and listens to the user.
+    /// The monitor that phases tell.
     #[must_use]
     pub(crate) fn monitor(&self) -> &Monitor {
         &self.monitor
     }
 
-    /// What turns histories into prompts.
+    /// The catalogue, which turns histories into prompts.
     #[must_use]
     pub fn catalogue<'a>(&self, tokenized: &'a Tokenized) -> Catalogue<'a> {
         let (Tokenized { sids, trie }, max_history) = (tokenized, self.config.data.max_history);
@@ -211,7 +211,7 @@ impl Run {
         self.prepared.sequences.items.iter().collect()
     }
 
-    /// What [`Error::Undone`] says unless `path` is there.
+    /// [`Error::Undone`] unless `path` is there.
     pub(super) fn required(&self, path: &Path, phase: Phase) -> Result<()> {
         if path.exists() { Ok(()) } else { Err(self.undone(path, "is not there", phase)) }
     }

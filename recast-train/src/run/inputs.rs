@@ -129,7 +129,7 @@ pub struct Prepared {
     pub items: Items,
     /// Training, validation and test.
     pub split: Split,
-    /// What is to be known of all this.
+    /// The report on the data.
     pub report: DataReport,
 }
 

@@ -18,7 +18,8 @@ impl Run {
     /// Gives every item a semantic ID, unless that is done.
     ///
     /// # Errors
-    /// If embeddings cannot be read, collisions cannot be resolved, training diverges, or the user interrupts.
+    /// If embeddings cannot be read, collisions cannot be resolved, training diverges, or the user
+    /// interrupts.
     pub fn tokenize(&self) -> Result<Tokenized> {
         if self.table_path().exists() {
             return self.tokenized();
@@ -54,7 +55,7 @@ impl Run {
         Ok(Tokenized { sids, trie })
     }
 
-    /// What [`Run::tokenize`] found of its table.
+    /// The report that [`Run::tokenize`] made of its table.
     ///
     /// # Errors
     /// If that is not done, or an earlier version wrote it.
@@ -70,11 +71,11 @@ impl Run {
 
     /// The report of this run's table beside those of other tables.
     ///
-    /// Of a table that lacks items of this run, which then has another numbering, the statistics of the table alone are
-    /// compared, and a note says so.
+    /// A table that lacks items of this run numbers its items in another way: the comparison then
+    /// has the statistics of the table alone, and a note says so.
     ///
     /// # Errors
-    /// If this run's table is not made, another one is not what it should be, or the user interrupts.
+    /// If this run's table is not made, another table is at fault, or the user interrupts.
     pub fn compare_tokenizers(
         &self,
         others: &[(String, ImportedTable)],
@@ -103,8 +104,8 @@ impl Run {
         Ok(TokenizerComparison { tables, notes })
     }
 
-    /// The embeddings that neighbours are looked for in: those given or those the tokenizer used. An imported table
-    /// needs none, and none are made to judge it.
+    /// The embeddings in which neighbours are sought: those given, or those the tokenizer used. An
+    /// imported table needs none, and the judgement of it makes none.
     fn judging_embeddings(&self) -> Result<Option<Embeddings>> {
         let config = self.config();
         if config.tokenizer.table.is_some() && config.data.embeddings.is_none() {
