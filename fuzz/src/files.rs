@@ -43,7 +43,8 @@ fn log_of(format: Format, log: &[u8], min_rating: Option<f64>) {
         assert!(read.users.get(row.user).is_some_and(|id| !id.is_empty()));
         assert!(read.items.get(row.item).is_some_and(|id| !id.is_empty()));
     }
-    let options = PrepareOptions { min_user: 1, min_item: 1, ..PrepareOptions::default() };
+    let mut options = PrepareOptions::default();
+    (options.min_user, options.min_item) = (1, 1);
     let Ok((sequences, _)) = prepare(read, &options, 1) else {
         return;
     };
@@ -63,7 +64,8 @@ pub fn mini_one_rec(data: &[u8]) {
     let Ok(read) = read else { return };
     let examples: usize =
         read.given.iter().flat_map(|it| &it.held_out).map(|it| it.valid + it.test).sum();
-    let options = PrepareOptions { min_user: 0, min_item: 0, ..PrepareOptions::default() };
+    let mut options = PrepareOptions::default();
+    (options.min_user, options.min_item) = (0, 0);
     let (sequences, _) = prepare(read, &options, 1).expect("nothing is dropped");
     let split = Split::new(&sequences, SplitKind::Given).expect("the split that came along");
     assert_eq!(split.valid.len() + split.test.len(), examples);

@@ -5,6 +5,7 @@
 //!     --items 1000000 --dim 384 --codes 8192 --sample-per-code 32 --iterations 10
 //! ```
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
@@ -12,7 +13,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use recast_train::catalogue::SidTable;
 use recast_train::embedding::Embeddings;
-use recast_train::event::{Monitor, Output};
+use recast_train::event::{JobNews, Listener, Message, Monitor};
 use recast_train::machine::peak_memory_bytes;
 use recast_train::random::{Purpose, stream};
 use recast_train::tokenizer::{KmeansOptions, residual_kmeans};
@@ -84,7 +85,12 @@ fn main() -> recast_train::Result<()> {
     println!("{items} x {dim}: {size:.0} MB, made in {:.0} s", started.elapsed().as_secs_f64());
 
     let options = KmeansOptions { iterations, balanced, sample_per_code };
-    let monitor = Monitor::outside(Output::detect());
+    let begun = Listener::new(|message| {
+        if let Message::Job { label, news: JobNews::Begun(total), .. } = message {
+            eprintln!("{label}: {total} pieces of work");
+        }
+    });
+    let monitor = Monitor::new(Some(begun), Arc::default());
     let started = Instant::now();
     let fit = residual_kmeans(&embeddings, &vec![codes; levels], options, seed, &monitor)?;
     let seconds = started.elapsed().as_secs_f64();

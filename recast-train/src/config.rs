@@ -14,11 +14,12 @@ use crate::tokenizer::{Codes, Collisions, TokenizerOptions};
 use crate::train::{RlConfig, SasrecConfig, SftConfig};
 
 /// Every key with its meaning, as `recast init` writes it.
-pub const TEMPLATE: &str = include_str!("config.toml");
+pub(crate) const TEMPLATE: &str = include_str!("config.toml");
 
 /// Where the data comes from and how it is shared out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DataConfig {
     /// The log; none means the synthetic catalogue.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +71,7 @@ impl Default for DataConfig {
 /// All settings of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// All randomness follows from it.
     pub seed: u64,
@@ -98,7 +100,8 @@ pub struct Config {
 }
 
 /// Settings to start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Preset {
     /// The synthetic catalogue in minutes: the default without a log of one's own.
     Demo,
@@ -107,13 +110,12 @@ pub enum Preset {
     /// Real data of some ten thousand users and items: the default with a log of one's own.
     Standard,
     /// The same for a folder of MiniOneRec, by its own split: the default with such a folder.
-    #[value(name = "mini_one_rec")]
     MiniOneRec,
 }
 
 /// A decoder's size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ModelPreset {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ModelPreset {
     /// Width 64, 2 layers.
     Tiny,
     /// Width 128, 4 layers.
@@ -125,9 +127,23 @@ pub enum ModelPreset {
 }
 
 impl ModelPreset {
+    /// All sizes, the smallest first.
+    pub(crate) const ALL: [Self; 4] = [Self::Tiny, Self::Small, Self::Base, Self::Large];
+
+    /// The name for people and machines.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Small => "small",
+            Self::Base => "base",
+            Self::Large => "large",
+        }
+    }
+
     /// The decoder's shape.
     #[must_use]
-    pub fn config(self) -> ModelConfig {
+    pub(crate) fn config(self) -> ModelConfig {
         match self {
             Self::Tiny => ModelConfig::tiny(),
             Self::Small => ModelConfig::small(),
@@ -160,6 +176,20 @@ impl Default for Config {
 }
 
 impl Preset {
+    /// All presets.
+    pub const ALL: [Self; 4] = [Self::Demo, Self::Smoke, Self::Standard, Self::MiniOneRec];
+
+    /// The name for people and machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Smoke => "smoke",
+            Self::Standard => "standard",
+            Self::MiniOneRec => "mini_one_rec",
+        }
+    }
+
     /// The settings.
     #[must_use]
     pub fn config(self) -> Config {
@@ -224,12 +254,12 @@ impl Config {
     ///
     /// # Errors
     /// If the file cannot be read, a key is unknown or a value does not fit.
-    pub fn resolve_over(
+    pub(crate) fn resolve_over(
         base: &Self,
         file: Option<&Path>,
         overrides: &[(String, String)],
     ) -> Result<Self> {
-        let mut table = base.to_table();
+        let mut table = base.to_table()?;
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
             let fault = |e: toml::de::Error| Error::Config {
@@ -241,7 +271,7 @@ impl Config {
             merge(&mut table, toml::from_str(&text).map_err(fault)?);
         }
         for (key, value) in overrides {
-            let origin = format!("--set {key}={value}");
+            let origin = format!("{key}={value}");
             let fault = |problem: String| Error::Config { origin: origin.clone(), problem };
             let patch = patch(key, value).map_err(&fault)?;
             merge(&mut table, patch);
@@ -254,11 +284,11 @@ impl Config {
         })
     }
 
-    fn to_table(&self) -> Table {
-        match Value::try_from(self) {
-            Ok(Value::Table(table)) => table,
-            Ok(_) | Err(_) => Table::new(),
-        }
+    fn to_table(&self) -> Result<Table> {
+        Table::try_from(self).map_err(|e| Error::Config {
+            origin: "settings".to_owned(),
+            problem: format!("cannot be written as TOML: {}", e.to_string().trim_end()),
+        })
     }
 
     fn from_table(table: Table) -> std::result::Result<Self, toml::de::Error> {
@@ -266,9 +296,12 @@ impl Config {
     }
 
     /// As TOML, every key written out.
-    #[must_use]
-    pub fn to_toml(&self) -> String {
-        self.to_table().to_string()
+    ///
+    /// # Errors
+    ///
+    /// If TOML has no form for a value: a seed above `i64::MAX`, a path that is not UTF-8.
+    pub(crate) fn to_toml(&self) -> Result<String> {
+        Ok(self.to_table()?.to_string())
     }
 
     /// Checks what each part relies on.
@@ -313,23 +346,22 @@ impl Config {
     ///
     /// # Errors
     /// If there are not so many.
-    pub fn replicas(&self) -> Result<Vec<DeviceKind>> {
+    pub(crate) fn replicas(&self) -> Result<Vec<DeviceKind>> {
         if self.replicas == 0 {
             return Err(Error::setting("replicas", "is 0", "give at least 1"));
         }
-        self.device_kind()?.with_next(self.replicas).map_err(|e| {
-            Error::setting("replicas", e.to_string(), "recast devices lists what can be used")
-        })
+        self.device_kind()?
+            .with_next(self.replicas)
+            .map_err(|e| Error::setting("replicas", e.to_string(), "give fewer"))
     }
 
     /// The device.
     ///
     /// # Errors
     /// If there is none of that name in this build and on this machine.
-    pub fn device_kind(&self) -> Result<DeviceKind> {
-        DeviceKind::find(&self.device).map_err(|e| {
-            Error::setting("device", e.to_string(), "recast devices lists what can be used")
-        })
+    pub(crate) fn device_kind(&self) -> Result<DeviceKind> {
+        DeviceKind::find(&self.device)
+            .map_err(|e| Error::setting("device", e.to_string(), "name another device"))
     }
 }
 
@@ -363,68 +395,4 @@ fn merge(base: &mut Table, over: Table) {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::ValueEnum;
-
-    use super::*;
-
-    fn keys(table: &Table, prefix: &str, into: &mut Vec<String>) {
-        for (key, value) in table {
-            match value {
-                Value::Table(inner) => keys(inner, &format!("{prefix}{key}."), into),
-                _ => into.push(format!("{prefix}{key}")),
-            }
-        }
-    }
-
-    #[test]
-    fn the_template_is_the_standard_preset_and_names_every_key() {
-        let written: Config = toml::from_str(TEMPLATE).unwrap();
-        assert_eq!(written, Preset::Standard.config());
-        let (mut all, mut named) = (Vec::new(), Vec::new());
-        keys(&Config::default().to_table(), "", &mut all);
-        keys(&toml::from_str(TEMPLATE).unwrap(), "", &mut named);
-        assert_eq!(all, named);
-        for optional in ["interactions", "items", "embeddings", "format", "min_rating", "table"] {
-            assert!(TEMPLATE.contains(&format!("# {optional} = ")), "{optional}");
-        }
-    }
-
-    #[test]
-    fn every_preset_passes_its_own_check() {
-        for preset in Preset::value_variants() {
-            preset.config().check().unwrap();
-        }
-    }
-
-    #[test]
-    fn overrides_come_last_and_keep_their_neighbours() {
-        let set = [("rl.steps".to_owned(), "7".to_owned())];
-        let config = Config::resolve(Preset::Demo, None, &set).unwrap();
-        assert_eq!(config.rl.steps, 7);
-        assert_eq!(config.rl.group_size, Preset::Demo.config().rl.group_size);
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_those_that_exist() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run.toml");
-        std::fs::write(&path, "[rl]\nstepz = 3\n").unwrap();
-        let error = Config::resolve(Preset::Demo, Some(&path), &[]).unwrap_err().to_string();
-        assert!(error.contains("run.toml") && error.contains("line 2"), "{error}");
-        assert!(error.contains("stepz") && error.contains("`steps`"), "{error}");
-    }
-
-    #[test]
-    fn an_override_of_the_wrong_type_is_named() {
-        let set = [("rl.steps".to_owned(), "many".to_owned())];
-        let error = Config::resolve(Preset::Demo, None, &set).unwrap_err().to_string();
-        assert!(error.contains("--set rl.steps=many"), "{error}");
-    }
-
-    #[test]
-    fn resolved_settings_read_back_as_themselves() {
-        let config = Preset::Smoke.config();
-        assert_eq!(toml::from_str::<Config>(&config.to_toml()).unwrap(), config);
-    }
-}
+mod tests;

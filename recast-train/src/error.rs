@@ -1,5 +1,6 @@
-//! What can go wrong with a user's files, settings and data.
+//! Faults of a user's files, settings and data.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's own words.
         cause: io::Error,
     },
     /// A file or folder could not be written.
@@ -22,7 +23,7 @@ pub enum Error {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's own words.
         cause: io::Error,
     },
     /// A file as a whole is not what it should be.
@@ -30,9 +31,9 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with the numbers.
+        /// The fault, with the numbers.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
     /// A line of a text file is not what it should be.
@@ -42,9 +43,9 @@ pub enum Error {
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What is wrong, with the numbers.
+        /// The fault, with the numbers.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
     /// A value of a table is not what its column holds.
@@ -58,17 +59,17 @@ pub enum Error {
         column: String,
         /// The value as it stands in the file.
         value: String,
-        /// What is wrong with it.
+        /// The fault of the value.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
     /// The data can be read but not used.
     #[error("{problem}; {hint}")]
     Data {
-        /// What is wrong, with the numbers.
+        /// The fault, with the numbers.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
     /// A setting is out of its range or does not fit another.
@@ -76,17 +77,17 @@ pub enum Error {
     Setting {
         /// The key, with its section: `rl.group_size`.
         key: String,
-        /// What is wrong, with the value.
+        /// The fault, with the value.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
-    /// A config file or a flag does not parse.
+    /// A config file or an override does not parse.
     #[error("{origin}: {problem}")]
     Config {
-        /// The file or flag.
+        /// The file, or the override as `key=value`.
         origin: String,
-        /// What the parser said: line, column and the known keys.
+        /// The parser's own words: line, column and the known keys.
         problem: String,
     },
     /// Training met a value that is not finite.
@@ -96,7 +97,7 @@ pub enum Error {
     NotFinite {
         /// The phase, as in the event log.
         phase: String,
-        /// What was not finite.
+        /// The quantity that was not finite.
         quantity: &'static str,
         /// Its value.
         value: f64,
@@ -124,15 +125,61 @@ pub enum Error {
         "device failed: {problem}; with less memory in use it may not: lower the micro_batch_tokens"
     )]
     Device {
-        /// What the device said.
+        /// The device's own words.
         problem: String,
     },
-    /// The user asked to stop; what was done is on disk.
-    #[error("interrupted; go on with: recast run --resume {}", run_dir.display())]
+    /// A folder that should hold a run holds none.
+    #[error("{}: is no run folder: it has no config.toml", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder for a new run holds a run already, with other settings.
+    #[error("{}: holds a run with other settings; name another folder", run_dir.display())]
+    OtherRun {
+        /// The folder.
+        run_dir: PathBuf,
+    },
+    /// A phase needs what an earlier one makes.
+    #[error("{}: {problem}; {phase} comes first", path.display())]
+    Undone {
+        /// The file or folder that lacks something.
+        path: PathBuf,
+        /// The fault.
+        problem: String,
+        /// The run folder.
+        run_dir: PathBuf,
+        /// The phase to do first.
+        phase: Phase,
+    },
+    /// The user asked to stop; the run folder holds what was done.
+    #[error("interrupted; {} holds what was done", run_dir.display())]
     Interrupted {
         /// The run folder.
         run_dir: PathBuf,
     },
+}
+
+/// A phase of a run that a later one needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Semantic IDs for every item.
+    Tokenize,
+    /// Supervised training.
+    Sft,
+    /// Reinforcement learning with the signal of this name.
+    Rl(String),
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tokenize => f.write_str("the tokenizer"),
+            Self::Sft => f.write_str("supervised training"),
+            Self::Rl(signal) => write!(f, "reinforcement learning with {signal}"),
+        }
+    }
 }
 
 /// The result of this crate's fallible functions.
@@ -141,23 +188,23 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A fault of reading `path`.
     #[must_use]
-    pub fn read(path: &Path, cause: io::Error) -> Self {
+    pub(crate) fn read(path: &Path, cause: io::Error) -> Self {
         Self::Read { path: path.to_owned(), cause }
     }
 
     /// A fault of writing `path`.
     #[must_use]
-    pub fn write(path: &Path, cause: io::Error) -> Self {
+    pub(crate) fn write(path: &Path, cause: io::Error) -> Self {
         Self::Write { path: path.to_owned(), cause }
     }
 
     /// A file that as a whole is not what it should be.
-    pub fn file(path: &Path, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn file(path: &Path, problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), problem: problem.into(), hint: hint.into() }
     }
 
     /// A line that is not what it should be.
-    pub fn line(
+    pub(crate) fn line(
         path: &Path,
         line: u64,
         problem: impl Into<String>,
@@ -167,17 +214,17 @@ impl Error {
     }
 
     /// Data that can be read but not used.
-    pub fn data(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn data(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Data { problem: problem.into(), hint: hint.into() }
     }
 
     /// A device that failed.
-    pub fn device(problem: impl std::fmt::Display) -> Self {
+    pub(crate) fn device(problem: impl std::fmt::Display) -> Self {
         Self::Device { problem: problem.to_string() }
     }
 
     /// A setting out of its range.
-    pub fn setting(
+    pub(crate) fn setting(
         key: impl Into<String>,
         problem: impl Into<String>,
         hint: impl Into<String>,

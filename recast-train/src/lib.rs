@@ -1,12 +1,15 @@
-//! From interaction logs to semantic IDs, a decoder, and reinforcement learning: the library behind
+//! From interaction logs to semantic IDs, a decoder and reinforcement learning: the library behind
 //! the program `recast`.
 //!
 //! ```text
-//! log files -> Interactions -> Sequences -> (Prompt, targets)
+//! log files -> Interactions -> Sequences -> Split: training histories, examples
 //! items     -> Embeddings   -> SidTable  -> Trie
-//! Prompt --policy, trie--> Rollouts --reward--> Group --signal--> Selection
-//! Selection --gather, pack--> Batch --policy, reference--> log-probs --objective--> loss -> step
+//! prompts --policy, trie--> completions --reward--> Group --signal--> Selection
+//! kept completions --policy, reference--> log-probs --objective--> loss -> step
 //! ```
+//!
+//! [`run::Run::all`] takes one run through all of this; [`event`] tells how far it is. Each module
+//! uses only modules below it: no two of them use each other.
 
 pub mod bench;
 pub mod catalogue;

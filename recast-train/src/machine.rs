@@ -5,7 +5,7 @@ use recast_burn::DeviceKind;
 /// The memory of a device in bytes: the GPU's own, or the machine's for a CPU. `None` where the
 /// system does not tell.
 #[must_use]
-pub fn device_memory_bytes(kind: DeviceKind) -> Option<u64> {
+pub(crate) fn device_memory_bytes(kind: DeviceKind) -> Option<u64> {
     if !kind.is_cpu() {
         return kind.memory_bytes();
     }
@@ -31,6 +31,6 @@ pub fn peak_memory_bytes() -> Option<u64> {
 
 /// Makes [`peak_memory_bytes`] start anew from what is resident now; false where the system cannot.
 #[must_use]
-pub fn reset_peak_memory() -> bool {
+pub(crate) fn reset_peak_memory() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }

@@ -72,7 +72,8 @@ fn assert_close(found: Metrics, recall_at_10: f64, ndcg_at_10: f64) {
 #[test]
 fn baselines_on_the_official_split_of_industrial_with_a_reduced_train() {
     let Some(folder) = real_data("industrial") else { return };
-    let whole = PrepareOptions { min_user: 0, min_item: 0, ..PrepareOptions::default() };
+    let mut whole = PrepareOptions::default();
+    (whole.min_user, whole.min_item) = (0, 0);
     let index = folder.join("Industrial_and_Scientific.index.json");
     let baselines = Baselines::fit(&folder, &whole, SplitKind::Given, Some(&index));
     let split = &baselines.split;

@@ -73,15 +73,13 @@ pub(crate) fn decoder(table: &SidTable, device: &Device) -> Decoder {
             param.map(|weights| (weights * factor).detach().require_grad())
         }
     }
-    let config = ModelConfig {
-        hidden_size: 24,
-        num_hidden_layers: 2,
-        num_attention_heads: 4,
-        num_key_value_heads: 2,
-        head_dim: 8,
-        intermediate_size: 40,
-        ..ModelConfig::tiny()
-    };
+    let mut config = ModelConfig::tiny();
+    config.hidden_size = 24;
+    config.num_hidden_layers = 2;
+    config.num_attention_heads = 4;
+    config.num_key_value_heads = 2;
+    config.head_dim = 8;
+    config.intermediate_size = 40;
     Decoder::new(&config, table.codes_per_level(), 5, device).map(&mut Enlarge)
 }
 

@@ -50,7 +50,7 @@ impl ImportedTable {
     }
 
     /// The first of `item_ids` that the table lacks.
-    pub fn missing<'a, S: AsRef<str>>(&self, item_ids: &'a [S]) -> Option<&'a str> {
+    pub(crate) fn missing<'a, S: AsRef<str>>(&self, item_ids: &'a [S]) -> Option<&'a str> {
         let known: HashSet<&str> = self.entries.iter().map(|(id, _)| &id[..]).collect();
         item_ids.iter().map(AsRef::as_ref).find(|id| !known.contains(id))
     }
@@ -61,7 +61,7 @@ impl ImportedTable {
     ///
     /// [`Error::File`] if the file names an item twice, lacks one of `item_ids`, or holds a SID of another length, a token
     /// without a number or a code above 65535. The message names the item.
-    pub fn sids_of<S: AsRef<str>>(&self, item_ids: &[S]) -> Result<SidTable> {
+    pub(crate) fn sids_of<S: AsRef<str>>(&self, item_ids: &[S]) -> Result<SidTable> {
         self.checked(item_ids).map_err(|(problem, hint)| Error::file(&self.path, problem, hint))
     }
 
@@ -70,7 +70,7 @@ impl ImportedTable {
     /// # Errors
     ///
     /// As of [`ImportedTable::sids_of`].
-    pub fn sids(&self) -> Result<SidTable> {
+    pub(crate) fn sids(&self) -> Result<SidTable> {
         let ids: Vec<&str> = self.entries.iter().map(|(id, _)| &id[..]).collect();
         self.sids_of(&ids)
     }

@@ -7,5 +7,6 @@ mod trie;
 
 pub use imported::ImportedTable;
 pub use prompts::Catalogue;
-pub use table::{MAX_CODES, SidTable};
+pub(crate) use table::MAX_CODES;
+pub use table::SidTable;
 pub use trie::{Node, Trie};

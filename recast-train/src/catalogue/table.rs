@@ -12,7 +12,7 @@ use crate::storage::Entries;
 use crate::storage::write_json;
 
 /// Codes are u16.
-pub const MAX_CODES: usize = 1 << 16;
+pub(crate) const MAX_CODES: usize = 1 << 16;
 
 /// The semantic IDs (SIDs) of all items: `L` codes per item, each below its level's number of codes.
 ///
@@ -71,7 +71,7 @@ impl SidTable {
 
     /// The items in the order of their SIDs, items that share a SID in item order.
     #[must_use]
-    pub fn items_by_sid(&self) -> Vec<u32> {
+    pub(crate) fn items_by_sid(&self) -> Vec<u32> {
         let mut items: Vec<u32> = (0..self.n_items() as u32).collect();
         items.par_sort_unstable_by_key(|&item| (self.sid(item), item));
         items
@@ -89,7 +89,7 @@ impl SidTable {
     ///
     /// If there are not as many levels.
     #[must_use]
-    pub fn n_prefixes(&self, length: usize) -> usize {
+    pub(crate) fn n_prefixes(&self, length: usize) -> usize {
         let prefix = |item: u32| &self.sid(item)[..length];
         self.items_by_sid().chunk_by(|&a, &b| prefix(a) == prefix(b)).count()
     }

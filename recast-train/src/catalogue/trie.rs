@@ -77,7 +77,7 @@ impl Trie {
 
     /// The memory that the trie takes, in bytes.
     #[must_use]
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         let numbers = [&self.first_child, &self.level_starts, &self.item_starts, &self.items];
         let words: usize = numbers.iter().map(|numbers| numbers.capacity()).sum();
         words * size_of::<u32>() + self.codes.capacity() * size_of::<u16>()
@@ -111,7 +111,7 @@ impl Trie {
     ///
     /// If `level` is above [`Trie::levels`].
     #[must_use]
-    pub fn max_children(&self, level: usize) -> usize {
+    pub(crate) fn max_children(&self, level: usize) -> usize {
         self.nodes_at(level).map(|index| self.children(Node(index)).len()).max().unwrap_or(0)
     }
 

@@ -1,9 +1,11 @@
 //! `recast bench`
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use clap::Args;
 
-use super::{ComputeArgs, output};
+use super::ComputeArgs;
 use crate::bench::{BenchConfig, bench};
 use crate::config::{Config, ModelPreset};
 use crate::event::Monitor;
@@ -12,7 +14,7 @@ use crate::model::ModelConfig;
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     /// The decoder's size.
-    #[arg(long, value_enum, default_value_t = ModelPreset::Small)]
+    #[arg(long, value_parser = super::values::model(), default_value = ModelPreset::Small.name())]
     model: ModelPreset,
     /// Decoder layers; those of the size if not given.
     #[arg(long, value_name = "N")]
@@ -90,7 +92,9 @@ pub(super) fn measure(args: &BenchArgs) -> Result<()> {
         only: args.only.clone(),
         seed: args.seed,
     };
-    let report = bench(&config, &Monitor::outside(output(args.quiet)))?;
+    let listener = (!args.quiet).then(super::terminal::listener);
+    let monitor = Monitor::new(listener, Arc::default());
+    let report = bench(&config, &monitor)?;
     eprint!("{report}");
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

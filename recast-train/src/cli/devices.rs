@@ -28,7 +28,7 @@ pub(super) fn devices(args: &DevicesArgs) -> Result<()> {
         name: kind.to_string(),
         description: kind.description(),
         memory_bytes: crate::machine::device_memory_bytes(kind),
-        precisions: [Precision::F32, Precision::Bf16]
+        precisions: Precision::ALL
             .into_iter()
             .filter(|precision| precision.is_supported(&kind.device()))
             .map(Precision::name)

@@ -12,7 +12,7 @@ pub(super) struct EvalArgs {
     #[command(flatten)]
     folder: FolderArgs,
     /// How semantic IDs are looked for [default: as the run's settings say].
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = super::values::search())]
     search: Option<Search>,
     /// Only compare beam search with exact search, on this many test prompts.
     #[arg(long, value_name = "PROMPTS", conflicts_with = "search",
@@ -22,7 +22,7 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "N,N,..", requires = "check_search", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(1..))]
     beam_widths: Vec<u16>,
-    /// For --check-search: sft, grpo, rere or recast [default: recast if it is trained, else sft].
+    /// For --check-search: sft, or a signal that is trained [default: recast if it is trained, else sft].
     #[arg(long, requires = "check_search")]
     system: Option<String>,
     /// Print the result as JSON on standard output.

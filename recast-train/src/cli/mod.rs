@@ -1,5 +1,8 @@
-//! The program `recast`: one file a subcommand, no logic.
+//! The program `recast`: one file a subcommand, over the library.
+//!
+//! This module alone knows of flags, of the terminal and of exit codes.
 
+mod advice;
 mod baseline;
 mod bench;
 mod compare;
@@ -12,7 +15,9 @@ mod rl;
 mod run;
 mod settings;
 mod sft;
+mod terminal;
 mod tokenize;
+mod values;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +29,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::data::silence_caught_panics;
 use crate::error::Error;
-use crate::event::Output;
+use crate::event::Monitor;
 use crate::run::Run;
 use settings::{ComputeArgs, SettingsArgs};
 
@@ -82,14 +87,15 @@ struct FolderArgs {
 impl FolderArgs {
     fn open(&self) -> Result<Run> {
         let overrides = self.compute.overrides();
-        let run = Run::open(&self.run_dir, &overrides, output(self.quiet), interrupts()?)?;
+        let run = Run::open(&self.run_dir, &overrides, monitor(self.quiet)?)?;
         settings::set_threads(run.config())?;
         Ok(run)
     }
 }
 
-fn output(quiet: bool) -> Output {
-    if quiet { Output::Quiet } else { Output::detect() }
+/// A monitor that knows of Ctrl-C, and shows progress unless the user wants quiet.
+fn monitor(quiet: bool) -> Result<Monitor> {
+    Ok(Monitor::new((!quiet).then(terminal::listener), interrupts()?))
 }
 
 /// Set by the first Ctrl-C; the second one ends the program at once.
@@ -111,7 +117,8 @@ const BAD_INPUT: u8 = 2;
 /// Exit code of an interruption: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// What is said after a panic's own line. burn has no other way to tell that a GPU's memory is full.
+/// The program's words after a panic's own line. burn has no other way to tell that a GPU's memory
+/// is full.
 const BROKEN: &str = "stopped by the fault above: recast's own, or a GPU that is out of memory or lost. What was done is on disk: \
     recast run --resume goes on, with lower micro_batch_tokens in the run folder's config.toml if it was memory";
 
@@ -126,7 +133,7 @@ pub fn main() -> ExitCode {
     let Err(error) = done.unwrap_or_else(|_| Err(anyhow!(BROKEN))) else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("recast: {error:#}");
+    eprintln!("recast: {}", advice::message(&error));
     ExitCode::from(match error.downcast_ref::<Error>() {
         Some(Error::Interrupted { .. }) => INTERRUPTED,
         Some(

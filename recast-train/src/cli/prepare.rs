@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::{SettingsArgs, interrupts, output, settings};
+use super::{SettingsArgs, monitor, settings};
 use crate::run::Run;
 
 #[derive(Debug, Args)]
@@ -25,9 +25,8 @@ pub(super) struct PrepareArgs {
 
 pub(super) fn prepare(args: &PrepareArgs) -> Result<()> {
     let config = args.settings.resolve()?;
-    config.check()?;
     settings::set_threads(&config)?;
-    let run = Run::create(args.run_dir.as_deref(), &config, output(args.quiet), interrupts()?)?;
+    let run = Run::create(args.run_dir.as_deref(), config, monitor(args.quiet)?)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&run.prepared_summary()?)?);
     } else {

@@ -11,7 +11,7 @@ pub(super) struct RlArgs {
     #[command(flatten)]
     folder: FolderArgs,
     /// The signal to train with; may be given again [default: the run's own list].
-    #[arg(long = "signal", value_parser = signal)]
+    #[arg(long = "signal", value_parser = super::values::signal())]
     signals: Vec<SignalName>,
 }
 
@@ -27,8 +27,4 @@ pub(super) fn rl(args: &RlArgs) -> Result<()> {
         run.rl(&tokenized, &start, signal)?;
     }
     Ok(())
-}
-
-fn signal(name: &str) -> Result<SignalName, String> {
-    name.parse().map_err(|e: crate::error::Error| e.to_string())
 }

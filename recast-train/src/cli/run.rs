@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::{SettingsArgs, eval, interrupts, output, settings};
+use super::{SettingsArgs, eval, monitor, settings};
 use crate::run::Run;
 
 #[derive(Debug, Default, Args)]
@@ -15,7 +15,8 @@ pub(super) struct RunArgs {
     /// The run folder to make [default: the first free runs/NAME-NUMBER].
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Go on with an interrupted run, under its own settings but for --device, --precision and --threads.
+    /// Go on with an interrupted run under its own settings; only --device, --precision and
+    /// --threads may stand beside.
     #[arg(long, value_name = "DIR", conflicts_with = "run_dir")]
     resume: Option<PathBuf>,
     /// Print the summary as JSON on standard output.
@@ -29,22 +30,17 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<()> {
     let run = match &args.resume {
         Some(dir) => {
+            args.settings.refuse_beside_resume()?;
             let overrides = args.settings.compute.overrides();
-            let run = Run::open(dir, &overrides, output(args.quiet), interrupts()?)?;
+            let run = Run::open(dir, &overrides, monitor(args.quiet)?)?;
             settings::set_threads(run.config())?;
             run
         }
         None => {
             let config = args.settings.resolve()?;
-            config.check()?;
             settings::set_threads(&config)?;
-            Run::create(args.run_dir.as_deref(), &config, output(args.quiet), interrupts()?)?
+            Run::create(args.run_dir.as_deref(), config, monitor(args.quiet)?)?
         }
     };
-    let tokenized = run.tokenize()?;
-    let start = run.sft(&tokenized)?;
-    for &signal in &run.config().rl.signals {
-        run.rl(&tokenized, &start, signal)?;
-    }
-    eval::print(&run.evaluate(&tokenized)?, args.json)
+    eval::print(&run.all()?, args.json)
 }

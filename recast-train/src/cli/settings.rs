@@ -8,13 +8,14 @@ use toml::Value;
 
 use crate::config::{Config, ModelPreset, Preset};
 use crate::data::TieOrder;
+use crate::error::Error;
 use crate::model::Precision;
 
 /// Where settings come from: a preset, then a file, then flags.
 #[derive(Debug, Default, Args)]
 pub(super) struct SettingsArgs {
     /// Settings to start from [default: demo, or with --interactions standard, or mini_one_rec if that is a folder].
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = super::values::preset())]
     preset: Option<Preset>,
     /// A TOML file, as `recast init` writes it.
     #[arg(long, value_name = "FILE")]
@@ -32,26 +33,26 @@ pub(super) struct SettingsArgs {
     #[arg(long, value_name = "FILE")]
     embeddings: Option<PathBuf>,
     /// The decoder's size; sets the whole section [model].
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = super::values::model())]
     model: Option<ModelPreset>,
     /// All randomness follows from it.
     #[arg(long)]
     seed: Option<u64>,
     /// The order of a user's interactions of one timestamp.
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = super::values::tie_order())]
     tie_order: Option<TieOrder>,
     #[command(flatten)]
     pub(super) compute: ComputeArgs,
 }
 
-/// Where and how to compute. Of a run that is there they hold for this session only.
+/// Where and how to compute; on a run that exists, for this session only.
 #[derive(Debug, Default, Args)]
 pub(super) struct ComputeArgs {
     /// cpu, ndarray, cuda (the first GPU), cuda:N, or auto: the first GPU, else cpu [default: as the settings say].
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
     /// The number format of the decoder's matrix products; all else is f32 [default: as the settings say].
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = super::values::precision())]
     precision: Option<Precision>,
     /// CPU threads; 0 means one a core [default: as the settings say].
     #[arg(long)]
@@ -80,6 +81,44 @@ fn key_value(argument: &str) -> Result<(String, String), String> {
 }
 
 impl SettingsArgs {
+    /// Refuses flags that a run which goes on would ignore: all but those of [`ComputeArgs`].
+    pub(super) fn refuse_beside_resume(&self) -> Result<()> {
+        let Self {
+            preset,
+            config,
+            overrides,
+            interactions,
+            items,
+            embeddings,
+            model,
+            seed,
+            tie_order,
+            compute: _,
+        } = self;
+        let flags = [
+            ("--preset", preset.is_some()),
+            ("--config", config.is_some()),
+            ("--set", !overrides.is_empty()),
+            ("--interactions", interactions.is_some()),
+            ("--items", items.is_some()),
+            ("--embeddings", embeddings.is_some()),
+            ("--model", model.is_some()),
+            ("--seed", seed.is_some()),
+            ("--tie-order", tie_order.is_some()),
+        ];
+        let given: Vec<&str> =
+            flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
+        if given.is_empty() {
+            return Ok(());
+        }
+        let problem = format!(
+            "--resume goes on under the run's own settings, beside it stands {}",
+            given.join(", ")
+        );
+        let hint = "leave that out, or start another run with it; --device, --precision and --threads may stand there";
+        Err(Error::data(problem, hint).into())
+    }
+
     /// The settings, not yet checked.
     pub(super) fn resolve(&self) -> Result<Config> {
         let preset = self.preset.unwrap_or(match &self.interactions {
@@ -92,10 +131,7 @@ impl SettingsArgs {
             base.model = model.config();
         }
         let path = |path: &PathBuf| Value::String(path.display().to_string()).to_string();
-        let tie_order = |order: TieOrder| match order {
-            TieOrder::File => "\"file\"".to_owned(),
-            TieOrder::Shuffle => "\"shuffle\"".to_owned(),
-        };
+        let tie_order = |order: TieOrder| Value::String(order.name().to_owned()).to_string();
         let flags = [
             ("data.interactions", self.interactions.as_ref().map(path)),
             ("data.items", self.items.as_ref().map(path)),
@@ -112,7 +148,8 @@ impl SettingsArgs {
     }
 }
 
-/// Sets the number of threads for the whole process. This thread is one of them: what it hands out it need not be woken for.
+/// Sets the number of threads for the whole process. This thread is one of them: no work that it
+/// hands out has to wake it.
 pub(super) fn set_threads(config: &Config) -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(config.threads)

@@ -45,7 +45,7 @@ impl Items {
     /// Of two rows with one id the first counts. Rows outside the vocabulary only count as rows. No rows are allowed:
     /// every title is then the id.
     #[must_use]
-    pub fn from_rows(rows: Vec<(String, ItemText)>, ids: &Ids) -> Self {
+    pub(crate) fn from_rows(rows: Vec<(String, ItemText)>, ids: &Ids) -> Self {
         let n_rows = rows.len();
         let mut items = Self {
             ids: ids.clone(),

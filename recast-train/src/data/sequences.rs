@@ -155,7 +155,7 @@ impl Sequences {
     /// # Errors
     ///
     /// If `writer` fails.
-    pub fn write_to(&self, mut writer: impl Write) -> io::Result<()> {
+    pub(crate) fn write_to(&self, mut writer: impl Write) -> io::Result<()> {
         let header = Header {
             recast_sequences: VERSION,
             users: self.len(),
@@ -184,7 +184,7 @@ impl Sequences {
     /// # Errors
     ///
     /// If the file cannot be read, is of another layout or version, is cut short, or a line doesn't fit the header.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub(crate) fn load(path: &Path) -> Result<Self> {
         let fault =
             |line, problem: String| Error::line(path, line, problem, "prepare the data again");
         let mut loaded: Option<(Self, usize)> = None;

@@ -22,7 +22,7 @@ impl Ids {
     /// # Panics
     ///
     /// If there are more than `u32::MAX` ids.
-    pub fn intern(&mut self, id: &str) -> u32 {
+    pub(crate) fn intern(&mut self, id: &str) -> u32 {
         let index = match self.set.get_index_of(id) {
             Some(index) => index,
             None => self.set.insert_full(id.to_owned()).0,
@@ -32,7 +32,7 @@ impl Ids {
 
     /// The index of `id`, if it is known.
     #[must_use]
-    pub fn index_of(&self, id: &str) -> Option<u32> {
+    pub(crate) fn index_of(&self, id: &str) -> Option<u32> {
         self.set.get_index_of(id).and_then(|index| u32::try_from(index).ok())
     }
 
@@ -71,7 +71,7 @@ impl Ids {
     /// Ids that are equal as numbers (`7` and `007`) keep their order. The rows of an embedding file follow this
     /// order unless an items file gives another.
     #[must_use]
-    pub fn item_order(&self) -> Vec<u32> {
+    pub(crate) fn item_order(&self) -> Vec<u32> {
         let numbers: Option<Vec<i64>> = self.iter().map(|id| id.parse().ok()).collect();
         let mut order: Vec<u32> = (0u32..).take(self.len()).collect();
         if let Some(numbers) = numbers {

@@ -50,7 +50,7 @@ pub struct UnconstrainedCompletion {
 }
 
 /// How the best completions are looked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Search {
     /// Beam search: the best prefixes of each level are followed.
@@ -58,6 +58,20 @@ pub enum Search {
     Beam,
     /// The whole catalogue is scored: slow, and the oracle of beam search.
     Exact,
+}
+
+impl Search {
+    /// All searches.
+    pub const ALL: [Self; 2] = [Self::Beam, Self::Exact];
+
+    /// The name for people and machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Beam => "beam",
+            Self::Exact => "exact",
+        }
+    }
 }
 
 /// A decoder and a trie, ready to complete prompts: beam search runs where the decoder is.

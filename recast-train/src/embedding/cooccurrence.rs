@@ -24,7 +24,7 @@ const CONTEXT_SMOOTHING: f64 = 0.75;
 ///
 /// If an item of `sequences` is not below `n_items`.
 #[must_use]
-pub fn positive_mutual_information<S: AsRef<[u32]> + Sync>(
+pub(crate) fn positive_mutual_information<S: AsRef<[u32]> + Sync>(
     sequences: &[S],
     n_items: usize,
     window: usize,

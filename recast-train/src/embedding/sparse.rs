@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 /// A sparse matrix in compressed sparse rows (CSR); the columns of a row ascend.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SparseMatrix {
+pub(crate) struct SparseMatrix {
     n_columns: usize,
     /// Row `i` holds the entries `starts[i]..starts[i + 1]`.
     starts: Vec<usize>,
@@ -19,7 +19,7 @@ impl SparseMatrix {
     ///
     /// If a column is not below `n_columns`.
     #[must_use]
-    pub fn from_rows(n_columns: usize, rows: &[Vec<(u32, f32)>]) -> Self {
+    pub(crate) fn from_rows(n_columns: usize, rows: &[Vec<(u32, f32)>]) -> Self {
         let length = rows.iter().map(Vec::len).sum();
         let mut matrix = Self {
             n_columns,
@@ -41,13 +41,13 @@ impl SparseMatrix {
 
     /// The number of rows.
     #[must_use]
-    pub fn n_rows(&self) -> usize {
+    pub(crate) fn n_rows(&self) -> usize {
         self.starts.len() - 1
     }
 
     /// The number of columns.
     #[must_use]
-    pub fn n_columns(&self) -> usize {
+    pub(crate) fn n_columns(&self) -> usize {
         self.n_columns
     }
 
@@ -56,14 +56,14 @@ impl SparseMatrix {
     /// # Panics
     ///
     /// If `i` is not below [`SparseMatrix::n_rows`].
-    pub fn row(&self, i: usize) -> impl Iterator<Item = (u32, f32)> {
+    pub(crate) fn row(&self, i: usize) -> impl Iterator<Item = (u32, f32)> {
         let range = self.starts[i]..self.starts[i + 1];
         self.columns[range.clone()].iter().copied().zip(self.values[range].iter().copied())
     }
 
     /// The matrix with rows and columns exchanged.
     #[must_use]
-    pub fn transpose(&self) -> Self {
+    pub(crate) fn transpose(&self) -> Self {
         let mut starts = vec![0; self.n_columns + 1];
         for &column in &self.columns {
             starts[column as usize + 1] += 1;
@@ -93,7 +93,7 @@ impl SparseMatrix {
     ///
     /// If `width` is 0 or `dense` is not [`n_columns`, `width`].
     #[must_use]
-    pub fn multiply(&self, dense: &[f32], width: usize) -> Vec<f32> {
+    pub(crate) fn multiply(&self, dense: &[f32], width: usize) -> Vec<f32> {
         assert_eq!(
             dense.len(),
             self.n_columns * width,

@@ -13,11 +13,11 @@ const PASSES: usize = 4;
 
 /// The leading left singular vectors and singular values of a matrix.
 #[derive(Debug, Clone)]
-pub struct TruncatedSvd {
+pub(crate) struct TruncatedSvd {
     /// The left singular vectors U as columns: [rows, rank].
-    pub left: DMatrix<f32>,
+    pub(crate) left: DMatrix<f32>,
     /// The singular values, descending.
-    pub singular_values: Vec<f32>,
+    pub(crate) singular_values: Vec<f32>,
 }
 
 /// Approximates the `rank` leading singular vectors of `matrix`.
@@ -33,8 +33,11 @@ pub struct TruncatedSvd {
 /// See "Finding Structure with Randomness", Halko, Martinsson and Tropp, <https://arxiv.org/abs/0909.4061>,
 /// algorithms 4.4 and 5.1.
 #[must_use]
-#[expect(clippy::missing_panics_doc, reason = "the left vectors are always computed")]
-pub fn truncated_svd(matrix: &SparseMatrix, rank: usize, rng: &mut impl Rng) -> TruncatedSvd {
+pub(crate) fn truncated_svd(
+    matrix: &SparseMatrix,
+    rank: usize,
+    rng: &mut impl Rng,
+) -> TruncatedSvd {
     let (rows, columns) = (matrix.n_rows(), matrix.n_columns());
     let smaller = rows.min(columns);
     let rank = rank.min(smaller);

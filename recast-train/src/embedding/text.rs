@@ -16,7 +16,7 @@ const MIN_DOCUMENTS: u32 = 2;
 /// A word is a run of letters and digits (Unicode), lower case. Words of fewer than two texts are left out.
 /// A missing text, or one with no word left, has an empty row. The columns are the words in sorted order.
 #[must_use]
-pub fn tf_idf<T: AsRef<str>>(texts: &[Option<T>]) -> SparseMatrix {
+pub(crate) fn tf_idf<T: AsRef<str>>(texts: &[Option<T>]) -> SparseMatrix {
     let counts: Vec<BTreeMap<String, u32>> = texts
         .iter()
         .map(|text| {

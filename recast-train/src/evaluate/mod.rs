@@ -3,7 +3,7 @@
 pub mod baselines;
 mod search_check;
 
-pub use search_check::{SearchCheck, check_search};
+pub(crate) use search_check::check_search;
 
 use rayon::prelude::*;
 use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
@@ -14,11 +14,13 @@ use crate::data::Example;
 use crate::decode::{Completion, Search, Searcher};
 use crate::error::{Error, Result};
 use crate::event::Monitor;
+pub use crate::event::{Metrics, SearchCheck};
 use crate::model::Decoder;
 
 /// How recommendations are made and judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct EvaluateConfig {
     /// How semantic IDs are looked for.
     pub search: Search,
@@ -49,7 +51,7 @@ impl EvaluateConfig {
     ///
     /// # Errors
     /// If a count is 0 that must not be.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         for (key, value, usual) in [
             ("evaluate.beam_width", self.beam_width, "give 10 or more"),
             ("evaluate.batch_prompts", self.batch_prompts, "64 is usual"),
@@ -62,27 +64,10 @@ impl EvaluateConfig {
     }
 }
 
-/// Means over prompts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// Share of prompts whose first prediction is a target.
-    pub pass_at_1: f64,
-    /// Share of prompts with a target among the first 10.
-    pub pass_at_10: f64,
-    /// Mean share of the targets among the first 5.
-    pub recall_at_5: f64,
-    /// Mean share of the targets among the first 10.
-    pub recall_at_10: f64,
-    /// Mean normalised discounted gain of the first 5.
-    pub ndcg_at_5: f64,
-    /// Mean normalised discounted gain of the first 10.
-    pub ndcg_at_10: f64,
-}
-
 impl Metrics {
     /// The means over prompts; each gives its ranking and its targets. All 0 without prompts.
     #[must_use]
-    pub fn mean<'a, I: PartialEq + 'a>(
+    pub(crate) fn mean<'a, I: PartialEq + 'a>(
         rankings: impl ExactSizeIterator<Item = (&'a [I], &'a [I])>,
     ) -> Self {
         let prompts = rankings.len().max(1) as f64;
@@ -144,7 +129,7 @@ pub fn judge(examples: &[Example], rankings: &[Vec<u32>], sids: &SidTable) -> Ev
 ///
 /// # Errors
 /// If the user interrupts.
-pub fn rank(
+pub(crate) fn rank(
     model: &Decoder,
     catalogue: Catalogue<'_>,
     histories: &[&[u32]],
@@ -185,7 +170,7 @@ fn items(trie: &Trie, completions: &[Completion]) -> Vec<u32> {
 ///
 /// # Errors
 /// If the user interrupts.
-pub fn evaluate(
+pub(crate) fn evaluate(
     model: &Decoder,
     catalogue: Catalogue<'_>,
     examples: &[Example],

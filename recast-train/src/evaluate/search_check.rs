@@ -1,39 +1,16 @@
 //! What beam search misses: its result beside that of the exact search.
 
-use std::fmt::{self, Display};
-
-use serde::Serialize;
-
 use crate::catalogue::Catalogue;
 use crate::catalogue::Trie;
 use crate::decode::{
     Completion, Search, Searcher, UnconstrainedCompletion, unconstrained_beam_search,
 };
 use crate::error::Result;
-use crate::event::Monitor;
+use crate::event::{Monitor, SearchCheck};
 use crate::model::Decoder;
 
 /// How many of the best completions are compared.
 const TOP: usize = 10;
-
-/// Beam search against exact search, over prompts.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct SearchCheck {
-    /// Prompts searched both ways.
-    pub prompts: usize,
-    /// Beams.
-    pub beam_width: usize,
-    /// Share of the prompts whose ten best semantic IDs the beam found, all of them.
-    pub top_10_found: f64,
-    /// Share of the prompts whose best semantic ID the beam found.
-    pub top_1_found: f64,
-    /// Mean share of the ten best that the beam found.
-    pub mean_overlap: f64,
-    /// Mean probability that the beam's ten best lack of what the exact ten best have.
-    pub lost_probability: f64,
-    /// Share of the completions of a beam search without the trie that are no item's.
-    pub illegal_without_trie: f64,
-}
 
 impl SearchCheck {
     /// Compares the first ten completions of each prompt.
@@ -96,7 +73,7 @@ fn top(completions: &[Completion]) -> &[Completion] {
 ///
 /// # Errors
 /// If the user interrupts.
-pub fn check_search(
+pub(crate) fn check_search(
     model: &Decoder,
     catalogue: Catalogue<'_>,
     histories: &[&[u32]],
@@ -126,23 +103,6 @@ pub fn check_search(
     progress.finish();
     let checks = beam_widths.iter().zip(&pairs).zip(without_trie);
     Ok(checks.map(|((&width, pairs), count)| SearchCheck::new(width, pairs, count)).collect())
-}
-
-impl Display for SearchCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "beam width {:>4} beside exact search, {} prompts: the ten best found for {:.2}%, the best for {:.2}%, \
-             {:.2}% of the ten on average; probability lost {:.2e}; without the trie {:.1}% of the beams are no item's",
-            self.beam_width,
-            self.prompts,
-            100.0 * self.top_10_found,
-            100.0 * self.top_1_found,
-            100.0 * self.mean_overlap,
-            self.lost_probability,
-            100.0 * self.illegal_without_trie
-        )
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,23 @@
-//! Events, progress and the wish to stop.
+//! Typed events, the log they are kept in, progress, and the wish to stop.
+//!
+//! A phase fills an [`Event`] and gives it to its [`Monitor`]. The monitor appends the event to
+//! the run's `events.jsonl` and passes it to the [`Listener`]: the program's terminal, or a
+//! closure of a library's user. The plain numbers of events are defined here, so that this module
+//! depends on no phase; each phase counts its own.
 
+mod counts;
+mod kinds;
+mod listener;
+mod log;
 mod monitor;
+mod progress;
+mod results;
+mod tokenizing;
 
-pub use monitor::{Monitor, Output, Progress};
+pub use counts::{GroupCounts, PhaseSeconds};
+pub use kinds::{Epoch, Event, RlStep, RqVaeEpoch, Validation};
+pub use listener::{JobNews, Listener, Message};
+pub use monitor::Monitor;
+pub use progress::Progress;
+pub use results::{Metrics, SearchCheck, SystemResult};
+pub use tokenizing::{LevelReport, Neighbourhood, SharedPrefix, TokenizerReport};

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 /// The shape of a decoder, with the keys of a Hugging Face `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ModelConfig {
     /// Width `D` of the hidden states.
     pub hidden_size: usize,
@@ -78,7 +79,7 @@ impl ModelConfig {
 
     /// The weights of a decoder of this shape.
     #[must_use]
-    pub fn weights(&self, codes_per_level: &[usize]) -> usize {
+    pub(crate) fn weights(&self, codes_per_level: &[usize]) -> usize {
         let (width, head) = (self.hidden_size, self.head_dim);
         let queries = self.num_attention_heads * head;
         let keys = self.num_key_value_heads * head;
@@ -94,7 +95,7 @@ impl ModelConfig {
     /// # Errors
     /// If a size is zero, the heads do not share evenly, a head is of odd width, or the dropout is
     /// not in `[0, 1)`.
-    pub fn check(&self, section: &str) -> Result<()> {
+    pub(crate) fn check(&self, section: &str) -> Result<()> {
         let key = |name: &str| format!("{section}.{name}");
         let sizes = [
             ("hidden_size", self.hidden_size),

@@ -21,17 +21,17 @@ pub struct Pass {
 /// while they are updated, every tensor that a pass keeps for its backward, and the largest of those
 /// that come and go. `recast bench` sets the estimate beside the measured peak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct MemoryEstimate {
+pub(crate) struct MemoryEstimate {
     /// Weights, gradients, optimiser, and decoders that are only read.
-    pub state_bytes: u64,
+    pub(crate) state_bytes: u64,
     /// One pass.
-    pub pass_bytes: u64,
+    pub(crate) pass_bytes: u64,
 }
 
 impl MemoryEstimate {
     /// Of training a decoder beside `frozen` others of its shape that are only read.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         model: &ModelConfig,
         codes_per_level: &[usize],
         precision: Precision,
@@ -56,7 +56,7 @@ impl MemoryEstimate {
 
     /// All of it.
     #[must_use]
-    pub fn bytes(self) -> u64 {
+    pub(crate) fn bytes(self) -> u64 {
         self.state_bytes + self.pass_bytes
     }
 }

@@ -14,7 +14,8 @@ mod precision;
 pub use attention::AttentionContext;
 pub use config::ModelConfig;
 pub use dropout::Dropout;
-pub use memory::{MemoryEstimate, Pass};
+pub(crate) use memory::MemoryEstimate;
+pub use memory::Pass;
 pub use precision::Precision;
 
 use burn::module::{Module, Param};

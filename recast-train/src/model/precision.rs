@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Weights, optimiser, residual stream, normalisations, softmax, log-probabilities and losses are
 /// `f32` in any case.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// 24 bits of significand.
@@ -18,7 +18,10 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The name in configuration and on the command line.
+    /// All formats.
+    pub const ALL: [Self; 2] = [Self::F32, Self::Bf16];
+
+    /// The name for people and machines.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -36,13 +36,13 @@ struct State<S> {
 impl Stage {
     /// The stage `name` of a run; nothing is written yet.
     #[must_use]
-    pub fn new(run_dir: &Path, name: &str) -> Self {
+    pub(crate) fn new(run_dir: &Path, name: &str) -> Self {
         Self { name: name.to_owned(), folder: run_dir.join(name) }
     }
 
     /// The stage's name, of its folder and in messages.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -50,7 +50,7 @@ impl Stage {
     ///
     /// # Errors
     /// If a file cannot be written; the checkpoint before is then still whole.
-    pub fn save(
+    pub(crate) fn save(
         &self,
         step: usize,
         model: &Decoder,
@@ -88,7 +88,7 @@ impl Stage {
     ///
     /// # Errors
     /// If `state.json` is there and cannot be read.
-    pub fn state<S: DeserializeOwned>(&self) -> Result<Option<S>> {
+    pub(crate) fn state<S: DeserializeOwned>(&self) -> Result<Option<S>> {
         Ok(self.named::<S>()?.map(|named| named.state))
     }
 
@@ -108,7 +108,7 @@ impl Stage {
     ///
     /// # Errors
     /// If its files cannot be read.
-    pub fn load<S: DeserializeOwned>(
+    pub(crate) fn load<S: DeserializeOwned>(
         &self,
         model: Decoder,
         optimiser: Optimiser,
@@ -136,7 +136,7 @@ impl Stage {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn save_best(&self, model: &Decoder) -> Result<()> {
+    pub(crate) fn save_best(&self, model: &Decoder) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(|source| Error::write(&self.folder, source))?;
         save_decoder(model, &self.best_path())
     }
@@ -145,7 +145,7 @@ impl Stage {
     ///
     /// # Errors
     /// If there is none, or it does not fit the model.
-    pub fn load_best(&self, model: Decoder) -> Result<Decoder> {
+    pub(crate) fn load_best(&self, model: Decoder) -> Result<Decoder> {
         load_decoder(model, &self.best_path())
     }
 

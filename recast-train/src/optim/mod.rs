@@ -9,5 +9,6 @@ mod replicas;
 pub(crate) use batches::batches_of;
 pub use checkpoint::Stage;
 pub(crate) use checks::{check_finite, check_rates};
-pub use optimiser::{Optimiser, StepGradients, learning_rate};
+pub(crate) use optimiser::learning_rate;
+pub use optimiser::{Optimiser, StepGradients};
 pub use replicas::Replicas;

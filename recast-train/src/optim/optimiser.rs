@@ -91,7 +91,7 @@ impl Optimiser {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let failed = |e: burn::store::RecordError| Error::write(path, std::io::Error::other(e));
         self.adamw.save(path).map_err(failed)
     }
@@ -101,7 +101,7 @@ impl Optimiser {
     ///
     /// # Errors
     /// If the file cannot be read or holds no moments.
-    pub fn load(mut self, path: &Path) -> Result<Self> {
+    pub(crate) fn load(mut self, path: &Path) -> Result<Self> {
         let failed = |e: burn::store::RecordError| Error::read(path, std::io::Error::other(e));
         self.adamw = self.adamw.load(path).map_err(failed)?;
         Ok(self)
@@ -189,7 +189,7 @@ impl ModuleVisitor for Scale<'_> {
 /// else:          peak (0.1 + 0.9 (1 + cos(pi (step - warmup) / (steps - warmup))) / 2)
 /// ```
 #[must_use]
-pub fn learning_rate(peak: f64, step: usize, warmup: usize, steps: usize) -> f64 {
+pub(crate) fn learning_rate(peak: f64, step: usize, warmup: usize, steps: usize) -> f64 {
     if step < warmup {
         return peak * (step + 1) as f64 / warmup as f64;
     }

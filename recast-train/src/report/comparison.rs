@@ -41,7 +41,7 @@ pub struct ComparedSystem {
     pub ndcg_at_10: Spread,
 }
 
-/// What ReCast needed to reach a baseline's best validation Pass@1.
+/// The budget that ReCast needed to reach a baseline's best validation Pass@1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BudgetRatio {
     /// The run.
@@ -64,7 +64,7 @@ pub struct Comparison {
     pub systems: Vec<ComparedSystem>,
     /// Rollout budgets, run by run.
     pub budgets: Vec<BudgetRatio>,
-    /// What a person should know of the data of any of the runs, each said once.
+    /// Warnings on the data of any of the runs, each said once.
     pub warnings: Vec<String>,
 }
 

@@ -5,4 +5,6 @@ mod summary;
 
 pub use comparison::{BudgetRatio, ComparedSystem, Comparison, Spread};
 pub(crate) use summary::SystemTable;
-pub use summary::{GroupSummary, Summary, SystemResult};
+pub use summary::{GroupSummary, Summary};
+
+pub use crate::event::SystemResult;

@@ -9,22 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::Search;
 use crate::error::{Error, Result};
-use crate::evaluate::{EvaluateConfig, Evaluation, Metrics};
-use crate::train::{GroupCounts, PhaseSeconds, RlState};
-
-/// One system's metrics on the test prompts: at item level, and at the level of semantic IDs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SystemResult {
-    /// The name for machines.
-    pub name: String,
-    /// The name for people.
-    pub title: String,
-    /// At item level.
-    #[serde(flatten)]
-    pub item: Metrics,
-    /// At the level of semantic IDs.
-    pub sid_level: Metrics,
-}
+use crate::evaluate::{EvaluateConfig, Evaluation};
+use crate::event::{GroupCounts, PhaseSeconds, SystemResult};
+use crate::train::RlState;
 
 impl SystemResult {
     pub(crate) fn new(name: &str, title: &str, found: Evaluation) -> Self {
@@ -37,7 +24,7 @@ impl SystemResult {
     }
 }
 
-/// What a signal's groups were, and what its steps took.
+/// The groups of a signal and the seconds of its steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupSummary {
     /// Share of groups without a hit.
@@ -77,7 +64,7 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// The run folder.
     pub run_dir: PathBuf,
-    /// What a person should know of the data before trusting these numbers.
+    /// Warnings on the data, to read before these numbers.
     #[serde(default)]
     pub warnings: Vec<String>,
     /// Prompts that the systems were judged on.
@@ -118,14 +105,14 @@ impl Summary {
         let path = run_dir.join("summary.json");
         let text = std::fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
         serde_json::from_str(&text).map_err(|e| {
-            let hint = "write it anew with recast eval";
+            let hint = "evaluate the run again";
             Error::file(&path, format!("is not what recast writes: {e}"), hint)
         })
     }
 }
 
-/// Systems as a table, at item level, and where items share semantic IDs at that level too; under what is to be known
-/// of the data.
+/// Warnings on the data, then systems as a table: at item level, and where items share semantic
+/// IDs at that level too.
 #[derive(Serialize)]
 pub(crate) struct SystemTable<'a> {
     pub(crate) warnings: &'a [String],

@@ -2,14 +2,14 @@
 
 use burn::module::Module;
 
-use super::pipeline::{Run, Tokenized};
+use super::folder::{Run, Tokenized};
 use crate::catalogue::{SidTable, Trie};
 use crate::error::Result;
 use crate::evaluate::baselines::{ItemKnn, Popularity};
 use crate::evaluate::{judge, rank};
+use crate::event::SystemResult;
 use crate::model::Decoder;
 use crate::optim::Stage;
-use crate::report::SystemResult;
 use crate::train::{SftState, item_tokens, sft};
 
 /// Items ranked by systems that are not decoders.

@@ -1,7 +1,6 @@
 //! The files a run starts from, read and checked before anything is written.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::SidTable;
 use crate::config::Config;
 use crate::data::{
-    Folder, Format, Items, PrepareOptions, Report, Sequences, Split, SplitKind, SplitReport,
+    DataReport, Folder, Format, Items, PrepareOptions, Report, Sequences, Split, SplitKind,
     Synthetic, prepare, read_interactions, read_items,
 };
 use crate::embedding::{Embeddings, read_embeddings};
@@ -30,37 +29,6 @@ pub(super) struct Inputs {
     sources: Vec<PathBuf>,
 }
 
-/// What is to be known of the data before any figure is believed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DataReport {
-    /// What cleaning found and did.
-    pub prepare: Report,
-    /// What is in the split.
-    pub split: SplitReport,
-}
-
-impl DataReport {
-    fn new(prepare: Report, sequences: &Sequences, config: &Config) -> Result<Self> {
-        let split = Split::new(sequences, config.data.split)?.report();
-        Ok(Self { prepare, split })
-    }
-
-    fn load(run_dir: &Path) -> Result<Self> {
-        let path = report_path(run_dir);
-        let text = std::fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
-        serde_json::from_str(&text).map_err(|e| {
-            Error::file(&path, format!("is not what recast writes: {e}"), "prepare the data again")
-        })
-    }
-}
-
-impl fmt::Display for DataReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}", self.prepare, self.split)?;
-        self.prepare.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
-    }
-}
-
 /// A source file, to tell later whether it is still the same.
 #[derive(Debug, Serialize, Deserialize)]
 struct Checksum {
@@ -77,7 +45,7 @@ impl Inputs {
             // the oracle knows the catalogue's own numbering: nothing may be dropped
             let keep_all = PrepareOptions { min_user: 0, min_item: 0, ..data.prepare };
             let (sequences, report) = prepare(synthetic.interactions(), &keep_all, config.seed)?;
-            let report = DataReport::new(report, &sequences, config)?;
+            let report = data_report(report, &sequences, config)?;
             let items = synthetic.items(&sequences.items);
             let (embeddings, sids) = (None, None);
             return Ok(Self { sequences, report, items, embeddings, sids, sources: Vec::new() });
@@ -89,7 +57,7 @@ impl Inputs {
             interactions.given = None;
         }
         let (sequences, report) = prepare(interactions, &data.prepare, config.seed)?;
-        let report = DataReport::new(report, &sequences, config)?;
+        let report = data_report(report, &sequences, config)?;
         let folder = (format == Format::MiniOneRec).then(|| Folder::open(log)).transpose()?;
         let mut sources = match &folder {
             Some(folder) => folder.interactions()?.to_vec(),
@@ -165,7 +133,7 @@ pub struct Prepared {
     pub items: Items,
     /// Training, validation and test.
     pub split: Split,
-    /// What is to be known of all this.
+    /// The report on the data.
     pub report: DataReport,
 }
 
@@ -184,7 +152,7 @@ impl Prepared {
         if limit > 0 {
             split.test.truncate(limit);
         }
-        Ok(Self { sequences, items, split, report: DataReport::load(run_dir)? })
+        Ok(Self { sequences, items, split, report: load_report(run_dir)? })
     }
 
     /// The given embeddings, or ones made from training sequences and text.
@@ -202,7 +170,20 @@ impl Prepared {
     }
 }
 
-/// Where [`Inputs::write`] puts what is to be known of the data.
+fn data_report(prepare: Report, sequences: &Sequences, config: &Config) -> Result<DataReport> {
+    let split = Split::new(sequences, config.data.split)?.report();
+    Ok(DataReport { prepare, split })
+}
+
+fn load_report(run_dir: &Path) -> Result<DataReport> {
+    let path = report_path(run_dir);
+    let text = std::fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
+    serde_json::from_str(&text).map_err(|e| {
+        Error::file(&path, format!("is not what recast writes: {e}"), "prepare the data again")
+    })
+}
+
+/// Where [`Inputs::write`] puts the report on the data.
 fn report_path(run_dir: &Path) -> PathBuf {
     run_dir.join("data/report.json")
 }

@@ -8,9 +8,11 @@
 //! ```
 
 mod baseline;
+mod folder;
 mod inputs;
-mod pipeline;
+mod judging;
+mod phases;
 mod tokenizing;
 
-pub use inputs::{DataReport, Prepared};
-pub use pipeline::{PreparedSummary, Run, Tokenized};
+pub use folder::{PreparedSummary, Run, Tokenized};
+pub use inputs::Prepared;

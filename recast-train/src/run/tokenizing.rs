@@ -2,12 +2,13 @@
 
 use std::fs;
 
+use super::folder::{Run, Tokenized};
 use super::inputs::imported_sids_path;
-use super::pipeline::{Run, Tokenized};
 use crate::catalogue::{ImportedTable, SidTable, Trie};
 use crate::config::Config;
 use crate::embedding::Embeddings;
-use crate::error::{Error, Result};
+use crate::error::{Error, Phase, Result};
+use crate::event::Event;
 use crate::storage::write_json;
 use crate::tokenizer::{
     ComparedTable, Neighbourhood, TokenizerComparison, TokenizerReport, tokenize,
@@ -17,7 +18,8 @@ impl Run {
     /// Gives every item a semantic ID, unless that is done.
     ///
     /// # Errors
-    /// If embeddings cannot be read, collisions cannot be resolved, training diverges, or the user interrupts.
+    /// If embeddings cannot be read, collisions cannot be resolved, training diverges, or the user
+    /// interrupts.
     pub fn tokenize(&self) -> Result<Tokenized> {
         if self.table_path().exists() {
             return self.tokenized();
@@ -34,7 +36,7 @@ impl Run {
                 tokenize(&embeddings, tokenizer, *seed, &device, self.monitor())?
             };
             self.monitor().say(&report.to_string());
-            self.monitor().record("tokenize", &report)?;
+            self.monitor().record(&Event::Tokenize(&report))?;
             write_json(&self.tokenizer_report_path(), &report)?;
             sids.save(&self.table_path(), &self.item_ids())?;
             let trie = Trie::new(&sids);
@@ -47,33 +49,33 @@ impl Run {
     /// # Errors
     /// If that is not done.
     pub fn tokenized(&self) -> Result<Tokenized> {
-        self.required(&self.table_path(), "recast tokenize")?;
+        self.required(&self.table_path(), Phase::Tokenize)?;
         let sids = SidTable::load(&self.table_path(), &self.item_ids())?;
         let trie = Trie::new(&sids);
         Ok(Tokenized { sids, trie })
     }
 
-    /// What [`Run::tokenize`] found of its table.
+    /// The report that [`Run::tokenize`] made of its table.
     ///
     /// # Errors
     /// If that is not done, or an earlier version wrote it.
     pub fn tokenizer_report(&self) -> Result<TokenizerReport> {
         let path = self.tokenizer_report_path();
-        self.required(&path, "recast tokenize")?;
+        self.required(&path, Phase::Tokenize)?;
         let text = fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
         serde_json::from_str(&text).map_err(|e| {
-            let hint = "remove the run folder's sid folder and run recast tokenize again";
+            let hint = "remove the run folder's sid folder and tokenize again";
             Error::file(&path, format!("is not what recast writes: {e}"), hint)
         })
     }
 
     /// The report of this run's table beside those of other tables.
     ///
-    /// Of a table that lacks items of this run, which then has another numbering, the statistics of the table alone are
-    /// compared, and a note says so.
+    /// A table that lacks items of this run numbers its items in another way: the comparison then
+    /// has the statistics of the table alone, and a note says so.
     ///
     /// # Errors
-    /// If this run's table is not made, another one is not what it should be, or the user interrupts.
+    /// If this run's table is not made, another table is at fault, or the user interrupts.
     pub fn compare_tokenizers(
         &self,
         others: &[(String, ImportedTable)],
@@ -102,8 +104,8 @@ impl Run {
         Ok(TokenizerComparison { tables, notes })
     }
 
-    /// The embeddings that neighbours are looked for in: those given or those the tokenizer used. An imported table
-    /// needs none, and none are made to judge it.
+    /// The embeddings in which neighbours are sought: those given, or those the tokenizer used. An
+    /// imported table needs none, and the judgement of it makes none.
     fn judging_embeddings(&self) -> Result<Option<Embeddings>> {
         let config = self.config();
         if config.tokenizer.table.is_some() && config.data.embeddings.is_none() {

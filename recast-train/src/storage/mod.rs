@@ -4,4 +4,5 @@ mod entries;
 mod file;
 
 pub(crate) use entries::Entries;
-pub use file::{checksum, write_atomic, write_json};
+pub use file::checksum;
+pub(crate) use file::{write_atomic, write_json};

@@ -43,7 +43,7 @@ impl Collisions {
     /// # Panics
     ///
     /// If `fit` is not a fit of `vectors`: the embeddings, or what an encoder made of them.
-    pub fn resolve(self, fit: &Quantised, vectors: &Embeddings) -> Result<SidTable> {
+    pub(crate) fn resolve(self, fit: &Quantised, vectors: &Embeddings) -> Result<SidTable> {
         let table = SidTable::new(fit.codes_per_level().to_vec(), fit.codes().to_vec())?;
         assert_eq!(table.n_items(), vectors.rows(), "items of the fit, rows of vectors");
         match self {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::report::{LevelReport, TokenizerReport};
+use crate::event::{LevelReport, TokenizerReport};
 
 /// Reports of several tables, the first that of the run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -104,9 +104,9 @@ impl fmt::Display for TokenizerComparison {
 
 #[cfg(test)]
 mod tests {
-    use super::super::neighbourhood::{Neighbourhood, SharedPrefix};
     use super::*;
     use crate::catalogue::SidTable;
+    use crate::event::{Neighbourhood, SharedPrefix};
 
     fn report(
         codes: &[u16],

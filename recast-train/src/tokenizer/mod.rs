@@ -14,13 +14,12 @@ mod rq_vae;
 
 pub use collision::Collisions;
 pub use comparison::{ComparedTable, TokenizerComparison};
-pub use kmeans::{Kmeans, KmeansOptions};
-pub use neighbourhood::{Neighbourhood, SharedPrefix};
+pub use kmeans::KmeansOptions;
 pub use options::{Codes, Method, TokenizerOptions};
-pub use report::{LevelReport, TokenizerReport};
-pub use residual::{Quantised, Residuals};
+pub use residual::Quantised;
 pub use residual_kmeans::residual_kmeans;
-pub use rq_vae::{RqVaeOptions, rq_vae};
+pub use rq_vae::RqVaeOptions;
+use rq_vae::rq_vae;
 
 use burn::tensor::Device;
 
@@ -28,6 +27,7 @@ use crate::catalogue::SidTable;
 use crate::embedding::Embeddings;
 use crate::error::Result;
 use crate::event::Monitor;
+pub use crate::event::{LevelReport, Neighbourhood, SharedPrefix, TokenizerReport};
 
 /// Gives every item a SID, and reports how well.
 ///
@@ -36,7 +36,7 @@ use crate::event::Monitor;
 /// [`Error::Setting`](crate::Error::Setting) if the options do not pass [`TokenizerOptions::check`];
 /// [`Error::Data`](crate::Error::Data) if collisions cannot be resolved; what [`rq_vae()`] says of its training;
 /// [`Error::Interrupted`](crate::Error::Interrupted) once the user asked to stop.
-pub fn tokenize(
+pub(crate) fn tokenize(
     embeddings: &Embeddings,
     options: &TokenizerOptions,
     seed: u64,

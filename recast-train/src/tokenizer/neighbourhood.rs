@@ -1,16 +1,13 @@
 //! How much of the neighbourhood of the embeddings a shared prefix keeps.
 
-use std::fmt;
-
 use nalgebra::{DMatrix, DMatrixView};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::kmeans::sorted_sample;
 use crate::catalogue::SidTable;
 use crate::embedding::Embeddings;
 use crate::error::Result;
-use crate::event::Monitor;
+use crate::event::{Monitor, Neighbourhood, SharedPrefix};
 use crate::random::{Purpose, stream};
 
 /// Neighbours looked at, of each item.
@@ -23,28 +20,6 @@ const SAMPLE: usize = 2000;
 /// number of threads.
 const SAMPLED_AT_ONCE: usize = 64;
 const COMPARED_AT_ONCE: usize = 1024;
-
-/// How often neighbours share the first codes of their SIDs, beside how often any two items do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Neighbourhood {
-    /// The items whose neighbours were looked for, drawn by the seed without replacement.
-    pub sampled: usize,
-    /// The items they were drawn from: those with an embedding that is not zero.
-    pub items: usize,
-    /// The neighbours of each.
-    pub neighbours: usize,
-    /// For prefixes of 1, 2, .. codes.
-    pub prefixes: Vec<SharedPrefix>,
-}
-
-/// How often a prefix of one length is shared.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct SharedPrefix {
-    /// The share of pairs of an item and one of its neighbours.
-    pub neighbours: f64,
-    /// The share of all pairs of different items: what chance gives.
-    pub random: f64,
-}
 
 impl Neighbourhood {
     /// Looks for the 10 nearest neighbours by cosine of each of 2,000 items (all, if there are no more) among all items,
@@ -61,7 +36,7 @@ impl Neighbourhood {
     /// # Panics
     ///
     /// If there is not one embedding per SID.
-    pub fn new(
+    pub(crate) fn new(
         table: &SidTable,
         embeddings: &Embeddings,
         seed: u64,
@@ -174,24 +149,6 @@ fn random_share(table: &SidTable, length: usize) -> f64 {
     let shared: f64 =
         order.chunk_by(|&a, &b| prefix(a) == prefix(b)).map(|group| pairs(group.len())).sum();
     shared / pairs(table.n_items()).max(1.0)
-}
-
-impl fmt::Display for Neighbourhood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "prefix  shared by the {} nearest neighbours (of {} of {} items)  by random pairs",
-            self.neighbours, self.sampled, self.items
-        )?;
-        for (i, share) in self.prefixes.iter().enumerate() {
-            let (neighbours, random) = (100.0 * share.neighbours, 100.0 * share.random);
-            write!(f, "{:>6}  {neighbours:>5.1}%  {random:>7.3}%", i + 1)?;
-            if i + 1 < self.prefixes.len() {
-                writeln!(f)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

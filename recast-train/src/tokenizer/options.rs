@@ -43,6 +43,7 @@ pub enum Codes {
 /// How embeddings become SIDs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TokenizerOptions {
     /// What makes codes of embeddings.
     pub method: Method,
@@ -88,7 +89,7 @@ impl TokenizerOptions {
     ///
     /// [`Error::Setting`] if there is no level or there are more than 16, a level has not 1 to 65536 codes, there are
     /// not as many numbers of codes as levels, or the autoencoder's settings do not pass [`RqVaeOptions::check`].
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.levels > MAX_LEVELS {
             let problem = format!("{} levels", self.levels);
             let hint = format!("set 1 to {MAX_LEVELS}; 3 is usual");
@@ -107,7 +108,7 @@ impl TokenizerOptions {
 
     /// The number of codes of each level.
     #[must_use]
-    pub fn codes_per_level(&self) -> Vec<usize> {
+    pub(crate) fn codes_per_level(&self) -> Vec<usize> {
         match &self.codes {
             Codes::Each(codes) => vec![*codes; self.levels],
             Codes::PerLevel(codes) => codes.clone(),

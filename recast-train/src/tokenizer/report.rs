@@ -1,48 +1,7 @@
 //! How good a tokenizer is: use of the codes, collisions, what the codes lose and what neighbours share.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
-use super::neighbourhood::Neighbourhood;
 use crate::catalogue::SidTable;
-
-/// What a tokenizer made of a catalogue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TokenizerReport {
-    /// The number of items.
-    pub items: usize,
-    /// The levels of the table, with an extra level if there is one.
-    pub levels: Vec<LevelReport>,
-    /// Different SIDs of the quantiser.
-    pub distinct_before: usize,
-    /// Different SIDs once collisions are resolved.
-    pub distinct_after: usize,
-    /// The most items that shared one SID before.
-    pub largest_group: usize,
-    /// The share of items that shared their SID with another before.
-    pub collision_rate: f64,
-    /// What neighbours share once collisions are resolved; `None` where there are no embeddings of these items.
-    pub neighbourhood: Option<Neighbourhood>,
-}
-
-/// The use of one level's codes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LevelReport {
-    /// The number of codes.
-    pub codes: usize,
-    /// The codes that stand in at least one SID.
-    pub used: usize,
-    /// Different SIDs if they ended after this level.
-    pub prefixes: usize,
-    /// The entropy of the codes over items, in nats.
-    pub entropy: f64,
-    /// `exp(entropy)`: the number of codes that would be used as evenly.
-    pub perplexity: f64,
-    /// The share of the embeddings' squared length that this and the levels before lose, before items were
-    /// moved; `None` for an extra level and for an imported table.
-    pub reconstruction_error: Option<f64>,
-}
+use crate::event::{LevelReport, Neighbourhood, TokenizerReport};
 
 impl TokenizerReport {
     /// Compares the SIDs of the quantiser with the table that collisions were resolved to; an imported table is both,
@@ -52,7 +11,7 @@ impl TokenizerReport {
     ///
     /// If both have not the same number of items.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         before: &SidTable,
         after: &SidTable,
         reconstruction_errors: &[f64],
@@ -108,40 +67,6 @@ pub(super) fn entropy(counts: &[u32]) -> f64 {
             -share * share.ln()
         })
         .sum()
-}
-
-impl fmt::Display for TokenizerReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "level  codes   used  perplexity  entropy  prefixes  lost")?;
-        for (number, level) in self.levels.iter().enumerate() {
-            write!(
-                f,
-                "{:>5}  {:>5}  {:>5}  {:>10.1}  {:>7.3}  {:>8}  ",
-                number + 1,
-                level.codes,
-                level.used,
-                level.perplexity,
-                level.entropy,
-                level.prefixes
-            )?;
-            match level.reconstruction_error {
-                Some(error) => writeln!(f, "{:.1}%", 100.0 * error)?,
-                None => writeln!(f, "-")?,
-            }
-        }
-        writeln!(
-            f,
-            "{} items, {} distinct SIDs, {} once collisions are resolved",
-            self.items, self.distinct_before, self.distinct_after
-        )?;
-        write!(
-            f,
-            "{:.1}% of the items shared their SID, at most {} one SID",
-            100.0 * self.collision_rate,
-            self.largest_group
-        )?;
-        self.neighbourhood.iter().try_for_each(|found| write!(f, "\n{found}"))
-    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl Quantised {
 
     /// The width of the vectors.
     #[must_use]
-    pub fn dim(&self) -> usize {
+    pub(crate) fn dim(&self) -> usize {
         self.dim
     }
 
@@ -43,7 +43,7 @@ impl Quantised {
     ///
     /// If there is no such level.
     #[must_use]
-    pub fn centroid(&self, level: usize, code: u16) -> Option<&[f32]> {
+    pub(crate) fn centroid(&self, level: usize, code: u16) -> Option<&[f32]> {
         let start = usize::from(code) * self.dim;
         self.codebooks[level].get(start..start + self.dim)
     }
@@ -69,7 +69,7 @@ impl Quantised {
 ///
 /// Rows are computed where they are needed, in `O(levels * D)` each: nothing of the size of the vectors is kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Residuals<'a> {
+pub(crate) struct Residuals<'a> {
     vectors: &'a Embeddings,
     /// The codebooks of the levels before.
     codebooks: &'a [Vec<f32>],
@@ -83,7 +83,7 @@ pub struct Residuals<'a> {
 impl<'a> Residuals<'a> {
     /// What no level leaves: the vectors themselves.
     #[must_use]
-    pub fn of(vectors: &'a Embeddings) -> Self {
+    pub(crate) fn of(vectors: &'a Embeddings) -> Self {
         Self { vectors, codebooks: &[], codes: &[], levels: 0, chosen: None }
     }
 

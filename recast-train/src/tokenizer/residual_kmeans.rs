@@ -41,7 +41,7 @@ pub fn residual_kmeans(
     let mut codes = vec![0; items * levels];
     let mut reconstruction_errors = Vec::with_capacity(levels);
     for (level, &n_codes) in codes_per_level.iter().enumerate() {
-        progress.note(format!("level {} of {levels}", level + 1));
+        progress.note(&format!("level {} of {levels}", level + 1));
         let mut rng = stream(seed, Purpose::Centroids, level as u64);
         let residuals = Residuals::after(embeddings, &codebooks, &codes, levels);
         let found = Kmeans::fit(residuals, n_codes, options, &mut rng, &progress)?;

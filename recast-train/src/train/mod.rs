@@ -6,14 +6,15 @@ mod sft;
 
 pub(crate) use rl::Update;
 pub use rl::{
-    AllZeroState, Bound, DapoConfig, Divisor, Estimator, GroupCounts, GrpoConfig, KeptGroup,
-    Layout, LuffyConfig, Override, PhaseSeconds, PreferenceConfig, Ratio, RecastConfig, Repair,
-    RereConfig, RlConfig, RlPrompt, RlState, RlZvpConfig, SapoConfig, Scale, Selector, SignalName,
-    Target, completion_log_probs, micro_batches, rl, update_batch,
+    AllZeroState, Bound, DapoConfig, Divisor, Estimator, GrpoConfig, KeptGroup, Layout,
+    LuffyConfig, Override, PreferenceConfig, Ratio, RecastConfig, Repair, RereConfig, RlConfig,
+    RlPrompt, RlState, RlZvpConfig, SapoConfig, Scale, Selector, SignalName, Target,
+    completion_log_probs, micro_batches, rl, update_batch,
 };
-pub use sasrec::{SasrecConfig, item_tokens};
-pub use sft::{SftConfig, SftState, sft};
-pub(crate) use sft::{next_code_loss, predicted_codes};
+pub use sasrec::SasrecConfig;
+pub(crate) use sasrec::item_tokens;
+pub use sft::{SftConfig, SftState};
+pub(crate) use sft::{next_code_loss, predicted_codes, sft};
 
 use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};

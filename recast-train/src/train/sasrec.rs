@@ -16,6 +16,7 @@ use crate::model::ModelConfig;
 /// The shape of the baseline's decoder and its training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SasrecConfig {
     /// The decoder's shape.
     pub model: ModelConfig,
@@ -42,7 +43,7 @@ impl SasrecConfig {
     ///
     /// # Errors
     /// As [`ModelConfig::check`] and [`SftConfig::check`].
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.model.check("sasrec.model")?;
         self.sft.check("sasrec.sft")
     }
@@ -52,7 +53,7 @@ impl SasrecConfig {
 ///
 /// # Errors
 /// If there are more than 65536 items.
-pub fn item_tokens(n_items: usize) -> Result<SidTable> {
+pub(crate) fn item_tokens(n_items: usize) -> Result<SidTable> {
     if n_items > MAX_CODES {
         let problem = format!("{n_items} items, each a token of its own");
         return Err(Error::data(problem, format!("SASRec takes at most {MAX_CODES} here")));

@@ -12,7 +12,7 @@ use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
-use crate::event::Monitor;
+use crate::event::{Epoch, Event, Monitor, Validation};
 use crate::model::{Decoder, Dropout, Pass, indices};
 use crate::optim::Stage;
 use crate::optim::{Optimiser, batches_of, check_finite, check_rates, learning_rate};
@@ -21,6 +21,7 @@ use crate::random::{Purpose, stream};
 /// How long and how fast supervised training goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SftConfig {
     /// Passes over the training sequences, at most.
     pub epochs: usize,
@@ -67,7 +68,7 @@ impl SftConfig {
     ///
     /// # Errors
     /// If a count is 0 or a rate is out of its range.
-    pub fn check(&self, section: &str) -> Result<()> {
+    pub(crate) fn check(&self, section: &str) -> Result<()> {
         for (name, value) in [
             ("epochs", self.epochs),
             ("batch_tokens", self.batch_tokens),
@@ -87,7 +88,7 @@ impl SftConfig {
     /// What one pass of training holds at most, on histories of up to `max_history` items of `levels`
     /// codes.
     #[must_use]
-    pub fn pass(&self, max_history: usize, levels: usize) -> Pass {
+    pub(crate) fn pass(&self, max_history: usize, levels: usize) -> Pass {
         let slots = (max_history + 1) * levels;
         let tokens = match self.micro_batch_tokens {
             0 => self.batch_tokens,
@@ -117,25 +118,6 @@ pub struct SftState {
     pub train_seconds: f64,
 }
 
-#[derive(Serialize)]
-struct EpochEvent {
-    epoch: usize,
-    step: usize,
-    loss: f64,
-    gradient_norm: f64,
-    learning_rate: f64,
-    seconds: f64,
-}
-
-#[derive(Serialize)]
-struct ValidationEvent<'a> {
-    phase: &'a str,
-    epoch: usize,
-    pass_at_1: f64,
-    recall_at_10: f64,
-    ndcg_at_10: f64,
-}
-
 /// Trains a decoder, or goes on from the stage's checkpoint; the best one by validation NDCG@10.
 ///
 /// Long sequences are cut into windows of `max_history + 1` items that overlap by one, so that
@@ -145,7 +127,7 @@ struct ValidationEvent<'a> {
 ///
 /// # Errors
 /// If the user interrupts, a checkpoint cannot be written, or the loss is no longer finite.
-pub fn sft(
+pub(crate) fn sft(
     model: Decoder,
     inputs: TrainInputs<'_>,
     config: &SftConfig,
@@ -212,14 +194,15 @@ pub fn sft(
             norm_sum += f64::from(found.norm);
             batches += 1;
             progress.advance(prompts.iter().map(|p| p.len() as u64).sum());
-            progress.note(format!("loss {:.3}", found.loss));
+            progress.note(&format!("loss {:.3}", found.loss));
             model = optimiser.step(rate, model, found.clipped);
         }
         state.epoch += 1;
         state.items_seen += windows.iter().map(|w| w.len() as u64).sum::<u64>();
         let seconds = started.elapsed().as_secs_f64();
         state.train_seconds += seconds;
-        let event = EpochEvent {
+        let event = Epoch {
+            stage: stage.name(),
             epoch: state.epoch,
             step: state.step,
             loss: loss_sum / batches.max(1) as f64,
@@ -227,7 +210,7 @@ pub fn sft(
             learning_rate: rate,
             seconds,
         };
-        monitor.record(&format!("{}_epoch", stage.name()), &event)?;
+        monitor.record(&Event::Epoch(event))?;
 
         let last = state.epoch == config.epochs;
         if last || state.epoch.is_multiple_of(config.evaluate_every) {
@@ -240,16 +223,15 @@ pub fn sft(
                 &format!("{} validation", stage.name()),
             )?
             .item;
-            monitor.record(
-                "validation",
-                &ValidationEvent {
-                    phase: stage.name(),
-                    epoch: state.epoch,
-                    pass_at_1: found.pass_at_1,
-                    recall_at_10: found.recall_at_10,
-                    ndcg_at_10: found.ndcg_at_10,
-                },
-            )?;
+            monitor.record(&Event::Validation(Validation {
+                phase: stage.name(),
+                epoch: Some(state.epoch),
+                step: None,
+                pass_at_1: found.pass_at_1,
+                recall_at_10: found.recall_at_10,
+                ndcg_at_10: found.ndcg_at_10,
+                generated: None,
+            }))?;
             monitor.say(&format!(
                 "{} epoch {}: loss {:.4}, validation Pass@1 {:.4}, R@10 {:.4}, N@10 {:.4}, {:.1} s an epoch",
                 stage.name(), state.epoch, event.loss, found.pass_at_1, found.recall_at_10, found.ndcg_at_10, seconds

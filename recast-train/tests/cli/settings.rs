@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::Desk;
+use crate::{Desk, SMALL};
 
 #[test]
 fn an_unknown_config_key_is_named_with_those_that_exist() {
@@ -153,4 +153,70 @@ fn what_init_writes_is_what_run_reads() {
     desk.done(&["init"]);
     desk.done(&["prepare", "--config", "recast.toml", "--interactions", "log.csv"]);
     assert!(desk.refused(&["init"]).contains("recast.toml: is there already"));
+}
+
+#[test]
+fn settings_beside_resume_are_refused_by_the_flags_that_were_given() {
+    let desk = Desk::new();
+    desk.done(&[&["prepare", "--run-dir", "run"], &SMALL[..]].concat());
+    desk.write("run.toml", "");
+    let kept = fs::read_to_string(desk.path("run/config.toml")).unwrap();
+    for (setting, flag) in [
+        (["--preset", "smoke"], "--preset"),
+        (["--config", "run.toml"], "--config"),
+        (["--set", "rl.steps=3"], "--set"),
+        (["--interactions", "log.csv"], "--interactions"),
+        (["--items", "items.jsonl"], "--items"),
+        (["--embeddings", "rows.npy"], "--embeddings"),
+        (["--model", "tiny"], "--model"),
+        (["--seed", "2"], "--seed"),
+        (["--tie-order", "file"], "--tie-order"),
+    ] {
+        let message = desk.refused(&[&["run", "--resume", "run"], &setting[..]].concat());
+        assert!(message.contains(&format!("beside it stands {flag};")), "{message}");
+    }
+    let both = ["run", "--resume", "run", "--seed", "2", "--set", "rl.steps=3"];
+    let message = desk.refused(&both);
+    assert!(message.contains("beside it stands --set, --seed;"), "{message}");
+    assert_eq!(fs::read_to_string(desk.path("run/config.toml")).unwrap(), kept);
+    assert!(!desk.path("run/sid").exists(), "a refused command went on with the run");
+}
+
+#[test]
+fn what_resume_allows_stands_beside_it() {
+    let desk = Desk::new();
+    let short =
+        ["--set", "sft.epochs=1", "--set", "rl.steps=1", "--set", "rl.signals=[\"recast\"]"];
+    desk.done(&[&["prepare", "--run-dir", "run"], &SMALL[..], &short].concat());
+    let allowed = ["--device", "cpu", "--precision", "f32", "--threads", "1", "--quiet", "--json"];
+    let printed = desk.done(&[&["run", "--resume", "run"], &allowed[..]].concat());
+    assert!(serde_json::from_str::<serde_json::Value>(&printed).unwrap()["systems"].is_array());
+}
+
+#[test]
+fn the_run_folder_is_looked_at_before_the_log_is_read() {
+    let desk = Desk::new();
+    desk.done(&[&["prepare", "--run-dir", "run"], &SMALL[..]].concat());
+    fs::create_dir(desk.path("full")).unwrap();
+    desk.write("full/letter.txt", "dear");
+    // the log is not there, so each message shows that nothing was read
+    for (dir, problem) in [
+        ("run", "run: holds a run with other settings"),
+        ("full", "full: is a folder with other files"),
+        ("log.csv", "log.csv: is a file, not a folder"),
+    ] {
+        let create = ["run", "--interactions", "nowhere.csv", "--run-dir", dir];
+        let message = desk.refused(&create);
+        assert!(message.contains(problem), "{message}");
+    }
+    let message = desk.refused(&["run", "--interactions", "nowhere.csv", "--run-dir", "run"]);
+    assert!(message.contains("recast run --resume run"), "{message}");
+}
+
+#[test]
+fn a_seed_that_toml_cannot_hold_is_refused() {
+    let desk = Desk::new();
+    let seed = u64::MAX.to_string();
+    let message = desk.refused(&["run", "--preset", "smoke", "--seed", &seed]);
+    assert!(message.contains("seed"), "{message}");
 }

@@ -77,6 +77,7 @@ const EXTENSIONS: &str = ".csv, .tsv, .inter, .jsonl, .txt, .parquet";
 /// in a file of RecBole the defaults stand for `user_id`, `item_id`, `timestamp` and `rating`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Columns {
     /// Who.
     pub user: String,
@@ -152,7 +153,7 @@ pub fn read_interactions(
         Format::Parquet => Err(Error::file(
             path,
             "is Parquet, which this build cannot read",
-            "build recast with --features parquet, or convert the file to CSV",
+            "build recast with the feature parquet, or convert the file to CSV",
         )),
         Format::MiniOneRec => mini_one_rec::read(path, min_rating),
     }?;
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(
             read_text(".parquet", b"PAR1", None).unwrap_err(),
             "FILE: is Parquet, which this build cannot read; \
-             build recast with --features parquet, or convert the file to CSV"
+             build recast with the feature parquet, or convert the file to CSV"
         );
     }
 

@@ -8,6 +8,7 @@ use crate::optim::check_rates;
 /// The shape and the training of the autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RqVaeOptions {
     /// The widths of the encoder's hidden layers; the decoder has them in reverse.
     pub hidden: Vec<usize>,
@@ -60,7 +61,7 @@ impl RqVaeOptions {
     /// # Errors
     ///
     /// [`Error::Setting`] if a width or a count is 0, or a rate or share is out of its range.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         const SECTION: &str = "tokenizer.rq_vae";
         let key = |name: &str| format!("{SECTION}.{name}");
         if self.hidden.contains(&0) {

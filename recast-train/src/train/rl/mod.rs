@@ -11,13 +11,11 @@ mod select;
 mod state;
 mod step;
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use recast_core::Signal;
-use serde::Serialize;
 
 pub use self::config::{
     Bound, DapoConfig, Divisor, Estimator, GrpoConfig, LuffyConfig, Override, PreferenceConfig,
@@ -30,43 +28,17 @@ pub use self::prompts::RlPrompt;
 use self::reference::mixed;
 use self::rollout::Generation;
 pub use self::select::Selector;
-pub use self::state::{AllZeroState, GroupCounts, PhaseSeconds, RlState};
+pub use self::state::{AllZeroState, RlState};
 pub(crate) use self::step::Update;
 use self::step::{Minibatch, TokenSums};
 use super::TrainInputs;
 use super::sft::validation_sample;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
-use crate::event::Monitor;
+use crate::event::{Event, Monitor, PhaseSeconds, RlStep, Validation};
 use crate::model::Decoder;
 use crate::optim::{Optimiser, Stage, check_finite, learning_rate};
 use crate::reward::Rewards;
-
-#[derive(Serialize)]
-struct StepEvent<'a> {
-    signal: &'a str,
-    step: usize,
-    loss: f64,
-    gradient_norm: f64,
-    clip_fraction: f64,
-    kl: f64,
-    mean_reward: f64,
-    learning_rate: f64,
-    groups: GroupCounts,
-    seconds: PhaseSeconds,
-    /// The mean of each named reward, before weights and repair.
-    rewards: BTreeMap<String, f64>,
-}
-
-#[derive(Serialize)]
-struct ValidationEvent<'a> {
-    phase: &'a str,
-    step: usize,
-    pass_at_1: f64,
-    recall_at_10: f64,
-    ndcg_at_10: f64,
-    generated: u64,
-}
 
 /// Trains the supervised decoder with one signal, or goes on from the stage's checkpoint; the best
 /// decoder by validation Pass@1, the supervised one among them.
@@ -140,17 +112,15 @@ pub fn rl(
             )?
             .item;
             training.state.seconds.evaluate += started.elapsed().as_secs_f64();
-            monitor.record(
-                "validation",
-                &ValidationEvent {
-                    phase: name.key(),
-                    step: state.step,
-                    pass_at_1: found.pass_at_1,
-                    recall_at_10: found.recall_at_10,
-                    ndcg_at_10: found.ndcg_at_10,
-                    generated: state.groups.generated,
-                },
-            )?;
+            monitor.record(&Event::Validation(Validation {
+                phase: name.key(),
+                epoch: None,
+                step: Some(state.step),
+                pass_at_1: found.pass_at_1,
+                recall_at_10: found.recall_at_10,
+                ndcg_at_10: found.ndcg_at_10,
+                generated: Some(state.groups.generated),
+            }))?;
             monitor.say(&format!(
                 "rl {} step {}: validation Pass@1 {:.4}, R@10 {:.4}, N@10 {:.4}",
                 name.key(),
@@ -230,22 +200,19 @@ impl Training<'_> {
         self.state.step += 1;
         self.sync_reference();
         let (count, tokens) = (sums.minibatches.max(1) as f64, sums.tokens.tokens.max(1) as f64);
-        self.monitor.record(
-            "rl_step",
-            &StepEvent {
-                signal: self.name.key(),
-                step: self.state.step,
-                loss: sums.loss / count,
-                gradient_norm: sums.norm / count,
-                clip_fraction: sums.tokens.clipped as f64 / tokens,
-                kl: sums.tokens.kl / tokens,
-                mean_reward: rollout.mean_reward,
-                learning_rate: sums.rate,
-                groups: self.state.groups,
-                seconds: self.state.seconds,
-                rewards: rollout.rewards.by_name(),
-            },
-        )
+        self.monitor.record(&Event::RlStep(RlStep {
+            signal: self.name.key(),
+            step: self.state.step,
+            loss: sums.loss / count,
+            gradient_norm: sums.norm / count,
+            clip_fraction: sums.tokens.clipped as f64 / tokens,
+            kl: sums.tokens.kl / tokens,
+            mean_reward: rollout.mean_reward,
+            learning_rate: sums.rate,
+            groups: self.state.groups,
+            seconds: self.state.seconds,
+            rewards: &rollout.rewards.by_name(),
+        }))
     }
 
     fn timed_log_probs(

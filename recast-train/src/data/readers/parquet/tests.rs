@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use parquet::data_type::{ByteArray, Int96};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+
+use super::super::testing::{named, read_text};
+use super::*;
+
+/// One column: its values, and which rows have one.
+enum Written<'a> {
+    Texts(&'a [&'a [u8]]),
+    Int32(&'a [i32]),
+    Int64(&'a [i64]),
+    Int96(&'a [Int96]),
+    Double(&'a [f64]),
+}
+
+/// A file with the columns of `schema`; `levels` are those of all optional columns.
+fn file(schema: &str, columns: &[Written<'_>], levels: &[i16]) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type(&format!("message log {{ {schema} }}")).unwrap());
+    let mut bytes = Vec::new();
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema, properties).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for column in columns {
+        let mut to = group.next_column().unwrap().unwrap();
+        let levels = (!levels.is_empty()).then_some(levels);
+        match column {
+            Written::Texts(texts) => {
+                let values: Vec<ByteArray> =
+                    texts.iter().map(|text| ByteArray::from(text.to_vec())).collect();
+                to.typed::<ByteArrayType>().write_batch(&values, levels, None).unwrap();
+            }
+            Written::Int32(it) => {
+                to.typed::<Int32Type>().write_batch(it, levels, None).unwrap();
+            }
+            Written::Int64(it) => {
+                to.typed::<Int64Type>().write_batch(it, levels, None).unwrap();
+            }
+            Written::Int96(it) => {
+                to.typed::<Int96Type>().write_batch(it, levels, None).unwrap();
+            }
+            Written::Double(it) => {
+                to.typed::<DoubleType>().write_batch(it, levels, None).unwrap();
+            }
+        }
+        to.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+const SCHEMA: &str = "required binary user (STRING); required int64 item; required int64 timestamp (TIMESTAMP(MILLIS, true)); required double rating;";
+
+fn rated() -> Vec<u8> {
+    let columns = [
+        Written::Texts(&[b"ann", b" bob "]),
+        Written::Int64(&[7, -8]),
+        Written::Int64(&[1_704_067_200_000, 1_704_067_201_000]),
+        Written::Double(&[4.0, 2.5]),
+    ];
+    file(SCHEMA, &columns, &[])
+}
+
+#[test]
+fn columns_are_found_by_name_whatever_their_types() {
+    let log = read_text(".parquet", &rated(), None).unwrap();
+    let times = [1_704_067_200_000, 1_704_067_201_000];
+    assert_eq!(named(&log), [("ann", "7", times[0]), ("bob", "-8", times[1])]);
+
+    let schema =
+        "optional int96 timestamp; optional int32 item (INTEGER(32, false)); optional binary user;";
+    let mut time = Int96::new();
+    time.set_data(0, 0, 2_440_588 + 1);
+    let columns = [Written::Int96(&[time]), Written::Int32(&[-1]), Written::Texts(&[b"u"])];
+    let log = read_text(".parquet", &file(schema, &columns, &[1]), None).unwrap();
+    assert_eq!(named(&log), [("u", "4294967295", 86_400_000_000_000)]);
+}
+
+#[test]
+fn low_ratings_are_left_out_and_counted() {
+    let log = read_text(".parquet", &rated(), Some(4.0)).unwrap();
+    assert_eq!((log.len(), log.below_min_rating), (1, 1));
+    let none = read_text(".parquet", &rated(), Some(5.0)).unwrap_err();
+    assert!(none.starts_with("FILE: none of 2 rows is rated 5 or more"), "{none}");
+}
+
+#[test]
+fn times_as_floats_must_be_whole() {
+    let schema = "required int32 user; required int32 item; required double timestamp;";
+    let log = |times: &[f64]| {
+        file(
+            schema,
+            &[Written::Int32(&[1, 1]), Written::Int32(&[2, 3]), Written::Double(times)],
+            &[],
+        )
+    };
+    let read = read_text(".parquet", &log(&[1.7e9, 1.7e9 + 1.0]), None).unwrap();
+    assert_eq!(named(&read)[1], ("1", "3", 1_700_000_001));
+    for (time, text) in [(0.5, "0.5"), (f64::NAN, "NaN")] {
+        assert_eq!(
+            read_text(".parquet", &log(&[1.7e9, time]), None).unwrap_err(),
+            format!(
+                "FILE:2: column 'timestamp': is not a whole number: '{text}'; \
+                     give timestamps as whole seconds or milliseconds, such as 1704067200"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_missing_value_is_named_by_its_row() {
+    let schema = "optional int32 user; optional int32 item; optional int32 timestamp;";
+    let columns = [Written::Int32(&[1, 1]), Written::Int32(&[2, 3]), Written::Int32(&[4, 5])];
+    assert_eq!(
+        read_text(".parquet", &file(schema, &columns, &[1, 0, 1]), None).unwrap_err(),
+        "FILE:2: column 'user': is missing: 'null'; fill it in or remove the row"
+    );
+}
+
+#[test]
+fn a_missing_column_lists_those_found() {
+    let schema = "required int32 uid; required group event { required int32 item; }";
+    let columns = [Written::Int32(&[1]), Written::Int32(&[2])];
+    assert_eq!(
+        read_text(".parquet", &file(schema, &columns, &[]), None).unwrap_err(),
+        "FILE: no column 'user' among 'uid', 'event.item'; set the columns' names"
+    );
+}
+
+#[test]
+fn what_is_no_id_is_named() {
+    let of_user = |user: &[u8]| {
+        let schema = "required binary user; required int32 item; required int32 timestamp;";
+        let columns = [Written::Texts(&[user]), Written::Int32(&[2]), Written::Int32(&[3])];
+        read_text(".parquet", &file(schema, &columns, &[]), None).unwrap_err()
+    };
+    assert_eq!(
+        of_user(b"\xffx"),
+        "FILE:1: column 'user': is not UTF-8 text: '\u{fffd}x'; write strings as UTF-8"
+    );
+    assert_eq!(
+        of_user(b""),
+        "FILE:1: column 'user': is empty: ''; give every row an id or remove it"
+    );
+    let schema =
+        "required int64 user (DECIMAL(9, 2)); required int32 item; required int32 timestamp;";
+    let columns = [Written::Int64(&[1]), Written::Int32(&[2]), Written::Int32(&[3])];
+    assert_eq!(
+        read_text(".parquet", &file(schema, &columns, &[]), None).unwrap_err(),
+        "FILE: column 'user' holds INT64 as decimals; write it as a string, an integer, a float or a timestamp"
+    );
+}
+
+#[test]
+fn a_file_cut_short_anywhere_is_an_error() {
+    let whole = rated();
+    for length in 0..whole.len() {
+        let message = read_text(".parquet", &whole[..length], None).unwrap_err();
+        assert!(message.starts_with("FILE: cannot be read as Parquet: "), "{message}");
+        assert!(message.contains("; it is cut off, damaged"), "{message}");
+    }
+}

@@ -1,0 +1,23 @@
+//! The report on a log: what cleaning found and did, and what is in the split.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Report, SplitReport};
+
+/// The report on a log, to read before any figure made from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataReport {
+    /// Cleaning: its findings and its work.
+    pub prepare: Report,
+    /// The sizes of the split.
+    pub split: SplitReport,
+}
+
+impl fmt::Display for DataReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.prepare, self.split)?;
+        self.prepare.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
+    }
+}

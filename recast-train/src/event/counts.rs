@@ -1,0 +1,69 @@
+//! Counts and seconds of reinforcement learning.
+
+use recast_core::Regime;
+use serde::{Deserialize, Serialize};
+
+/// How many groups went which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupCounts {
+    /// Groups without a hit.
+    pub all_zero: u64,
+    /// Groups with one hit.
+    pub single_hit: u64,
+    /// Groups with several hits and misses.
+    pub multi_hit: u64,
+    /// Groups of hits only.
+    pub all_hit: u64,
+    /// Groups that the anchor repaired; anchors are no generated completions.
+    pub repaired: u64,
+    /// Groups left out for want of a positive.
+    pub skipped_no_positive: u64,
+    /// Groups left out for want of a negative.
+    pub skipped_no_negative: u64,
+    /// Groups left out because no completion is ahead of the others; older checkpoints have none.
+    #[serde(default)]
+    pub skipped_no_lead: u64,
+    /// Completions generated: the rollout budget.
+    pub generated: u64,
+    /// Sequences that reached the log-prob passes and the update.
+    pub trained: u64,
+}
+
+impl GroupCounts {
+    /// Groups in all.
+    #[must_use]
+    pub fn groups(&self) -> u64 {
+        self.all_zero + self.single_hit + self.multi_hit + self.all_hit
+    }
+
+    /// The share of a regime among all groups; 0 without groups.
+    #[must_use]
+    pub fn share(&self, regime: Regime) -> f64 {
+        let of_regime = match regime {
+            Regime::AllZero => self.all_zero,
+            Regime::SingleHit => self.single_hit,
+            Regime::MultiHit => self.multi_hit,
+            Regime::AllHit => self.all_hit,
+        };
+        of_regime as f64 / self.groups().max(1) as f64
+    }
+}
+
+/// Seconds of each phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSeconds {
+    /// Beam search.
+    pub generate: f64,
+    /// Reward, repair and selection.
+    pub select: f64,
+    /// Log-probabilities of what was kept under the rollout policy.
+    pub old_log_prob: f64,
+    /// The same under the reference.
+    pub ref_log_prob: f64,
+    /// The policy's forward and backward pass.
+    pub update: f64,
+    /// Clipped gradients to weights.
+    pub optimiser: f64,
+    /// Validation.
+    pub evaluate: f64,
+}

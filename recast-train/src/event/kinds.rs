@@ -1,0 +1,155 @@
+//! The kinds of events and their fields.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::counts::{GroupCounts, PhaseSeconds};
+use super::results::{SearchCheck, SystemResult};
+use super::tokenizing::TokenizerReport;
+use crate::data::DataReport;
+
+/// An event of a run; a line of `events.jsonl`.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The log is read, cleaned and split.
+    Prepare(&'a DataReport),
+    /// Items have their semantic IDs.
+    Tokenize(&'a TokenizerReport),
+    /// A training phase is about to start, and takes about so much memory.
+    MemoryEstimate {
+        /// Weights, gradients, optimiser, and decoders that are only read.
+        state_bytes: u64,
+        /// One pass forward and backward.
+        pass_bytes: u64,
+    },
+    /// A phase ended, or was interrupted.
+    Phase {
+        /// The phase, as `phases.json` names it.
+        phase: &'a str,
+        /// Its seconds in this session.
+        seconds: f64,
+    },
+    /// An epoch of RQ-VAE's autoencoder ended.
+    RqVaeEpoch(RqVaeEpoch<'a>),
+    /// An epoch of supervised training ended.
+    Epoch(Epoch<'a>),
+    /// A decoder was judged on the validation prompts.
+    Validation(Validation<'a>),
+    /// A step of reinforcement learning ended.
+    RlStep(RlStep<'a>),
+    /// A system was judged on the test prompts.
+    Test(&'a SystemResult),
+    /// Beam search was set beside exact search.
+    SearchCheck(&'a SearchCheck),
+}
+
+impl Event<'_> {
+    /// The name in the field `event` of `events.jsonl`; an epoch's begins with its stage.
+    #[must_use]
+    pub fn kind(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Prepare(_) => "prepare",
+            Self::Tokenize(_) => "tokenize",
+            Self::MemoryEstimate { .. } => "memory_estimate",
+            Self::Phase { .. } => "phase",
+            Self::RqVaeEpoch(_) => "rq_vae_epoch",
+            Self::Epoch(epoch) => return Cow::Owned(format!("{}_epoch", epoch.stage)),
+            Self::Validation(_) => "validation",
+            Self::RlStep(_) => "rl_step",
+            Self::Test(_) => "test",
+            Self::SearchCheck(_) => "search_check",
+        })
+    }
+}
+
+/// An epoch of RQ-VAE's autoencoder.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct RqVaeEpoch<'a> {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// The mean loss of its steps.
+    pub loss: f64,
+    /// The mean norm of all gradients together, before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate of its last step.
+    pub learning_rate: f64,
+    /// The perplexity of each level's codes over the epoch; empty before there are codebooks.
+    pub perplexity: &'a [f64],
+    /// Codes of each level that were set on items after the epoch.
+    pub reset: &'a [usize],
+    /// Its seconds.
+    pub seconds: f64,
+}
+
+/// An epoch of supervised training.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Epoch<'a> {
+    /// The stage: `sft` or `sasrec`.
+    #[serde(skip)]
+    pub stage: &'a str,
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Optimiser steps since the first epoch.
+    pub step: usize,
+    /// The mean loss of its steps.
+    pub loss: f64,
+    /// The mean norm of all gradients together, before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate of its last step.
+    pub learning_rate: f64,
+    /// Its seconds.
+    pub seconds: f64,
+}
+
+/// A decoder's metrics on the validation prompts, at item level.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Validation<'a> {
+    /// The stage of supervised training, or the signal.
+    pub phase: &'a str,
+    /// Epochs of supervised training before; `None` in reinforcement learning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<usize>,
+    /// Steps of reinforcement learning before; `None` in supervised training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// Share of prompts whose first prediction is a target.
+    pub pass_at_1: f64,
+    /// Mean share of the targets among the first 10.
+    pub recall_at_10: f64,
+    /// Mean normalised discounted gain of the first 10.
+    pub ndcg_at_10: f64,
+    /// Completions generated before; `None` in supervised training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generated: Option<u64>,
+}
+
+/// A step of reinforcement learning.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct RlStep<'a> {
+    /// The signal.
+    pub signal: &'a str,
+    /// The step, from 1.
+    pub step: usize,
+    /// The mean loss of its optimiser steps.
+    pub loss: f64,
+    /// The mean norm of all gradients together, before clipping.
+    pub gradient_norm: f64,
+    /// Share of the tokens whose ratio was clipped.
+    pub clip_fraction: f64,
+    /// The mean KL penalty of a token, before its coefficient.
+    pub kl: f64,
+    /// The mean reward of the completions generated.
+    pub mean_reward: f64,
+    /// The learning rate of its last optimiser step.
+    pub learning_rate: f64,
+    /// Groups since the first step.
+    pub groups: GroupCounts,
+    /// Seconds since the first step.
+    pub seconds: PhaseSeconds,
+    /// The mean of each named reward, before weights and repair.
+    pub rewards: &'a BTreeMap<String, f64>,
+}

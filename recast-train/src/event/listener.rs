@@ -1,0 +1,63 @@
+//! Listeners, who hear of a job while it goes on.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::kinds::Event;
+
+/// A message to a listener.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Message<'a> {
+    /// A line for people.
+    Line(&'a str),
+    /// An event; it stands in the log already.
+    Event(&'a Event<'a>),
+    /// News of a job.
+    Job {
+        /// The job's number, of its own in this process.
+        id: u64,
+        /// The name of the job, for people.
+        label: &'a str,
+        /// How far it is.
+        news: JobNews<'a>,
+    },
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobNews<'a> {
+    /// The job begins: so many pieces of work.
+    Begun(u64),
+    /// So many pieces were done in an earlier session.
+    Resumed(u64),
+    /// So many pieces more are done. Threads share a job: news come from any of them.
+    Advanced(u64),
+    /// A short note, in place of the one before.
+    Noted(&'a str),
+    /// The job ended, was interrupted or failed.
+    Finished,
+}
+
+/// A closure that hears every [`Message`]; threads call it side by side.
+#[derive(Clone)]
+pub struct Listener(Arc<dyn Fn(&Message<'_>) + Send + Sync>);
+
+impl Listener {
+    /// A listener that calls `hear` for each message, from the thread that works: it should be
+    /// quick.
+    pub fn new(hear: impl Fn(&Message<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hear))
+    }
+
+    pub(super) fn hear(&self, message: &Message<'_>) {
+        (self.0)(message);
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener(..)")
+    }
+}

@@ -1,0 +1,103 @@
+//! The event log of a run folder.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::kinds::Event;
+use crate::error::{Error, Result};
+
+/// `events.jsonl`: one event a line.
+#[derive(Debug)]
+pub(super) struct EventLog {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl EventLog {
+    /// Goes on with the log of a run folder, or begins it.
+    pub(super) fn open(run_dir: &Path) -> Result<Self> {
+        let path = run_dir.join("events.jsonl");
+        let opened = OpenOptions::new().create(true).append(true).open(&path);
+        let file = Mutex::new(opened.map_err(|cause| Error::write(&path, cause))?);
+        Ok(Self { path, file })
+    }
+
+    pub(super) fn append(&self, event: &Event<'_>) -> Result<()> {
+        let failed = |cause| Error::write(&self.path, cause);
+        let line = line(event).map_err(|cause| failed(cause.into()))?;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(file, "{line}").map_err(failed)
+    }
+}
+
+/// An event's kind, then its fields, as JSON.
+fn line(event: &Event<'_>) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        event: &'a str,
+        #[serde(flatten)]
+        fields: &'a Event<'a>,
+    }
+    serde_json::to_string(&Line { event: &event.kind(), fields: event })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Epoch, Metrics, SystemResult, Validation};
+    use super::*;
+
+    #[test]
+    fn a_line_is_the_kind_and_the_fields_in_their_order() {
+        let epoch = Epoch {
+            stage: "sasrec",
+            epoch: 2,
+            step: 7,
+            loss: 0.5,
+            gradient_norm: 1.5,
+            learning_rate: 0.25,
+            seconds: 3.0,
+        };
+        assert_eq!(
+            line(&Event::Epoch(epoch)).unwrap(),
+            r#"{"event":"sasrec_epoch","epoch":2,"step":7,"loss":0.5,"gradient_norm":1.5,"learning_rate":0.25,"seconds":3.0}"#
+        );
+        assert_eq!(
+            line(&Event::Phase { phase: "rl grpo", seconds: 1.0 }).unwrap(),
+            r#"{"event":"phase","phase":"rl grpo","seconds":1.0}"#
+        );
+        let item = Metrics { pass_at_1: 0.5, ..Metrics::default() };
+        let (name, title) = ("sft".to_owned(), "SFT".to_owned());
+        let result = SystemResult { name, title, item, sid_level: Metrics::default() };
+        let line = line(&Event::Test(&result)).unwrap();
+        let start =
+            r#"{"event":"test","name":"sft","title":"SFT","pass_at_1":0.5,"pass_at_10":0.0"#;
+        assert!(line.starts_with(start), "{line}");
+    }
+
+    #[test]
+    fn a_validation_says_epochs_or_steps() {
+        let judged = Validation {
+            phase: "sft",
+            epoch: Some(2),
+            step: None,
+            pass_at_1: 0.0,
+            recall_at_10: 0.5,
+            ndcg_at_10: 0.25,
+            generated: None,
+        };
+        assert_eq!(
+            line(&Event::Validation(judged)).unwrap(),
+            r#"{"event":"validation","phase":"sft","epoch":2,"pass_at_1":0.0,"recall_at_10":0.5,"ndcg_at_10":0.25}"#
+        );
+        let judged =
+            Validation { phase: "grpo", epoch: None, step: Some(0), generated: Some(9), ..judged };
+        assert_eq!(
+            line(&Event::Validation(judged)).unwrap(),
+            r#"{"event":"validation","phase":"grpo","step":0,"pass_at_1":0.0,"recall_at_10":0.5,"ndcg_at_10":0.25,"generated":9}"#
+        );
+    }
+}

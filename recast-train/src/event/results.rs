@@ -1,0 +1,72 @@
+//! Metrics of systems, and what beam search misses.
+
+use std::fmt::{self, Display};
+
+use serde::{Deserialize, Serialize};
+
+/// Means over prompts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Share of prompts whose first prediction is a target.
+    pub pass_at_1: f64,
+    /// Share of prompts with a target among the first 10.
+    pub pass_at_10: f64,
+    /// Mean share of the targets among the first 5.
+    pub recall_at_5: f64,
+    /// Mean share of the targets among the first 10.
+    pub recall_at_10: f64,
+    /// Mean normalised discounted gain of the first 5.
+    pub ndcg_at_5: f64,
+    /// Mean normalised discounted gain of the first 10.
+    pub ndcg_at_10: f64,
+}
+
+/// One system's metrics on the test prompts: at item level, and at the level of semantic IDs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SystemResult {
+    /// The name for machines.
+    pub name: String,
+    /// The name for people.
+    pub title: String,
+    /// At item level.
+    #[serde(flatten)]
+    pub item: Metrics,
+    /// At the level of semantic IDs.
+    pub sid_level: Metrics,
+}
+
+/// Beam search against exact search, over prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SearchCheck {
+    /// Prompts searched both ways.
+    pub prompts: usize,
+    /// Beams.
+    pub beam_width: usize,
+    /// Share of the prompts whose ten best semantic IDs the beam found, all of them.
+    pub top_10_found: f64,
+    /// Share of the prompts whose best semantic ID the beam found.
+    pub top_1_found: f64,
+    /// Mean share of the ten best that the beam found.
+    pub mean_overlap: f64,
+    /// Mean probability that the beam's ten best lack of what the exact ten best have.
+    pub lost_probability: f64,
+    /// Share of the completions of a beam search without the trie that are no item's.
+    pub illegal_without_trie: f64,
+}
+
+impl Display for SearchCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "beam width {:>4} beside exact search, {} prompts: the ten best found for {:.2}%, the best for {:.2}%, \
+             {:.2}% of the ten on average; probability lost {:.2e}; without the trie {:.1}% of the beams are no item's",
+            self.beam_width,
+            self.prompts,
+            100.0 * self.top_10_found,
+            100.0 * self.top_1_found,
+            100.0 * self.mean_overlap,
+            self.lost_probability,
+            100.0 * self.illegal_without_trie
+        )
+    }
+}

@@ -1,0 +1,205 @@
+//! Judgement of what a run has trained, and the choice among its decoders.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+
+use super::baseline::RANKED;
+use super::folder::{Run, Tokenized};
+use crate::data::Synthetic;
+use crate::decode::Search;
+use crate::error::{Error, Phase, Result};
+use crate::evaluate::{Evaluation, SearchCheck, check_search, evaluate, judge};
+use crate::event::{Event, SystemResult};
+use crate::machine::peak_memory_bytes;
+use crate::model::Decoder;
+use crate::optim::Stage;
+use crate::report::{GroupSummary, Summary};
+use crate::storage::write_json;
+use crate::train::{RlState, SftState, SignalName};
+
+impl Run {
+    /// The same run, its decoders searched in another way.
+    #[must_use]
+    pub fn searched_by(mut self, search: Search) -> Self {
+        self.config.evaluate.search = search;
+        self
+    }
+
+    /// Judges the baselines, the oracle where there is one, and every trained decoder on the test
+    /// prompts; writes and returns the summary.
+    ///
+    /// # Errors
+    /// If the user interrupts, or nothing is trained.
+    pub fn evaluate(&self, tokenized: &Tokenized) -> Result<Summary> {
+        self.sft_state()?;
+        let systems = self.timed("evaluate", || self.judge_systems(tokenized))?;
+        for system in &systems {
+            self.monitor().record(&Event::Test(system))?;
+        }
+        let summary = self.summary(tokenized, systems)?;
+        write_json(&self.summary_path(), &summary)?;
+        Ok(summary)
+    }
+
+    /// Beam search of each width beside exact search on the first test prompts, with the decoder
+    /// that [`Run::decoder`] gives; without widths, that of the settings.
+    ///
+    /// # Errors
+    /// If the decoder is not trained, or the user interrupts.
+    pub fn check_search(
+        &self,
+        tokenized: &Tokenized,
+        system: Option<&str>,
+        prompts: usize,
+        beam_widths: &[usize],
+    ) -> Result<Vec<SearchCheck>> {
+        let decoder = self.decoder(tokenized, system)?;
+        let settings = [self.config.evaluate.beam_width];
+        let test = &self.prepared.split.test;
+        let histories: Vec<&[u32]> =
+            test.iter().take(prompts).map(|example| &example.history[..]).collect();
+        let found = check_search(
+            &decoder,
+            self.catalogue(tokenized),
+            &histories,
+            if beam_widths.is_empty() { &settings } else { beam_widths },
+            self.config.evaluate.batch_prompts,
+            self.monitor(),
+        )?;
+        for check in &found {
+            self.monitor().record(&Event::SearchCheck(check))?;
+        }
+        Ok(found)
+    }
+
+    fn judge_systems(&self, tokenized: &Tokenized) -> Result<Vec<SystemResult>> {
+        let mut systems = self.judge_baselines(&tokenized.sids)?;
+        let sft = self.judge_decoder(tokenized, &self.sft_stage(), "SFT")?;
+        systems.push(SystemResult::new("sft", "SFT", sft));
+        for &signal in &self.config.rl.signals {
+            if self.rl_state(signal)?.is_some() {
+                let found =
+                    self.judge_decoder(tokenized, &self.rl_stage(signal), signal.title())?;
+                systems.push(SystemResult::new(signal.key(), signal.title(), found));
+            }
+        }
+        if let Some(synthetic) = self.synthetic()? {
+            let test = &self.prepared.split.test;
+            let rankings: Vec<_> =
+                test.iter().map(|e| synthetic.oracle_ranking(&e.history, RANKED)).collect();
+            let oracle = judge(test, &rankings, &tokenized.sids);
+            systems.push(SystemResult::new("oracle", "oracle", oracle));
+        }
+        Ok(systems)
+    }
+
+    fn judge_decoder(
+        &self,
+        tokenized: &Tokenized,
+        stage: &Stage,
+        title: &str,
+    ) -> Result<Evaluation> {
+        let decoder = stage.load_best(self.fresh_decoder(tokenized)?)?.valid();
+        let catalogue = self.catalogue(tokenized);
+        let test = &self.prepared.split.test;
+        let label = format!("test {title}");
+        evaluate(&decoder, catalogue, test, &self.config.evaluate, self.monitor(), &label)
+    }
+
+    fn summary(&self, tokenized: &Tokenized, systems: Vec<SystemResult>) -> Result<Summary> {
+        let test = &self.prepared.split.test;
+        let mut groups = BTreeMap::new();
+        for &signal in &self.config.rl.signals {
+            if let Some(state) = self.rl_state(signal)? {
+                groups.insert(signal.key().to_owned(), GroupSummary::new(&state));
+            }
+        }
+        let phases = self.seconds()?;
+        let sids = &tokenized.sids;
+        Ok(Summary {
+            systems,
+            groups,
+            seconds: phases.values().sum(),
+            phases,
+            peak_memory_bytes: peak_memory_bytes(),
+            run_dir: self.dir.clone(),
+            warnings: self.prepared.report.prepare.warnings.clone(),
+            test_prompts: test.len(),
+            evaluate: self.config.evaluate.clone(),
+            seed: self.config.seed,
+            bayes_pass_at_1: self
+                .synthetic()?
+                .and_then(|synthetic| synthetic.bayes_pass_at_1(test)),
+            collision_rate: 1.0 - sids.n_distinct() as f64 / sids.n_items() as f64,
+        })
+    }
+
+    /// The trained decoder of `system`: `sft` or a signal's key; without one, ReCast's if it is
+    /// trained, else the supervised one.
+    ///
+    /// # Errors
+    /// If it is not trained.
+    pub fn decoder(&self, tokenized: &Tokenized, system: Option<&str>) -> Result<Decoder> {
+        self.sft_state()?;
+        let stage = match system {
+            Some("sft") => self.sft_stage(),
+            Some(name) => {
+                let signals = SignalName::ALL.into_iter();
+                let Some(signal) = signals.clone().find(|signal| signal.key() == name) else {
+                    let problem = format!("'{name}' is no system");
+                    let names: Vec<&str> = signals.map(SignalName::key).collect();
+                    return Err(Error::data(problem, format!("name sft, {}", list(&names))));
+                };
+                if self.rl_state(signal)?.is_none() {
+                    let problem = format!("holds no {} decoder", signal.title());
+                    return Err(self.undone(self.dir(), problem, Phase::Rl(name.to_owned())));
+                }
+                self.rl_stage(signal)
+            }
+            None if self.rl_state(SignalName::Recast)?.is_some() => {
+                self.rl_stage(SignalName::Recast)
+            }
+            None => self.sft_stage(),
+        };
+        Ok(stage.load_best(self.fresh_decoder(tokenized)?)?.valid())
+    }
+
+    /// The supervised decoder.
+    ///
+    /// # Errors
+    /// If it is not trained.
+    pub fn supervised(&self, tokenized: &Tokenized) -> Result<Decoder> {
+        if !self.sft_state()?.finished {
+            let problem = "supervised training is not finished";
+            return Err(self.undone(self.dir(), problem, Phase::Sft));
+        }
+        self.sft_stage().load_best(self.fresh_decoder(tokenized)?)
+    }
+
+    fn synthetic(&self) -> Result<Option<Synthetic>> {
+        if self.config.data.interactions.is_some() {
+            return Ok(None);
+        }
+        Synthetic::generate(&self.config.data.synthetic, self.config.seed).map(Some)
+    }
+
+    fn sft_state(&self) -> Result<SftState> {
+        self.required(&self.dir().join("sft/best.bpk"), Phase::Sft)?;
+        let none = || self.undone(self.dir(), "holds no supervised decoder", Phase::Sft);
+        self.sft_stage().state()?.ok_or_else(none)
+    }
+
+    fn rl_state(&self, signal: SignalName) -> Result<Option<RlState>> {
+        self.rl_stage(signal).state()
+    }
+}
+
+/// `a, b or c`.
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,128 @@
+//! Training phases of a run, and all phases one after the other.
+
+use super::folder::{Run, Tokenized};
+use super::inputs::Prepared;
+use crate::error::Result;
+use crate::event::Event;
+use crate::machine::device_memory_bytes;
+use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass};
+use crate::optim::Stage;
+use crate::report::Summary;
+use crate::reward::Rewards;
+use crate::train::{SftState, SignalName, rl, sft};
+
+impl Run {
+    /// Does every phase that is not done yet: semantic IDs, supervised training, reinforcement
+    /// learning with each signal of the settings, and judgement.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::tokenize`], [`Run::sft`], [`Run::rl`] and [`Run::evaluate`].
+    pub fn all(&self) -> Result<Summary> {
+        let tokenized = self.tokenize()?;
+        let start = self.sft(&tokenized)?;
+        for &signal in &self.config().rl.signals {
+            self.rl(&tokenized, &start, signal)?;
+        }
+        self.evaluate(&tokenized)
+    }
+
+    /// Trains the decoder on the logs, or goes on with that.
+    ///
+    /// # Errors
+    /// If the user interrupts, training diverges, or a checkpoint cannot be written.
+    pub fn sft(&self, tokenized: &Tokenized) -> Result<Decoder> {
+        let config = &self.config;
+        let pass = config.sft.pass(config.data.max_history, tokenized.sids.levels());
+        self.say_memory("sft", &config.model, tokenized, 0, pass)?;
+        let (decoder, state) = self.timed("sft", || {
+            sft(
+                self.fresh_decoder(tokenized)?,
+                self.train_inputs(tokenized),
+                &self.config.sft,
+                self.config.model.dropout,
+                &self.sft_stage(),
+                &self.monitor,
+            )
+        })?;
+        self.say_best(&self.sft_stage(), state);
+        Ok(decoder)
+    }
+
+    /// Improves the supervised decoder with one signal, or goes on with that.
+    ///
+    /// # Errors
+    /// If the user interrupts, training diverges, or a checkpoint cannot be written.
+    pub fn rl(
+        &self,
+        tokenized: &Tokenized,
+        start: &Decoder,
+        signal: SignalName,
+    ) -> Result<Decoder> {
+        let (config, phase) = (&self.config, format!("rl {}", signal.key()));
+        let Prepared { sequences, items, split, .. } = &self.prepared;
+        let rewards = Rewards::new(&config.rl.rewards, items, &split.train, sequences.n_items())?;
+        let pass = config.rl.pass(signal, config.data.max_history, tokenized.sids.levels());
+        // the policy of the rollout and the reference
+        self.say_memory(&phase, &config.model, tokenized, 2, pass)?;
+        let (decoder, state) = self.timed(&phase, || {
+            rl(
+                start,
+                self.train_inputs(tokenized),
+                &rewards,
+                signal,
+                &self.config.rl,
+                &self.rl_stage(signal),
+                &self.monitor,
+            )
+        })?;
+        self.monitor.say(&format!(
+            "rl {}: best validation Pass@1 {:.4} after step {} of {}",
+            signal.key(),
+            state.best_pass_at_1,
+            state.best_step,
+            state.step
+        ));
+        Ok(decoder)
+    }
+
+    /// Says what training will take, and warns if the device has less.
+    pub(super) fn say_memory(
+        &self,
+        phase: &str,
+        model: &ModelConfig,
+        tokenized: &Tokenized,
+        frozen: usize,
+        pass: Pass,
+    ) -> Result<()> {
+        let (device, precision) = (self.config.device_kind()?, self.config.precision);
+        let codes = tokenized.sids.codes_per_level();
+        let estimate = MemoryEstimate::new(model, codes, precision, frozen, pass);
+        let MemoryEstimate { state_bytes, pass_bytes } = estimate;
+        self.monitor.record(&Event::MemoryEstimate { state_bytes, pass_bytes })?;
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let [all, state] = [estimate.bytes(), estimate.state_bytes].map(mib);
+        let memory = device_memory_bytes(device);
+        let of =
+            memory.map_or_else(String::new, |memory| format!(" of {} on {device}", mib(memory)));
+        self.monitor.say(&format!(
+            "{phase}: about {all} MiB{of}, {state} of these for weights and optimiser; passes of {} rows x {} tokens",
+            pass.rows, pass.slots
+        ));
+        if memory.is_some_and(|memory| estimate.bytes() > memory) {
+            self.monitor
+                .say(&format!("warning: {phase} may not fit; lower its micro_batch_tokens"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn say_best(&self, stage: &Stage, state: SftState) {
+        self.monitor.say(&format!(
+            "{}: best validation NDCG@10 {:.4} after epoch {} of {}",
+            stage.name(),
+            state.best_ndcg_at_10,
+            state.best_epoch,
+            state.epoch
+        ));
+    }
+}

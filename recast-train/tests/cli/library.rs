@@ -1,0 +1,103 @@
+//! The whole job through the library, without the program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use recast_train::Error;
+use recast_train::config::{Config, Preset};
+use recast_train::event::{Event, Listener, Message, Monitor};
+use recast_train::run::Run;
+use serde_json::Value;
+
+use crate::Desk;
+
+/// The smoke preset, shorter, with its first signal alone.
+fn short() -> Config {
+    let mut config = Preset::Smoke.config();
+    config.sft.epochs = 2;
+    config.rl.steps = 1;
+    config.rl.signals.truncate(1);
+    config
+}
+
+/// The kinds of the events in a run's log.
+fn logged(run_dir: &Path) -> Vec<String> {
+    let log = fs::read_to_string(run_dir.join("events.jsonl")).unwrap();
+    let kind =
+        |line| serde_json::from_str::<Value>(line).unwrap()["event"].as_str().map(str::to_owned);
+    log.lines().filter_map(kind).collect()
+}
+
+#[test]
+fn the_library_does_the_whole_job_and_tells_its_listener_what_it_logs() {
+    let desk = Desk::new();
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let into = Arc::clone(&heard);
+    let listener = Listener::new(move |message| {
+        if let Message::Event(event) = message {
+            into.lock().unwrap().push(event.kind().into_owned());
+        }
+    });
+    let monitor = Monitor::new(Some(listener), Arc::default());
+    let run = Run::create(Some(&desk.path("run")), short(), monitor).unwrap();
+    let summary = run.all().unwrap();
+    let names: Vec<&str> = summary.systems.iter().map(|system| &system.name[..]).collect();
+    assert_eq!(names, ["popularity", "item_knn", "sft", "grpo", "oracle"]);
+    let heard = heard.lock().unwrap();
+    assert_eq!(*heard, logged(run.dir()));
+    for kind in ["prepare", "tokenize", "sft_epoch", "validation", "rl_step", "phase", "test"] {
+        assert!(heard.iter().any(|heard| heard == kind), "no {kind} among {heard:?}");
+    }
+}
+
+#[test]
+fn a_listener_can_stop_a_run_that_then_goes_on() {
+    let desk = Desk::new();
+    let asked: Arc<AtomicBool> = Arc::default();
+    let ask = Arc::clone(&asked);
+    let listener = Listener::new(move |message| {
+        if let Message::Event(Event::Epoch(_)) = message {
+            ask.store(true, Ordering::Relaxed);
+        }
+    });
+    let monitor = Monitor::new(Some(listener), asked);
+    let dir = desk.path("run");
+    let stopped = Run::create(Some(&dir), short(), monitor).unwrap().all().unwrap_err();
+    let Error::Interrupted { run_dir } = &stopped else { panic!("{stopped}") };
+    assert_eq!(*run_dir, dir);
+    let summary = Run::open(&dir, &[], Monitor::silent()).unwrap().all().unwrap();
+    assert_eq!(summary.systems.len(), 5);
+}
+
+/// The lines of code under `folder`, tests and comments left out.
+fn code_lines(folder: &Path, into: &mut Vec<(PathBuf, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            code_lines(&path, into);
+        } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("tests.rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            into.extend(lines.map(|line| (path.clone(), line.to_owned())));
+        }
+    }
+}
+
+#[test]
+fn flags_and_the_terminal_are_known_to_cli_alone() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut lines = Vec::new();
+    code_lines(&source, &mut lines);
+    assert!(lines.len() > 5000, "{} lines", lines.len());
+    for (path, line) in lines {
+        // what `recast bench` measures is set by flags only, and named by them
+        let known = ["cli", "bench"].iter().any(|room| path.starts_with(source.join(room)));
+        let flag =
+            line.split("--").skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
+        let tool = ["clap::", "anyhow::", "indicatif::"].iter().any(|name| line.contains(name));
+        assert!(known || !(flag || tool), "{}: {line}", path.display());
+    }
+}
