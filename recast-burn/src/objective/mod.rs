@@ -1,6 +1,6 @@
 //! The losses of `recast-core` over burn tensors, differentiable.
 //!
-//! One entry, [`policy_loss`], takes every [`Loss`](recast_core::objective::Loss) of core.
+//! One entry, [`policy_loss`], takes every [`Loss`] of core.
 //! [`UpdateBatch`] checks once that its numbers suit the loss; past that nothing fails.
 //!
 //! | loss | ratio | unit of the sum |

@@ -4,8 +4,8 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Tensor};
 use recast_core::objective::{Clip, Objective, RatioBound};
 
-/// What the ratio is taken against: [`Clip::bounded_old_log_prob`] of each unit, without a
-/// gradient.
+/// The old log-probability of each unit that its ratio is taken against, without a gradient:
+/// [`Clip::bounded_old_log_prob`].
 pub(super) fn bounded_old_log_probs(
     policy_log_probs: &Tensor<1>,
     old_log_probs: Tensor<1>,

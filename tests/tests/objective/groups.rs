@@ -254,7 +254,7 @@ fn a_positive_alone_has_no_preference() {
 }
 
 fn extreme_preferences_give_finite_losses_and_gradients() {
-    // of each pair one side is all but impossible; beside a group that pads them
+    // one side of two pairs is all but impossible; a larger group pads them
     let mut groups = contrasts();
     for (group, side) in [(0, 0), (4, 1)] {
         for token in &mut groups[group].tokens[side * LEVELS..(side + 1) * LEVELS] {
