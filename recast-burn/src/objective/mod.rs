@@ -13,7 +13,6 @@
 //! term, its source and its kinks. No function here reads a number back from the device.
 
 mod batch;
-mod metrics;
 mod penalty;
 mod preference;
 mod surrogate;
@@ -23,7 +22,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 use recast_core::objective::Loss;
 
 pub use self::batch::{GroupAdvantages, UpdateBatch, UpdateBatchError};
-pub use self::metrics::policy_metrics;
 use self::preference::preference_losses;
 use self::terms::Terms;
 

@@ -8,6 +8,7 @@ mod pinned;
 mod rewards;
 mod semantic_ids;
 mod settings;
+mod signals;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -2,7 +2,6 @@
 
 mod cases;
 mod groups;
-mod metrics;
 mod tokens;
 
 use libtest_mimic::Trial;
@@ -10,5 +9,5 @@ use libtest_mimic::Trial;
 pub(crate) use self::cases::Estimator;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    [tokens::tests(), groups::tests(), metrics::tests()].into_iter().flatten().collect()
+    [tokens::tests(), groups::tests()].into_iter().flatten().collect()
 }

@@ -1,12 +1,19 @@
 //! Settings of single signals.
 
+use std::fmt;
+
 use recast_core::anchor::AnchorTarget;
 use recast_core::objective::AnchorRatio;
 use recast_core::signal::{Normaliser, Recast, RepairPolicy, RewardScale};
+
+use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// When an all-zero group gets the ground-truth anchor.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// In settings the words, or `true` for `always` and `false` for `never`, as earlier run folders have
+/// it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Repair {
     /// Every all-zero group.
@@ -18,6 +25,36 @@ pub enum Repair {
     Gated,
     /// Unless the policy already gives the anchor more than tau.
     Confident,
+}
+
+impl<'de> Deserialize<'de> for Repair {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Word;
+
+        impl Visitor<'_> for Word {
+            type Value = Repair;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("\"always\", \"never\", \"gated\" or \"confident\"")
+            }
+
+            fn visit_bool<E: de::Error>(self, repairs: bool) -> Result<Repair, E> {
+                Ok(if repairs { Repair::Always } else { Repair::Never })
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Repair, E> {
+                match word {
+                    "always" => Ok(Repair::Always),
+                    "never" => Ok(Repair::Never),
+                    "gated" => Ok(Repair::Gated),
+                    "confident" => Ok(Repair::Confident),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Word)
+    }
 }
 
 /// Which target the anchor is written from, where a prompt has several.
