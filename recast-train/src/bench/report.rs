@@ -28,7 +28,7 @@ pub struct Measurement {
     /// On a CPU the largest resident size of the process while it ran, all of the process; on a GPU what its allocator
     /// took, as it stood at the end. Null where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
-    /// What [`MemoryEstimate`](crate::model::MemoryEstimate) says that training takes beside the rest of the program.
+    /// What `MemoryEstimate` says that training takes beside the rest of the program.
     pub estimated_memory_bytes: Option<u64>,
 }
 

@@ -98,7 +98,7 @@ impl SidTable {
     ///
     /// # Errors
     ///
-    /// As of [`ImportedTable::read`] and [`ImportedTable::sids_of`].
+    /// As of [`ImportedTable::read`], and if an item has no SID or one that does not fit the others.
     pub fn import<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
         ImportedTable::read(path)?.sids_of(item_ids)
     }

@@ -18,8 +18,7 @@ pub use kmeans::KmeansOptions;
 pub use options::{Codes, Method, TokenizerOptions};
 pub use residual::Quantised;
 pub use residual_kmeans::residual_kmeans;
-pub use rq_vae::RqVaeOptions;
-use rq_vae::rq_vae;
+pub use rq_vae::{RqVaeOptions, rq_vae};
 
 use burn::tensor::Device;
 

@@ -20,8 +20,8 @@ pub enum Method {
     /// Residual k-means whose codes name about equally many items.
     ///
     /// That codes of a SID should be used evenly: "OneRec: Unifying Retrieve and Rank with Generative Recommender and Iterative
-    /// Preference Alignment", Deng et al., <https://arxiv.org/abs/2502.18965>, section 3.1. How: see
-    /// [`Kmeans::fit`](super::Kmeans::fit).
+    /// Preference Alignment", Deng et al., <https://arxiv.org/abs/2502.18965>, section 3.1.
+    /// [`residual_kmeans`](super::residual_kmeans()) says how.
     ///
     /// Departs from the paper: it fills one cluster after the other, up to a fixed size, and the last ones take what
     /// is left wherever that lies; here all clusters choose at once, and each keeps the closest items.

@@ -14,8 +14,10 @@ use crate::random::{Purpose, stream};
 /// r_i0 = e_i        c_il = argmin_c |r_il - m_lc|        r_i(l+1) = r_il - m_l(c_il)
 /// ```
 ///
-/// Where a level has fewer distinct residuals than codes, it uses fewer codes. Balanced, no code takes more
-/// than its share of the items (see [`Kmeans::fit`]). Equal seeds give equal codes for any number of threads.
+/// The first centroids are drawn by k-means++. Where a level has fewer distinct residuals than codes,
+/// it uses fewer codes. Balanced, no code takes more than `ceil(items / codes)` items: an item asks
+/// its centroids, the nearest first, and a full centroid keeps the closest. Equal seeds give equal
+/// codes for any number of threads.
 ///
 /// `O(items * codes * D)` time a round and level. Residuals are computed where they are needed: beside the embeddings
 /// stand the codebooks, a few numbers an item, and 16 residuals a code while a level is seeded.

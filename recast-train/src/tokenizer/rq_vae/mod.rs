@@ -55,7 +55,7 @@ const PHASE: &str = "tokenizer.rq_vae";
 /// [`Error::Setting`] if a number is out of its range; [`Error::Collapse`] if a level's perplexity falls below
 /// `min_perplexity` of its codes (or of the items, if these are fewer); [`Error::NotFinite`] if training diverges;
 /// [`Error::Interrupted`] once the user asked to stop.
-pub(crate) fn rq_vae(
+pub fn rq_vae(
     embeddings: &Embeddings,
     codes_per_level: &[usize],
     options: &RqVaeOptions,
