@@ -48,7 +48,7 @@
 //! | [`Opo`](Signal::Opo) | none | all G | `r -` mean weighted by length | token ratio |
 //!
 //! GRPO's std may be that of the [batch](signal::RewardScale), REINFORCE++ standardises over the
-//! tokens of a step: see [`BatchScale`](batch::BatchScale).
+//! tokens of a step: see [`BatchScale`](advantage::BatchScale).
 //!
 //! [`Recast`](signal::Recast) has the paper's method and its ablation in one configuration. Its
 //! options: when to repair (always, never, gated, confident), the anchor's target and ratio, the

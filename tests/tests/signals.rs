@@ -44,11 +44,16 @@ fn kept(signal: &Signal<f32>, target: u32) -> Option<KeptGroup> {
         .expect("finite numbers")
 }
 
-/// The same by core alone: kept slots, advantages, divisor, the anchor among the kept.
-fn by_core(
-    signal: &Signal<f32>,
-    target: usize,
-) -> Option<(Vec<usize>, Vec<f32>, usize, Option<usize>)> {
+/// A selection that core makes alone.
+struct ByCore {
+    slots: Vec<usize>,
+    advantages: Vec<f32>,
+    divisor: usize,
+    /// The anchor among the kept completions.
+    anchor: Option<usize>,
+}
+
+fn by_core(signal: &Signal<f32>, target: usize) -> Option<ByCore> {
     let mut hits: Vec<f32> = (0..4).map(|slot| f32::from(u8::from(slot == target))).collect();
     let score = |sid: &[u16; LEVELS]| {
         let credit = recast_core::reward::PrefixCredit::decimal();
@@ -70,12 +75,12 @@ fn by_core(
     match signal.select(group, &mut slots, &mut advantages) {
         Outcome::Trained(selection) => {
             let anchor = selection.kept.iter().position(|&kept| Some(kept) == slot);
-            Some((
-                selection.kept.to_vec(),
-                selection.advantages.to_vec(),
-                selection.divisor,
+            Some(ByCore {
+                slots: selection.kept.to_vec(),
+                advantages: selection.advantages.to_vec(),
+                divisor: selection.divisor,
                 anchor,
-            ))
+            })
         }
         Outcome::Skipped(_) => None,
     }
@@ -90,7 +95,8 @@ fn every_signal_selects_as_core_does() {
         for target in [4, 1] {
             let (found, expected) = (kept(&signal, target), by_core(&signal, target as usize));
             let case = format!("{name}, target {target}");
-            let (Some(found), Some((slots, advantages, divisor, anchor))) = (&found, &expected)
+            let (Some(found), Some(ByCore { slots, advantages, divisor, anchor })) =
+                (&found, &expected)
             else {
                 assert_eq!(found.is_none(), expected.is_none(), "{case}");
                 continue;

@@ -1,7 +1,7 @@
 //! The surrogates of core over tensors, of tokens or of completions alike.
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Bool, Tensor};
 use recast_core::objective::{Clip, Objective, RatioBound};
 
 /// The old log-probability of each unit that its ratio is taken against, without a gradient:
@@ -97,49 +97,4 @@ pub(super) fn bounded_log_ratios(
     log_ratios
         .mask_where(advantages.clone().greater_elem(0.0), below)
         .mask_where(advantages.lower_elem(0.0), above)
-}
-
-/// Whether PPO's clip or the dual clip stands for a ratio.
-pub(super) fn is_clipped(
-    ratios: Tensor<1>,
-    advantages: Tensor<1>,
-    clip: Clip<f32>,
-) -> Tensor<1, Bool> {
-    let above = ratios.clone().greater_elem(1.0 + clip.high());
-    let below = ratios.clone().lower_elem(1.0 - clip.low());
-    let negative = match clip.dual() {
-        None => below,
-        Some(dual) => below.bool_or(ratios.greater_elem(dual)),
-    };
-    by_sign(advantages, above, negative)
-}
-
-/// Whether the constant weight of CISPO is not the ratio itself.
-pub(super) fn is_held(
-    ratios: Tensor<1>,
-    advantages: Tensor<1>,
-    clip: Clip<f32>,
-) -> Tensor<1, Bool> {
-    let held = clipped_ratios(ratios.clone(), clip).not_equal(ratios);
-    held.bool_and(advantages.not_equal_elem(0.0))
-}
-
-/// Whether GMPO bounds a log-ratio.
-pub(super) fn is_out_of_bounds(
-    log_ratios: Tensor<1>,
-    advantages: Tensor<1>,
-    clip: Clip<f32>,
-) -> Tensor<1, Bool> {
-    let above = log_ratios.clone().greater_elem(clip.high());
-    by_sign(advantages, above, log_ratios.lower_elem(-clip.low()))
-}
-
-/// `positive` where the advantage is positive, `negative` where it is negative, false elsewhere.
-fn by_sign(
-    advantages: Tensor<1>,
-    positive: Tensor<1, Bool>,
-    negative: Tensor<1, Bool>,
-) -> Tensor<1, Bool> {
-    let positive = positive.bool_and(advantages.clone().greater_elem(0.0));
-    positive.bool_or(negative.bool_and(advantages.lower_elem(0.0)))
 }

@@ -5,10 +5,7 @@ use recast_core::objective::{AnchorRatio, PolicyLoss, RatioBound, Surrogate};
 
 use super::batch::UpdateBatch;
 use super::penalty::kl_penalty;
-use super::surrogate::{
-    bounded_log_ratios, bounded_old_log_probs, cispo, clipped, is_clipped, is_held,
-    is_out_of_bounds, ratios, sapo,
-};
+use super::surrogate::{bounded_log_ratios, bounded_old_log_probs, cispo, clipped, ratios, sapo};
 use super::{LogProbs, column, level_mean};
 
 /// The columns that a policy loss reads, on one device.
@@ -81,42 +78,6 @@ impl<'a> Terms<'a> {
                 self.by_completion(losses, penalties)
             }
         }
-    }
-
-    /// The number of tokens that a clip or a bound holds.
-    ///
-    /// # Shapes
-    /// The result `(1)`.
-    pub(super) fn clipped_tokens(self) -> Tensor<1> {
-        let objective = self.batch.objective();
-        let levels = self.batch.levels();
-        let advantages = || self.token_advantages.clone();
-        let (held, units, tokens) = match self.loss.surrogate {
-            Surrogate::Clipped => {
-                let ratios = ratios(self.bounded_log_ratios(), objective);
-                (is_clipped(ratios, advantages(), objective.clip()), levels, 1)
-            }
-            Surrogate::Cispo => {
-                let ratios = ratios(self.log_ratios(), objective);
-                (is_held(ratios, advantages(), objective.clip()), levels, 1)
-            }
-            Surrogate::Sapo { .. } => return Tensor::zeros([1], &self.policy.device()),
-            Surrogate::Sequence => {
-                let advantages = self.completion_advantages();
-                let ratios = ratios(self.sequence_log_ratios(&advantages), objective);
-                (is_clipped(ratios, advantages, objective.clip()), 1, levels)
-            }
-            Surrogate::GeometricMean => {
-                let advantages = self.completion_advantages().repeat_dim(0, levels);
-                (is_out_of_bounds(self.log_ratios(), advantages, objective.clip()), levels, 1)
-            }
-        };
-        let held = held.float();
-        let held = match self.off_policy(units) {
-            None => held,
-            Some(anchors) => held.mask_fill(anchors, 0.0),
-        };
-        held.sum() * tokens as f32
     }
 
     /// `policy - old` of each token.

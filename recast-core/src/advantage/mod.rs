@@ -2,11 +2,13 @@
 //!
 //! Rewards are plain numbers: hits are 1 and misses 0, but any finite reward is allowed.
 
+mod batch_scale;
 mod in_place;
 mod standard;
 
 use crate::real::Real;
 
+pub use self::batch_scale::BatchScale;
 pub(crate) use self::in_place::{
     calibrate, centre, centre_by_length, lead, leave_one_out, standardise,
 };

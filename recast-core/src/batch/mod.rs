@@ -6,7 +6,6 @@
 //! other.
 
 mod error;
-mod scale;
 mod signals;
 
 use crate::group::{Group, GroupError, Hit, check};
@@ -14,7 +13,6 @@ use crate::real::Real;
 use crate::signal::{Outcome, Selection};
 
 pub use self::error::BatchError;
-pub use self::scale::BatchScale;
 pub use self::signals::{BatchEvidence, BatchOutcome};
 
 /// A checked view of B groups with N completions in all.

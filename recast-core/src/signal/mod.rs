@@ -165,7 +165,7 @@ pub enum Signal<T> {
     /// Rewards less their group's mean, standardised over all tokens of the step: REINFORCE++ with
     /// baseline. "REINFORCE++: Stabilizing Critic-Free Policy Optimization with Global Advantage
     /// Normalization", Hu et al., <https://arxiv.org/abs/2501.03262>. The centred rewards are from
-    /// [`select`](Self::select), the rest is from [`BatchScale`](crate::batch::BatchScale).
+    /// [`select`](Self::select), the rest is from [`BatchScale`](crate::advantage::BatchScale).
     ReinforcePlusPlus {
         /// Added to the variance, inside the root.
         epsilon: T,
@@ -185,7 +185,7 @@ pub enum RewardScale {
     /// The rewards of all groups of a step, as TRL with `scale_rewards="batch"`: a group of mixed
     /// rewards weighs no more for being nearly uniform. A group of one keeps its reward, where TRL
     /// gives 0. [`select`](Signal::select) gives the centred rewards,
-    /// [`BatchScale`](crate::batch::BatchScale) the rest.
+    /// [`BatchScale`](crate::advantage::BatchScale) the rest.
     Batch,
 }
 

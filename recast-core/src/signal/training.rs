@@ -1,7 +1,7 @@
 //! The parts of a signal that the update reads: its loss, its token advantages.
 
 use super::{RewardScale, Signal};
-use crate::batch::BatchScale;
+use crate::advantage::BatchScale;
 use crate::entropy::entropy_guided;
 use crate::group::Group;
 use crate::objective::{AnchorRatio, Loss, PolicyLoss, Preference, Surrogate};

@@ -35,12 +35,6 @@ pub(super) struct Kept {
     divisor: usize,
 }
 
-impl Kept {
-    pub(super) fn completions(&self) -> impl Iterator<Item = &[Token]> {
-        self.tokens.chunks(LEVELS)
-    }
-}
-
 /// Groups of different sizes, some with an anchor, whose tokens are on every side of every clip;
 /// an anchor that needs no old log-probability has none.
 pub(super) fn groups(ratio: AnchorRatio<f32>) -> Vec<Kept> {

@@ -59,7 +59,6 @@ pub(super) fn by_token(
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "copies are exact")]
 mod tests {
     use super::*;
     use crate::catalogue::{SidTable, Trie};

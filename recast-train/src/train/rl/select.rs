@@ -197,7 +197,7 @@ impl Selector<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Selector::reward`].
+    /// If a log-probability is not finite: the policy has diverged.
     pub fn kept(
         &self,
         prompt: Vec<u32>,
