@@ -40,8 +40,8 @@ pub(crate) fn leave_one_out<T: Real>(values: &mut [T]) {
     }
 }
 
-/// Pass@k in place: rewards in, advantages out. The first of equally best slots, none of no
-/// rewards.
+/// Pass@k in place: rewards in, advantages out. Equally best rewards give the first slot; no
+/// rewards give none.
 pub(crate) fn lead<T: Real>(values: &mut [T]) -> Option<usize> {
     let best = (0..values.len()).reduce(|best, slot| {
         // `is_gt` leaves a tie with the earlier slot.

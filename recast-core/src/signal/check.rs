@@ -5,7 +5,7 @@ use crate::objective::AnchorRatio;
 use crate::real::Real;
 
 impl<T: Real> Signal<T> {
-    /// Checks the numbers of the signal, and hands it back. The defaults pass.
+    /// Checks the numbers of the signal, and returns it. The defaults pass.
     ///
     /// [`select`](Self::select) gives finite advantages for a signal that passed, as long as the
     /// differences of rewards are finite.
