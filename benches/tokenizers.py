@@ -43,7 +43,7 @@ def residual_kmeans(rows, seed):
 
 
 def ours(label):
-    """Median seconds of the bench, and what each level leaves."""
+    """Median seconds of the bench, and the share that each level leaves."""
     command = ["cargo", "bench", "--quiet", "--manifest-path", "benches/Cargo.toml", "--features", "train"]
     command += ["--bench", "tokenizers", "--", label]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout

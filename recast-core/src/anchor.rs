@@ -29,8 +29,8 @@ pub enum AnchorTarget {
 /// [`structural_score`](crate::reward::structural_score); a group that holds no SID takes the first
 /// too. [`Signal::anchor_target`](crate::Signal::anchor_target) knows the choice. `draw` is 64
 /// uniform random bits, read by `Uniform` only: randomness comes in as data, so that equal draws
-/// give equal anchors. With N targets no target is favoured by more than N / 2^64. `None` without a
-/// target. With P predicted SIDs in the group `O(P N L)` time for `Closest`, `O(1)` otherwise; no
+/// give equal anchors. Among N targets the draw favours none by more than N / 2^64. `None` without
+/// a target. With P predicted SIDs in the group `O(P N L)` time for `Closest`, `O(1)` otherwise; no
 /// allocation. The function cannot check that the target is a SID of the catalogue.
 ///
 /// Grade: \[ours\]; the paper has one ground truth. See <https://arxiv.org/abs/2604.22169>.

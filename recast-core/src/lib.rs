@@ -51,10 +51,10 @@
 //! tokens of a step: see [`BatchScale`](batch::BatchScale).
 //!
 //! [`Recast`](signal::Recast) has the paper's method and its ablation in one configuration. Its
-//! options are the repair policy (always, never, gated, confident), the anchor's target and ratio,
-//! the positive alone where the group has no negative, and the normaliser. Overlong shaping (a
-//! penalty on long completions, as in DAPO) is left out: the completions of a catalogue are equally
-//! long.
+//! options are the repair policy (always, never, gated, confident) and the anchor's target and
+//! ratio. Others are the positive alone where a group has no negative, and the normaliser. Overlong
+//! shaping (a penalty on long completions, as in DAPO) is left out: the completions of a catalogue
+//! are equally long.
 //!
 //! # From rewards to gradients
 //!

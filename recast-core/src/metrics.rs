@@ -8,7 +8,7 @@
 use crate::group::Regime;
 use crate::real::{Real, sum};
 
-/// 1 if any of the first k predictions is a target, else 0.
+/// Pass@k: 1 if any of the first k predictions is a target, else 0.
 ///
 /// ```text
 /// Pass@k = 1 if |first k ∩ T| > 0, else 0
@@ -53,7 +53,7 @@ pub fn hit_rate_at_k<I: PartialEq, T: Real>(predictions: &[I], targets: &[I], k:
 /// Recall@k = |first k ∩ T| / |T|
 /// ```
 ///
-/// 0 without a target.
+/// Recall@k is 0 without a target.
 ///
 /// Grade: \[paper\]. See <https://arxiv.org/abs/2604.22169>.
 ///

@@ -20,7 +20,7 @@ tests![
 ];
 
 const LEVELS: usize = 3;
-/// The SIDs of four completions, then those of the items that are asked for.
+/// The SIDs of four completions, then the SIDs of the targets.
 const CODES: [[u16; LEVELS]; 6] =
     [[4, 4, 4], [1, 2, 9], [1, 7, 3], [5, 5, 5], [1, 2, 3], [6, 6, 6]];
 const OLD: [f32; 4] = [-1.0, -2.0, -3.0, -4.0];
@@ -31,7 +31,7 @@ fn catalogue() -> (SidTable, Trie) {
     (table, trie)
 }
 
-/// What the trainer keeps of the group if `target` is asked for.
+/// The group that the trainer keeps for a `target`.
 fn kept(signal: &Signal<f32>, target: u32) -> Option<KeptGroup> {
     let (table, trie) = catalogue();
     let completion = |(sid, &log_prob): (&[u16; LEVELS], &f32)| Completion {
@@ -44,7 +44,7 @@ fn kept(signal: &Signal<f32>, target: u32) -> Option<KeptGroup> {
         .expect("finite numbers")
 }
 
-/// The same by core alone: kept slots, advantages, divisor, the anchor among the kept.
+/// The same group by core alone: kept slots, advantages, divisor, the anchor among the kept.
 fn by_core(
     signal: &Signal<f32>,
     target: usize,
@@ -86,7 +86,7 @@ fn every_signal_selects_as_core_does() {
     let (_, trie) = catalogue();
     for name in SignalName::ALL {
         let signal = config.signal(name);
-        // an all-zero group, then one with a hit
+        // the first group is all-zero, the second has a hit
         for target in [4, 1] {
             let (found, expected) = (kept(&signal, target), by_core(&signal, target as usize));
             let case = format!("{name}, target {target}");
@@ -103,7 +103,8 @@ fn every_signal_selects_as_core_does() {
             assert_eq!((found.divisor, found.anchor), (*divisor, *anchor), "{case}");
             let first: Vec<u32> =
                 found.token_advantages.iter().step_by(LEVELS).map(|a| a.to_bits()).collect();
-            // RL-ZVP's come from entropies where all rewards are equal, and there are none here
+            // where all rewards are equal, RL-ZVP's advantages come from entropies, which this test
+            // lacks
             if !(name == SignalName::RlZvp && target == 4) {
                 let expected: Vec<u32> = advantages.iter().map(|a| a.to_bits()).collect();
                 assert_eq!(first, expected, "{case}");
@@ -117,7 +118,7 @@ fn every_signal_has_the_value_and_the_gradient_of_cores_loss() {
     for (index, name) in SignalName::ALL.into_iter().enumerate() {
         let (signal, objective) = (config.signal(name), config.objective(name).expect("numbers"));
         let group = match name {
-            // an entropy for each token, since all rewards are equal
+            // RL-ZVP needs an entropy for each token, since all rewards are equal
             SignalName::RlZvp => None,
             _ => kept(&signal, 4).or_else(|| kept(&signal, 1)),
         };
@@ -128,7 +129,8 @@ fn every_signal_has_the_value_and_the_gradient_of_cores_loss() {
             group
         });
         let (completions, count) = (group.leaves.len(), group.token_advantages.len());
-        // clear of every kink: ratios within 1.0002 where GSPO clips at 1.0004, within 1.1 elsewhere
+        // ratios keep clear of every kink: within 1.0002 where GSPO clips at 1.0004, else within
+        // 1.1
         let spread = if name == SignalName::Gspo { 5e-5 } else { 0.025 };
         let column = |at: usize| -> Vec<f32> {
             seeded(100 + 3 * index as u64 + at as u64, count)

@@ -62,7 +62,7 @@ pub(crate) fn centre_by_length<T: Real>(values: &mut [T], lengths: &[usize]) {
         return;
     }
     let weights = || lengths.iter().map(|&length| T::of_count(length));
-    // As in `centre`: the baseline of equal rewards is exactly the reward.
+    // The baseline of equal rewards is exactly the reward, as in `centre`.
     let weighted = values.iter().zip(weights()).map(|(&value, weight)| value / scale * weight);
     let baseline = scale * (sum(weighted) / sum(weights()));
     for value in values {

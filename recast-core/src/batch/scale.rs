@@ -79,7 +79,7 @@ impl<T: Real> BatchScale<T> {
         Self::of(Kind::Tokens { epsilon })
     }
 
-    /// Whether there is anything to do.
+    /// Whether the scale changes anything.
     pub(crate) fn is_any(&self) -> bool {
         self.kind != Kind::None
     }

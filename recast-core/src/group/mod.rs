@@ -233,7 +233,8 @@ impl<'a, T: Real> Group<'a, T> {
     /// # Errors
     ///
     /// If the length is not G, or if an index does not name a first completion at or before its own
-    /// place. Also if a duplicate's reward, structural score or mark differs from its first's.
+    /// place. Also if a duplicate's reward, structural score or mark differs from that of its
+    /// first.
     ///
     /// # Examples
     ///

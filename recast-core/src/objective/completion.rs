@@ -9,7 +9,7 @@ use crate::real::Real;
 ///
 /// # Shapes
 ///
-/// All columns: (S). `old_log_probs` may be empty for an anchor whose ratio is detached or shaped,
+/// Every column: (S). `old_log_probs` may be empty for an anchor whose ratio is detached or shaped,
 /// `ref_log_probs` if `kl_coef` is 0: the loss then does not read them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompletionTokens<'a, T> {

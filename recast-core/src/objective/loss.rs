@@ -78,10 +78,10 @@ impl<T> Default for PolicyLoss<T> {
 /// geometric mean  -A exp(mean over t of bounded log-ratio_t)
 /// ```
 ///
-/// `clip` is within `1 - low .. 1 + high` of the objective's [`Clip`](super::Clip). In the first
-/// three each token has its own ratio. In the last two all tokens of a completion share one, and A
-/// is the mean of the token advantages. Every signal with such a ratio gives equal token
-/// advantages.
+/// `clip` is within `1 - low .. 1 + high` of the objective's [`Clip`](super::Clip). Under the first
+/// three each token has its own ratio. Under the last two all tokens of a completion share one
+/// ratio, and A is the mean of the token advantages. Every signal with such a ratio gives equal
+/// token advantages.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Surrogate<T> {
     /// PPO's clipped surrogate of each token, with the dual clip or another
@@ -98,7 +98,7 @@ pub enum Surrogate<T> {
     /// `epsilon_high` less 1. See "MiniMax-M1: Scaling Test-Time Compute Efficiently with Lightning
     /// Attention", section 3.1, <https://arxiv.org/abs/2506.13585>.
     Cispo,
-    /// SAPO: a smooth gate in place of the clip. Neither clip nor dual clip is read. See "Soft
+    /// SAPO: a smooth gate in place of the clip. SAPO reads neither clip nor dual clip. See "Soft
     /// Adaptive Policy Optimization", <https://arxiv.org/abs/2511.20347>.
     Sapo {
         /// The temperature tau of tokens with a positive advantage.
@@ -107,13 +107,13 @@ pub enum Surrogate<T> {
         negative: T,
     },
     /// GSPO's sequence ratio under PPO's clip. See "Group Sequence Policy Optimization", Zheng et
-    /// al., section 4.1, <https://arxiv.org/abs/2507.18071>. Its clips are far smaller than those
-    /// of token ratios: 3e-4 below, 4e-4 above. The bounds of ECPO and GBPO are taken at the
+    /// al., section 4.1, <https://arxiv.org/abs/2507.18071>. GSPO's clips are far smaller than
+    /// those of token ratios: 3e-4 below, 4e-4 above. The bounds of ECPO and GBPO are taken at the
     /// geometric mean of the token probabilities \[ours\]: neither paper has a sequence ratio.
     Sequence,
     /// GMPO: the geometric mean of token ratios that are bounded one by one. `low` and `high` bound
     /// the *log*-ratio here: at most `high` where A is positive, at least `-low` where A is
-    /// negative. The paper has 0.4 on both sides. No dual clip is read. See "Geometric-Mean Policy
-    /// Optimization", <https://arxiv.org/abs/2507.20673>.
+    /// negative. The paper has 0.4 on both sides. GMPO reads no dual clip. See "Geometric-Mean
+    /// Policy Optimization", <https://arxiv.org/abs/2507.20673>.
     GeometricMean,
 }

@@ -32,7 +32,7 @@ pub enum PrefixCreditError {
 /// The worth of a number of equal leading codes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PrefixCredit<'a, T> {
-    /// One credit for each of 0 to L equal codes; without a table, decimal.
+    /// One credit for each of 0 to L equal codes; `None` for the decimal credit.
     table: Option<&'a [T]>,
 }
 

@@ -12,9 +12,9 @@ impl<T: Real> Signal<T> {
     ///
     /// # Errors
     ///
-    /// If epsilon is negative or not finite, or a weight, gamma, alpha, beta or temperature is out
-    /// of range. Also if a preference has no negative, or a number of the repair policy is out of
-    /// range.
+    /// If epsilon is negative or not finite, or a weight, gamma, alpha, beta or temperature is
+    /// out of range. Also if a preference has no negative, or a number of the repair policy is
+    /// out of range.
     ///
     /// # Examples
     ///

@@ -114,8 +114,8 @@ pub enum Signal<T> {
         /// Whether the last completion of every group, with a hit or without, becomes the anchor.
         add_gt: bool,
     },
-    /// An anchor in every group, rewards less their mean, the anchor's ratio shaped. See "Learning
-    /// to Reason under Off-Policy Guidance" (LUFFY), Yan et al.,
+    /// An anchor in every group, rewards less their mean, the anchor's ratio shaped. LUFFY:
+    /// "Learning to Reason under Off-Policy Guidance", Yan et al.,
     /// <https://arxiv.org/abs/2504.14945>. The last completion becomes the anchor and joins the
     /// mean; G does not change. The paper divides by the standard deviation, its released code does
     /// not. The released code has no clip
@@ -221,9 +221,9 @@ impl<T: Real> Signal<T> {
     /// | DAPO, DPO, S-DPO | yes | yes | |
     /// | Pass@k | if nothing is ahead | if nothing is ahead | yes |
     ///
-    /// All others keep every group, also where all advantages are 0: such compute is theirs to
-    /// spend. `O(G)` time, `O(G log G)` for S-DPO, no allocation. Only the selection's part of the
-    /// slices is meaningful.
+    /// All others keep every group, also where all advantages are 0, at full cost. `O(G)` time,
+    /// `O(G log G)` for S-DPO, no allocation. Only the selection's part of the slices is
+    /// meaningful.
     ///
     /// # Shapes
     ///

@@ -92,8 +92,8 @@ impl<T: Real> Signal<T> {
     ///
     /// # Panics
     ///
-    /// If `slot` is not in the group. Also if the signal is RL-ZVP, the rewards are equal, and
-    /// there is not one entropy for each token.
+    /// If `slot` is not in the group. Also if the signal is RL-ZVP, the rewards are equal, and a
+    /// token lacks its entropy.
     ///
     /// # Examples
     ///

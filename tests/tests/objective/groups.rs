@@ -41,8 +41,8 @@ impl Kept {
     }
 }
 
-/// Groups of different sizes, some with an anchor, whose tokens are on every side of every clip;
-/// an anchor that needs no old log-probability has none.
+/// Groups of different sizes, some with an anchor, whose tokens are on every side of every clip. An
+/// anchor that needs no old log-probability has none.
 pub(super) fn groups(ratio: AnchorRatio<f32>) -> Vec<Kept> {
     let shapes = [(1, None, 1), (2, Some(1), 2), (5, Some(0), 8), (3, None, 4), (4, Some(3), 4)];
     let shapes = shapes.into_iter().cycle().take(15).enumerate();
@@ -70,7 +70,7 @@ pub(super) fn groups(ratio: AnchorRatio<f32>) -> Vec<Kept> {
     shapes.map(group).collect()
 }
 
-/// For each number of [-2, 2) the value at its place in the list.
+/// The value of the list at the place of each number of [-2, 2).
 fn picked(numbers: &[f32], list: &[f32]) -> Vec<f32> {
     let place = |number: f32| (number + 2.0) / 4.0 * list.len() as f32;
     numbers.iter().map(|&number| list[(place(number) as usize).min(list.len() - 1)]).collect()
@@ -194,7 +194,7 @@ fn the_parts_of_a_minibatch_add_up() {
     }
 }
 
-/// Groups of one positive and none to six negatives. Their old log-probabilities are not read.
+/// Groups of one positive and none to six negatives. The loss reads no old log-probabilities.
 fn contrasts() -> Vec<Kept> {
     let sizes = [2, 7, 1, 3, 2, 4];
     let group = |(group, completions): (usize, usize)| {
@@ -254,7 +254,7 @@ fn a_positive_alone_has_no_preference() {
 }
 
 fn extreme_preferences_give_finite_losses_and_gradients() {
-    // of each pair one side is all but impossible; beside a group that pads them
+    // one side of each pair is all but impossible, beside a group that pads them
     let mut groups = contrasts();
     for (group, side) in [(0, 0), (4, 1)] {
         for token in &mut groups[group].tokens[side * LEVELS..(side + 1) * LEVELS] {
