@@ -5,8 +5,9 @@
 //! RECAST_DATA=... cargo bench --manifest-path benches/Cargo.toml --features train --bench tokenizers
 //! ```
 //!
-//! Without `RECAST_DATA` random embeddings of the same size take their place. `python3
-//! benches/tokenizers.py` runs this bench and a numpy reference on Amazon Beauty, and prints both.
+//! Without `RECAST_DATA` random embeddings of the same size take their place.
+//! `python3 benches/tokenizers.py` runs this bench and a numpy reference on Amazon Beauty, and
+//! prints both.
 
 use std::hint::black_box;
 use std::path::Path;

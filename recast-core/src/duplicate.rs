@@ -50,7 +50,7 @@ pub fn declare<C: PartialEq>(completions: &[C], codes: usize, duplicate_of: &mut
 ///
 /// # Shapes
 ///
-/// `completions`: (G C), after the overwriting; `duplicate_of`: (G), from before.
+/// `completions`: (G C), after the overwriting; `duplicate_of`: (G), from before the overwriting.
 ///
 /// # Panics
 ///

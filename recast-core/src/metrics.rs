@@ -2,8 +2,8 @@
 //!
 //! `predictions` are ranked, the best first, and distinct; a repeated prediction counts at its
 //! first rank. `targets` are a set: order and repetition do not matter. Metrics of a run are means
-//! over *all* test prompts. With P predictions, N targets and `n = min(k, P)` each costs `O(n N +
-//! N^2)` time, no allocation.
+//! over *all* test prompts. With P predictions, N targets and `n = min(k, P)` each costs
+//! `O(n N + N^2)` time, no allocation.
 
 use crate::group::Regime;
 use crate::real::{Real, sum};

@@ -94,9 +94,9 @@ pub fn dr_grpo<T: Real>(rewards: &[T], out: &mut [T]) {
 /// A_i = r_i - mean of r_j over j other than i = G / (G - 1) (r_i - mean)
 /// ```
 ///
-/// A group of one has no others, and their mean is 0: `A = r`. Equal rewards give exactly
-/// 0. No rewards give no advantages. `O(G)` time, no allocation. The function cannot check that the
-///    differences of rewards are finite.
+/// A group of one has no others, and their mean is 0: `A = r`. Equal rewards give exactly 0. No
+/// rewards give no advantages. `O(G)` time, no allocation. The function cannot check that the
+/// differences of rewards are finite.
 ///
 /// See "Back to Basics: Revisiting REINFORCE Style Optimization for Learning from Human Feedback in
 /// LLMs", Ahmadian et al., section 3.3, <https://arxiv.org/abs/2402.14740>.
@@ -164,11 +164,11 @@ pub fn pass_at_k<T: Real>(rewards: &[T], out: &mut [T]) {
 /// ```
 ///
 /// The virtual completion enters mean and deviation only; the update leaves it out. `std` is the
-/// unbiased (sample) deviation of G + 1 rewards; epsilon is added to it. An all-zero group gets `-1
-/// / sqrt(G + 1)` each with epsilon 0, a group of one without a hit `-1 / sqrt(2)`. If all rewards
-/// are 1 all advantages are exactly 0. No rewards give no advantages. `O(G)` time, no allocation;
-/// rewards of any finite size do not overflow. The function cannot check that no reward is above 1,
-/// the largest reward of the method.
+/// unbiased (sample) deviation of G + 1 rewards; epsilon is added to it. An all-zero group gets
+/// `-1 / sqrt(G + 1)` each with epsilon 0, a group of one without a hit `-1 / sqrt(2)`. If all
+/// rewards are 1 all advantages are exactly 0. No rewards give no advantages. `O(G)` time, no
+/// allocation; rewards of any finite size do not overflow. The function cannot check that no reward
+/// is above 1, the largest reward of the method.
 ///
 /// See "NGRPO: Negative-enhanced Group Relative Policy Optimization", Nan et al.,
 /// <https://arxiv.org/abs/2509.18851>. The asymmetric clip, 0.16 and 0.24, is the objective's.

@@ -33,7 +33,7 @@ pub enum BatchError {
         /// The number of rewards.
         rewards: usize,
     },
-    /// The batch has not one structural score for each reward.
+    /// The numbers of structural scores and of rewards differ.
     #[error("{scores} structural scores for {rewards} rewards: give one for each completion")]
     ScoreCount {
         /// The number of rewards.
@@ -41,7 +41,7 @@ pub enum BatchError {
         /// The number of structural scores.
         scores: usize,
     },
-    /// The batch has not one old log-probability for each reward.
+    /// The numbers of old log-probabilities and of rewards differ.
     #[error("{old_log_probs} old log-probs for {rewards} rewards: give one for each completion")]
     OldLogProbCount {
         /// The number of rewards.
@@ -49,7 +49,7 @@ pub enum BatchError {
         /// The number of old log-probabilities.
         old_log_probs: usize,
     },
-    /// The batch has not one duplicate index for each reward.
+    /// The numbers of duplicate indices and of rewards differ.
     #[error("{duplicates} duplicate indices for {rewards} rewards: give one for each completion")]
     DuplicateCount {
         /// The number of rewards.
@@ -57,7 +57,7 @@ pub enum BatchError {
         /// The number of duplicate indices.
         duplicates: usize,
     },
-    /// The batch has not one mark for each reward.
+    /// The numbers of marks and of rewards differ.
     #[error("{hits} marks of hits for {rewards} rewards: give one for each completion")]
     HitCount {
         /// The number of rewards.
@@ -65,7 +65,7 @@ pub enum BatchError {
         /// The number of marks.
         hits: usize,
     },
-    /// The batch has not one length for each reward.
+    /// The numbers of lengths and of rewards differ.
     #[error("{lengths} lengths for {rewards} rewards: give one for each completion")]
     LengthCount {
         /// The number of rewards.

@@ -7,7 +7,7 @@ pub enum GroupError {
     /// The group has no completion.
     #[error("a group needs at least one completion, got 0 rewards")]
     Empty,
-    /// The group has not one structural score for each reward.
+    /// The numbers of structural scores and of rewards differ.
     #[error("{scores} structural scores for {rewards} rewards: give one for each completion")]
     ScoreCount {
         /// The number of rewards, G.
@@ -15,7 +15,7 @@ pub enum GroupError {
         /// The number of structural scores.
         scores: usize,
     },
-    /// The group has not one old log-probability for each reward.
+    /// The numbers of old log-probabilities and of rewards differ.
     #[error("{old_log_probs} old log-probs for {rewards} rewards: give one for each completion")]
     OldLogProbCount {
         /// The number of rewards, G.
@@ -23,7 +23,7 @@ pub enum GroupError {
         /// The number of old log-probabilities.
         old_log_probs: usize,
     },
-    /// The group has not one duplicate index for each reward.
+    /// The numbers of duplicate indices and of rewards differ.
     #[error("{duplicates} duplicate indices for {rewards} rewards: give one for each completion")]
     DuplicateCount {
         /// The number of rewards, G.
@@ -61,7 +61,7 @@ pub enum GroupError {
         /// The threshold.
         value: f64,
     },
-    /// The group has not one mark for each reward.
+    /// The numbers of marks and of rewards differ.
     #[error("{hits} marks of hits for {rewards} rewards: give one for each completion")]
     HitCount {
         /// The number of rewards, G.
@@ -69,7 +69,7 @@ pub enum GroupError {
         /// The number of marks.
         hits: usize,
     },
-    /// The group has not one length for each reward.
+    /// The numbers of lengths and of rewards differ.
     #[error("{lengths} lengths for {rewards} rewards: give one for each completion")]
     LengthCount {
         /// The number of rewards, G.

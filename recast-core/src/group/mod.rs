@@ -225,10 +225,10 @@ impl<'a, T: Real> Group<'a, T> {
     /// ```
     ///
     /// A later duplicate is never chosen for a boundary pair. A duplicate still counts in
-    /// [`hits`](Self::hits), in the regime and in GRPO's mean. It may be the repair slot, since
-    /// overwriting it loses no SID. [`declare`](crate::duplicate::declare) finds duplicates in the
-    /// codes, [`redeclare`](crate::duplicate::redeclare) after a repair. \[ours\] `O(G)` time, no
-    /// allocation.
+    /// [`hits`](Self::hits), in the regime and in GRPO's mean. A duplicate may be the repair slot,
+    /// since overwriting it loses no SID. [`declare`](crate::duplicate::declare) finds duplicates
+    /// in the codes, [`redeclare`](crate::duplicate::redeclare) after a repair. \[ours\] `O(G)`
+    /// time, no allocation.
     ///
     /// # Errors
     ///

@@ -79,8 +79,8 @@ impl<T: Real> Clip<T> {
         Ok(Self { low, high, ratio_bound })
     }
 
-    /// ECPO: clips the ratio to `1 - low .. 1 + high`. The ratio of a negative is at most `1 + high
-    /// + delta`, where its token still teaches. OneRec's delta is 0.1.
+    /// ECPO: clips the ratio to `1 - low .. 1 + high`. The ratio of a negative is at most
+    /// `1 + high + delta`, where its token still teaches. OneRec's delta is 0.1.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl<T: Real> Clip<T> {
         Self { low: T::one(), high: T::infinity(), ratio_bound: RatioBound::Gbpo }
     }
 
-    /// An objective without clip and bound, for LUFFY's rollouts.
+    /// A clip without any bound, for LUFFY's rollouts.
     ///
     /// [`low`](Self::low) and [`high`](Self::high) are infinite: no ratio is outside.
     ///
@@ -171,9 +171,9 @@ impl<T: Real> Clip<T> {
     }
 
     /// The old log-probability that the ratio is taken against. The number is larger than the real
-    /// one where ECPO or GBPO bounds the ratio. The gradient takes it as a constant.
+    /// one where ECPO or GBPO bounds the ratio. The gradient takes the number as a constant.
     ///
-    /// Neither the dual clip nor an advantage of 0 changes it. `O(1)` time.
+    /// Neither the dual clip nor an advantage of 0 changes the number. `O(1)` time.
     ///
     /// # Examples
     ///

@@ -53,8 +53,8 @@ impl<T: Real> Preference<T> {
 ///
 /// The call returns the value and the derivative by the positive, and writes the derivatives by the
 /// negatives. All log-probabilities are sums over a completion's tokens; each token of a completion
-/// has its completion's derivative. The loss belongs to one group and reads no advantages. The loss
-/// needs no clamp and does not overflow, since the largest exponent is taken out first. No
+/// has its completion's derivative. The loss belongs to one group and reads no advantages. No clamp
+/// is needed and no exponential overflows, since the largest exponent is taken out first. No
 /// negatives give 0. With N negatives `O(N)` time, no allocation. The function cannot check that
 /// its arguments are finite, nor that the positive is a hit.
 ///

@@ -41,7 +41,7 @@ pub enum RepairError {
     },
 }
 
-/// The policy on which all-zero groups are repaired.
+/// The policy by which all-zero groups are repaired.
 ///
 /// The paper reports that repair can hurt a strong backbone; `Gated` and `Confident` leave repair
 /// out where a group needs it least.

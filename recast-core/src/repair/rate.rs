@@ -50,7 +50,7 @@ pub struct AllZeroParts<T> {
 
 impl<T: Real> AllZeroRate<T> {
     /// An average without an observation. Decay 0 keeps the last group alone; a decay near 1 makes
-    /// it slow.
+    /// the average slow.
     ///
     /// # Errors
     ///

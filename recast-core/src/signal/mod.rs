@@ -133,7 +133,7 @@ pub enum Signal<T> {
     /// S-DPO with several. See [`preference_loss`](crate::objective::preference_loss). The paper of
     /// S-DPO draws negatives at random; this signal takes the group's \[ours\].
     Dpo {
-        /// The policy on which all-zero groups are repaired.
+        /// The policy by which all-zero groups are repaired.
         repair: RepairPolicy<T>,
         /// The largest number of kept negatives.
         negatives: usize,

@@ -39,7 +39,7 @@ pub enum Normaliser {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recast<T> {
-    /// The policy on which all-zero groups are repaired.
+    /// The policy by which all-zero groups are repaired.
     pub repair: RepairPolicy<T>,
     /// Whether only the boundary pair is kept.
     pub boundary: bool,
@@ -50,7 +50,7 @@ pub struct Recast<T> {
     /// The divisor of the sum over the kept sequences.
     pub normaliser: Normaliser,
     /// Whether a group without a negative keeps its strongest positive alone, with `+w`, instead of
-    /// being skipped \[ours\]. Only a signal with a boundary pair reads it.
+    /// being skipped \[ours\]. Only a signal with a boundary pair reads the setting.
     pub positive_only: bool,
     /// The target from which the anchor is written: see
     /// [`Signal::anchor_target`](crate::Signal::anchor_target).
