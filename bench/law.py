@@ -4,7 +4,7 @@
     recast bench --json --only update --groups 16 --group-size 8,16,32,64,128 > law.json
     python3 bench/law.py law.json --plot law.svg
 
-Needs matplotlib for the plot (measured with 3.x), nothing for the table.
+The script needs matplotlib for the plot (measured with 3.x), nothing for the table.
 """
 
 import argparse

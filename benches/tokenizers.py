@@ -3,8 +3,9 @@
 
     RECAST_DATA=... python3 benches/tokenizers.py
 
-RECAST_DATA is the folder that holds beauty/embeddings.minilm384.f16.npy. Needs numpy (measured with 2.x) and cargo.
-numpy runs Lloyd's rounds from random rows, all rows at once, with as many threads as its matrix products take.
+RECAST_DATA is the folder that holds beauty/embeddings.minilm384.f16.npy. The script needs numpy
+(measured with 2.x) and cargo. numpy runs Lloyd's rounds from random rows, all rows at once, with as
+many threads as its matrix products take.
 """
 
 import json
