@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What an update costs as groups grow: a table and a plot of a report of `recast bench`.
+"""The cost of an update as groups grow: a table and a plot of a report of `recast bench`.
 
     recast bench --json --only update --groups 16 --group-size 8,16,32,64,128 > law.json
     python3 bench/law.py law.json --plot law.svg
 
-Needs matplotlib for the plot (measured with 3.x), nothing for the table.
+The script needs matplotlib for the plot (measured with 3.x), nothing for the table.
 """
 
 import argparse
@@ -62,8 +62,9 @@ def plot(report: dict, path: pathlib.Path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="The cost of an update as groups grow, of a report of recast bench.")
-    parser.add_argument("report", type=pathlib.Path, help="what recast bench --json printed")
+    parser = argparse.ArgumentParser(
+        description="Prints the cost of an update as groups grow, from a report of recast bench.")
+    parser.add_argument("report", type=pathlib.Path, help="the output of recast bench --json")
     parser.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="write a plot here, as SVG")
     args = parser.parse_args()
     try:

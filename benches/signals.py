@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the criterion bench `signals` and the same work in numpy, and prints both in one table.
 
-Needs numpy (measured with 2.x) and cargo. Two numpy forms, medians of repeated runs:
+The script needs numpy (measured with 2.x) and cargo. The table has two numpy forms, as medians of
+repeated runs:
 
 loop    a group at a time, as trainers in Python do it: dictionaries of groups, lists of rewards
 whole   one call over the (groups, G) matrix, which needs groups of equal size and no ties to break

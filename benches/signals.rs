@@ -1,6 +1,6 @@
 //! ReCast's selection and GRPO over 4,096 groups, beside the sum of the same memory.
 //!
-//! `python3 benches/signals.py` runs this and a numpy reference and prints both.
+//! `python3 benches/signals.py` runs this bench and a numpy reference and prints both.
 
 use std::hint::black_box;
 
@@ -51,18 +51,18 @@ fn signals(criterion: &mut Criterion) {
         let mut bench = criterion.benchmark_group("signals");
         bench.throughput(Throughput::Elements((GROUPS * size) as u64));
 
-        // what a selection reads: three numbers a completion
+        // a selection reads three numbers a completion
         bench.bench_function(BenchmarkId::new("sum", size), |b| {
             b.iter(|| {
                 [&data.rewards, &data.scores, &data.old_log_probs]
                     .map(|values| black_box(values).iter().sum::<f32>())
             });
         });
-        // what GRPO reads: one number a completion
+        // GRPO reads one number a completion
         bench.bench_function(BenchmarkId::new("sum_rewards", size), |b| {
             b.iter(|| black_box(&data.rewards).iter().sum::<f32>());
         });
-        // checked, repaired where nothing hit, and selected
+        // groups are checked, repaired where nothing hit, and selected
         bench.bench_function(BenchmarkId::new("recast", size), |b| {
             b.iter(|| {
                 let Completions { rewards, scores, old_log_probs } = black_box(&data);

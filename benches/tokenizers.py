@@ -3,8 +3,9 @@
 
     RECAST_DATA=... python3 benches/tokenizers.py
 
-RECAST_DATA is the folder that holds beauty/embeddings.minilm384.f16.npy. Needs numpy (measured with 2.x) and cargo.
-numpy runs Lloyd's rounds from random rows, all rows at once, with as many threads as its matrix products take.
+RECAST_DATA is the folder that holds beauty/embeddings.minilm384.f16.npy. The script needs numpy
+(measured with 2.x) and cargo. numpy runs Lloyd's rounds from random rows, all rows at once, with as
+many threads as its matrix products take.
 """
 
 import json
@@ -43,7 +44,7 @@ def residual_kmeans(rows, seed):
 
 
 def ours(label):
-    """Median seconds of the bench, and what each level leaves."""
+    """Median seconds of the bench, and the share that each level leaves."""
     command = ["cargo", "bench", "--quiet", "--manifest-path", "benches/Cargo.toml", "--features", "train"]
     command += ["--bench", "tokenizers", "--", label]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout

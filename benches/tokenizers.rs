@@ -1,11 +1,13 @@
-//! Residual k-means on the embeddings of Amazon Beauty, 3 x 256 codes and 15 rounds, plain and balanced.
+//! Residual k-means on the embeddings of Amazon Beauty, with 3 x 256 codes and 15 rounds, plain and
+//! balanced.
 //!
 //! ```sh
 //! RECAST_DATA=... cargo bench --manifest-path benches/Cargo.toml --features train --bench tokenizers
 //! ```
 //!
-//! Without `RECAST_DATA` random embeddings of the same size take their place. `python3 benches/tokenizers.py` runs this and a
-//! numpy reference on Amazon Beauty and prints both.
+//! Without `RECAST_DATA` random embeddings of the same size take their place.
+//! `python3 benches/tokenizers.py` runs this bench and a numpy reference on Amazon Beauty, and
+//! prints both.
 
 use std::hint::black_box;
 use std::path::Path;

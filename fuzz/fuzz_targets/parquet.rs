@@ -3,6 +3,6 @@
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| recast_fuzz::parquet(data));
 
-/// Without a fuzzer there is nothing to do; the library's test replays the regressions.
+/// Without a fuzzer the program does nothing; the library's test replays the regressions.
 #[cfg(not(fuzzing))]
 fn main() {}

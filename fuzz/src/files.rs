@@ -15,7 +15,7 @@ fn file(suffix: &str, bytes: &[u8]) -> NamedTempFile {
     file
 }
 
-/// The first byte: format, and whether a least rating is asked for (the digits 0 to 9). Then a log.
+/// The first byte names the format, and a least rating by the digits 0 to 9. The log follows.
 pub fn interactions(data: &[u8]) {
     let Some((&first, log)) = data.split_first() else { return };
     let format = match first % 16 {
@@ -52,7 +52,7 @@ fn log_of(format: Format, log: &[u8], min_rating: Option<f64>) {
     assert!(split.test.iter().all(|it| !it.history.is_empty() && it.targets.len() == 1));
 }
 
-/// A folder of MiniOneRec, its files parted by lines of dashes: index, training, validation and test.
+/// A folder of MiniOneRec. Lines of dashes part its files: index, training, validation and test.
 pub fn mini_one_rec(data: &[u8]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let names = ["X.index.json", "X.train.csv", "X.valid.csv", "X.test.csv"];
@@ -72,7 +72,8 @@ pub fn mini_one_rec(data: &[u8]) {
     assert!(split.test.iter().all(|it| !it.history.is_empty() && it.targets.len() == 1));
 }
 
-/// An items file, for the items 1, 2 and 3: one JSON object if it starts with a brace and a line end, else lines.
+/// An items file for the items 1, 2 and 3. A file that starts with a brace and a line end is one
+/// JSON object, any other has lines.
 pub fn items(data: &[u8]) {
     let ids: Ids = ["1", "2", "3"].into_iter().collect();
     let suffix = if data.starts_with(b"{\n") { ".json" } else { ".jsonl" };
@@ -86,7 +87,7 @@ pub fn items(data: &[u8]) {
     }
 }
 
-/// The first byte: `.npy` if even, `.safetensors` if odd. Then the file.
+/// An even first byte stands for `.npy`, an odd one for `.safetensors`. The file follows.
 pub fn embeddings(data: &[u8]) {
     let Some((&first, bytes)) = data.split_first() else { return };
     let file = file([".npy", ".safetensors"][usize::from(first) % 2], bytes);
@@ -103,5 +104,5 @@ pub fn sid_table(data: &[u8]) {
     let Ok(table) = SidTable::load(file.path(), &IDS) else { return };
     assert_eq!(table.n_items(), IDS.len());
     table.save(file.path(), &IDS).expect("written");
-    assert_eq!(SidTable::load(file.path(), &IDS).expect("what was written"), table);
+    assert_eq!(SidTable::load(file.path(), &IDS).expect("the saved table"), table);
 }

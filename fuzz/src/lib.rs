@@ -1,7 +1,7 @@
-//! The bodies of the fuzz targets, as plain functions of bytes: what a fuzzer runs on anything, the
-//! test below runs on every input in `regressions/`.
+//! The bodies of the fuzz targets, as plain functions of bytes. A fuzzer runs them on anything; the
+//! test below runs them on every input in `regressions/`.
 //!
-//! None may panic but by a broken claim.
+//! No body may panic but by a broken claim.
 
 #[cfg(feature = "train")]
 mod files;

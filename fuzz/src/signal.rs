@@ -3,9 +3,10 @@
 use recast_core::signal::{Normaliser, Recast, RepairPolicy, RewardScale};
 use recast_core::{Group, Outcome, Regime, Signal, Skip};
 
-/// The first byte: bit 0 raw numbers, bit 1 old log-probs, bit 2 duplicates, bit 3 a low threshold
-/// of hits, bit 4 hits marked where the score is above 0, bit 5 lengths. Then 13 bytes a
-/// completion: reward, structural score, old log-prob, the index it repeats.
+/// The first byte has a bit for each option. Bit 0 stands for raw numbers, bit 1 for old log-probs,
+/// bit 2 for duplicates, bit 3 for a low threshold of hits. Bit 4 marks hits where the score is
+/// above 0, bit 5 stands for lengths. Then come 13 bytes a completion: reward, structural score,
+/// old log-prob, the repeated index.
 pub fn signal(data: &[u8]) {
     let Some((flags, rest)) = data.split_first() else { return };
     let mut columns: [Vec<f32>; 3] = Default::default();
@@ -53,13 +54,13 @@ pub fn signal(data: &[u8]) {
             if marked {
                 repaired = repaired.with_hits(&hits).expect("as many marks as before");
             }
-            // A group of one is all anchor: nothing to contrast with.
+            // A group of one is all anchor, and has no negative.
             assert!(check(signal, repaired) || rewards.len() == 1);
         }
     }
 }
 
-/// Few values, so that ties are common, or any bits.
+/// A number of few values, so that ties are common, or any bits.
 fn number(bytes: &[u8], raw: bool) -> f32 {
     const COMMON: [f32; 8] = [0.0, 0.0, 1.0, 0.1, 0.01, -1.0, f32::MAX, f32::MIN_POSITIVE];
     match bytes {

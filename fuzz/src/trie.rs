@@ -2,7 +2,8 @@
 
 use recast_train::catalogue::{SidTable, Trie};
 
-/// The first byte: levels, 1 to 4. Then the number of codes of each level, then all SIDs.
+/// The first byte gives the levels, 1 to 4. The number of codes of each level follows, then all
+/// SIDs.
 pub fn trie(data: &[u8]) {
     let Some((&first, rest)) = data.split_first() else { return };
     let levels = 1 + usize::from(first) % 4;

@@ -2,12 +2,13 @@
 
 use burn::tensor::Tensor;
 
-/// The sum of tensors that are on devices of their own, on the first one's device.
+/// The sum of tensors on devices of their own, on the device of the first.
 ///
-/// On GPUs, in builds with the feature `data-parallel`, burn's own collective adds them up (NCCL);
-/// elsewhere they are copied to the first device and added in order.
+/// On GPUs, in builds with the feature `data-parallel`, burn's own collective (NCCL) adds the
+/// tensors. Elsewhere the first device takes copies and adds them in order.
 ///
 /// # Panics
+///
 /// If there is no tensor, or their shapes differ.
 #[must_use]
 pub fn sum_over_devices<const R: usize>(tensors: Vec<Tensor<R>>) -> Tensor<R> {
@@ -18,7 +19,7 @@ pub fn sum_over_devices<const R: usize>(tensors: Vec<Tensor<R>>) -> Tensor<R> {
     let device = tensors.first().map(Tensor::device);
     let on_first = |x: Tensor<R>| device.as_ref().map_or(x.clone(), |device| x.to_device(device));
     let sum = tensors.into_iter().map(on_first).reduce(|sum, x| sum + x);
-    #[expect(clippy::expect_used, reason = "said under # Panics")]
+    #[expect(clippy::expect_used, reason = "the doc says so under # Panics")]
     sum.expect("a tensor to sum")
 }
 
@@ -27,7 +28,7 @@ fn all_reduce<const R: usize>(tensors: Vec<Tensor<R>>) -> Tensor<R> {
     use burn::tensor::distributed::{CollectiveTensor, ReduceOperation, all_reduce};
 
     let devices: Vec<_> = tensors.iter().map(Tensor::device).collect();
-    // each device is told before any is waited for
+    // every device gets its work before the host waits for any
     let sums: Vec<_> =
         tensors.into_iter().map(|x| all_reduce(x, ReduceOperation::Sum, devices.clone())).collect();
     let mut sums: Vec<Tensor<R>> = sums.into_iter().map(CollectiveTensor::resolve).collect();

@@ -1,23 +1,23 @@
-//! Where tensors live, and the one file that names burn's devices.
+//! The devices that hold tensors; no other file names burn's devices.
 
 use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device;
 
-/// Where tensors live and operations run. Always named, never a default picked by the build.
+/// The place of tensors and operations. A caller names the device; no build picks a default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceKind {
     /// The fast CPU backend.
     Cpu,
-    /// The plain CPU backend: slower, the reference that others are compared with.
+    /// The plain CPU backend, slower: the reference for the others.
     #[cfg(feature = "ndarray")]
     Ndarray,
     /// An NVIDIA GPU.
     #[cfg(feature = "cuda")]
     Cuda {
-        /// Its number, from 0, among those the driver shows.
+        /// The number of the GPU, from 0, among those that the driver shows.
         index: usize,
     },
 }
@@ -32,41 +32,41 @@ pub enum DeviceError {
         /// The name as given.
         name: String,
     },
-    /// Another build has it.
+    /// Another build has the device.
     #[error("device '{name}' is not in this build; build with --features {feature}")]
     NotBuilt {
         /// The name as given.
         name: String,
-        /// The feature that brings it.
+        /// The feature that brings the device.
         feature: &'static str,
     },
-    /// This build has it, this machine has not.
+    /// The build knows the device, and the machine lacks it.
     #[error("device '{name}' is not on this machine, which has {found} of its kind{}", hint(*.found))]
     Absent {
         /// The device.
         name: String,
-        /// Devices of its kind on this machine.
+        /// The number of devices of this kind on the machine.
         found: usize,
     },
 }
 
-/// What to look at where no GPU is found at all.
+/// The advice for a machine where no GPU is found at all.
 fn hint(found: usize) -> &'static str {
     if found == 0 { " (is NVIDIA's driver installed, and CUDA_VISIBLE_DEVICES right?)" } else { "" }
 }
 
 impl DeviceKind {
-    /// How devices are named in configuration and on the command line, in any build.
+    /// The names of devices in configuration and on the command line, in any build.
     pub const NAMES: [&str; 4] = ["cpu", "ndarray", "cuda[:N]", "auto"];
 
-    /// Those that compute on the processor.
+    /// The devices that compute on the processor.
     const ON_CPU: &[Self] = &[
         Self::Cpu,
         #[cfg(feature = "ndarray")]
         Self::Ndarray,
     ];
 
-    /// The devices that this build can use on this machine: the CPU first.
+    /// The devices that this build can use on this machine, the CPU first.
     #[must_use]
     pub fn available() -> Vec<Self> {
         let on_cpu = Self::ON_CPU.iter().copied();
@@ -83,13 +83,14 @@ impl DeviceKind {
         Self::available().into_iter().find(is_gpu).unwrap_or(Self::Cpu)
     }
 
-    /// The device that a name stands for, after a look at whether it is there.
+    /// The device of a name, if the build and the machine have one.
     ///
     /// `cuda` is `cuda:0`; `auto` is [`DeviceKind::auto`].
     ///
     /// # Errors
-    /// If the name is none of [`DeviceKind::NAMES`], or the device is not in this build or not on
-    /// this machine.
+    ///
+    /// If the name is none of [`DeviceKind::NAMES`], or if this build or this machine lacks the
+    /// device.
     pub fn find(name: &str) -> Result<Self, DeviceError> {
         let kind = if name == "auto" { Self::auto() } else { name.parse()? };
         if Self::available().contains(&kind) {
@@ -102,7 +103,8 @@ impl DeviceKind {
     /// This device and the `count - 1` GPUs after it; a processor alone for 1.
     ///
     /// # Errors
-    /// If there are not so many.
+    ///
+    /// If the machine has fewer devices.
     pub fn with_next(self, count: usize) -> Result<Vec<Self>, DeviceError> {
         match self {
             #[cfg(feature = "cuda")]
@@ -116,13 +118,14 @@ impl DeviceKind {
         }
     }
 
-    /// Whether it computes on the processor, where equal inputs give equal bits.
+    /// Whether the device computes on the processor, where equal inputs give equal bits.
     #[must_use]
     pub fn is_cpu(self) -> bool {
         Self::ON_CPU.contains(&self)
     }
 
-    /// What it is, for people: the backend, and the name that a GPU gives itself. Opens a GPU.
+    /// The description for people: the backend, and the name that a GPU gives itself. The call
+    /// opens a GPU.
     #[must_use]
     pub fn description(self) -> String {
         match self {
@@ -137,8 +140,8 @@ impl DeviceKind {
         }
     }
 
-    /// The memory of a GPU, in bytes; `None` for a CPU, and where the driver does not tell. Opens a
-    /// GPU.
+    /// The memory of a GPU, in bytes; `None` for a CPU, and where the driver does not tell. The
+    /// call opens a GPU.
     #[must_use]
     pub fn memory_bytes(self) -> Option<u64> {
         match self {
@@ -154,8 +157,8 @@ impl DeviceKind {
 
     /// The burn device, without automatic differentiation.
     ///
-    /// It cannot check that a GPU is there, which [`DeviceKind::find`] did: on one that is not, the
-    /// first operation panics.
+    /// [`DeviceKind::find`] checks that the GPU exists. On a missing GPU the first operation
+    /// panics.
     #[must_use]
     pub fn device(self) -> Device {
         match self {

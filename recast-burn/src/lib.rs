@@ -2,12 +2,12 @@
 //! the policy objective in differentiable form.
 //!
 //! Signal and objective stay apart. [`recast_core::Signal`] turns plain numbers into advantages;
-//! [`objective::policy_loss`] takes these as tensors without a gradient. Values and gradients
-//! equal core's closed forms on every device.
+//! [`objective::policy_loss`] takes the advantages as tensors without a gradient. Values and
+//! gradients equal core's closed forms on every device.
 //!
-//! Shapes use these letters: `B` rows of a batch, `G` completions of a group, `S` slots of a row,
-//! `T` keys a query may see, `L` levels of a semantic ID, `C` codes of a level, `D` width, `H`
-//! heads, `K` width of a head, `N` tokens, whatever their rows.
+//! Shapes use these letters. A batch has `B` rows of `S` slots, or `N` tokens, whatever their rows.
+//! A group has `G` completions. A semantic ID has `L` levels of `C` codes. A decoder has width
+//! `D` and `H` heads of width `K`; a query may see `T` keys.
 
 pub mod collective;
 pub mod device;

@@ -12,7 +12,7 @@ use crate::packing::FORBIDDEN;
 /// out_n = logits[n, target_n] - log sum over c in allowed_n of exp(logits[n, c])
 /// ```
 ///
-/// The decoder samples from this distribution; computing it here as well makes the ratio of the
+/// The decoder samples from this distribution; the same renormalisation here makes the ratio of the
 /// update exact.
 ///
 /// # Shapes
@@ -21,7 +21,7 @@ use crate::packing::FORBIDDEN;
 ///
 /// # Panics
 ///
-/// If there is not one target and one list for each row, or an allowed code is not below C.
+/// If a row lacks its target or its list, or an allowed code is not below C.
 #[must_use]
 pub fn allowed_log_probs<'a>(
     logits: Tensor<2>,
@@ -45,7 +45,7 @@ pub fn allowed_log_probs<'a>(
 ///
 /// # Panics
 ///
-/// If there is not one list for each row, or an allowed code is not below C.
+/// If a row lacks its list, or an allowed code is not below C.
 #[must_use]
 pub fn allowed_entropies<'a>(
     logits: Tensor<2>,

@@ -1,20 +1,20 @@
 //! One prompt and its completions as one sequence, and several such sequences in one row.
 //!
 //! A [`Tree`] is a prompt followed by its completions. Each completion sees the prompt and itself,
-//! never a sibling, and its positions go on where the prompt ends: attention then computes exactly
-//! what separate rows would, with the prompt computed once. Trees are packed into rows of equal
-//! length without padding between them, and see nothing of each other.
+//! never a sibling. Its positions continue the prompt's. Attention then gives exactly the
+//! numbers of separate rows, with the prompt computed once. Trees fill rows of equal length without
+//! padding between them, and see nothing of each other.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-/// What a forbidden entry of an additive mask holds: finite, so that a row that forbids everything
-/// gives no NaN, and far below any logit.
+/// The value of a forbidden entry of an additive mask, far below any logit. The value is finite,
+/// so that a row that forbids everything gives no NaN.
 pub const FORBIDDEN: f32 = -1e9;
 
 /// A prompt and its completions, as tokens. Either part may stand alone.
 ///
-/// The last token of a completion predicts nothing and is left out of the packed sequence; the
-/// first one is predicted by the prompt's last token.
+/// The last token of a completion predicts nothing and stays out of the packed sequence. The
+/// prompt's last token predicts the first token of each completion.
 #[derive(Debug, Clone, Copy)]
 pub struct Tree<'a> {
     /// The prompt's tokens.
@@ -24,7 +24,7 @@ pub struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    /// Tokens that this tree takes in a packed row.
+    /// The number of tokens that this tree takes in a packed row.
     #[must_use]
     pub fn packed_tokens(&self) -> usize {
         let inputs = |completion: &&[u32]| completion.len().saturating_sub(1);
@@ -32,9 +32,10 @@ impl Tree<'_> {
     }
 }
 
-/// Trees in rows of one length: what a decoder reads, and where to find its answers.
+/// Trees in rows of one length: the input of a decoder, and the slots of its answers.
 ///
 /// # Shapes
+///
 /// `B` rows of `S` slots; `tokens` and `positions` are `(B, S)`, the mask is `(B, 1, S, S)`.
 #[derive(Debug, Clone)]
 pub struct Packed {
@@ -42,15 +43,15 @@ pub struct Packed {
     slots: usize,
     tokens: Vec<i32>,
     positions: Vec<i32>,
-    /// For each slot the segment it belongs to: a prompt or a completion. 0 is padding.
+    /// The segment of each slot, a prompt or a completion. 0 is padding.
     segments: Vec<u32>,
-    /// For each segment the segment it goes on from: its prompt's, or itself.
+    /// The segment that each segment continues: its prompt's, or itself.
     parents: Vec<u32>,
-    /// For each tree the flat slot of its prompt's first token.
+    /// The flat slot of the first token of each tree's prompt.
     prompts: Vec<usize>,
-    /// For each completion, in order of trees, the flat slot of its first input token.
+    /// The flat slot of the first input token of each completion, in order of trees.
     completions: Vec<usize>,
-    /// For each completion the flat slot of its prompt's last token.
+    /// The flat slot of the last token of each completion's prompt.
     prompt_ends: Vec<usize>,
 }
 
@@ -61,7 +62,8 @@ impl Packed {
     /// numbers: [`Packed::prompts`] and the completions follow the order given here.
     ///
     /// # Panics
-    /// If a tree has completions but no prompt: its first tokens would be predicted by nothing.
+    ///
+    /// If a tree has completions but no prompt: nothing would predict their first tokens.
     #[must_use]
     pub fn new(trees: &[Tree<'_>], capacity: usize) -> Self {
         let lengths: Vec<usize> = trees.iter().map(Tree::packed_tokens).collect();
@@ -133,26 +135,26 @@ impl Packed {
         }
     }
 
-    /// Rows `B` and slots `S`.
+    /// The number of rows `B` and of slots `S`.
     #[must_use]
     pub fn dims(&self) -> [usize; 2] {
         [self.rows, self.slots]
     }
 
-    /// Slots that hold a token.
+    /// The number of slots that hold a token.
     #[must_use]
     pub fn used_slots(&self) -> usize {
         self.segments.iter().filter(|&&segment| segment != 0).count()
     }
 
-    /// For each tree the flat slot (`row * S + slot`) of its prompt's first token.
+    /// The flat slot (`row * S + slot`) of the first token of each tree's prompt.
     #[must_use]
     pub fn prompts(&self) -> &[usize] {
         &self.prompts
     }
 
-    /// For each completion, in order of trees, the flat slot whose output predicts its token
-    /// number `level`: the prompt's last slot for the first token, else the token before.
+    /// The flat slot that predicts token number `level` of each completion, in order of trees. The
+    /// slot is the prompt's last for the first token, else that of the token before.
     #[must_use]
     pub fn predictors(&self, level: usize) -> Vec<i32> {
         match level.checked_sub(1) {

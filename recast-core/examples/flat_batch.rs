@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sampled = Batch::new(&OFFSETS, &REWARDS, &SCORES, None)?;
     let mut average = AllZeroRate::new(0.99)?;
 
-    // The first batch finds the gate open, since nothing is known; what it was moves the average.
+    // The first batch finds the gate open, since nothing is known; its groups move the average.
     let evidence = BatchEvidence { all_zero_rate: average.rate(), ..BatchEvidence::default() };
     sampled.groups().for_each(|group| average.observe(group.regime()));
     println!("all-zero rate {:?}", average.rate());

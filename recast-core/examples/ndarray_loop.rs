@@ -5,9 +5,9 @@
 //! cargo run --release -p recast-core --example ndarray_loop
 //! ```
 //!
-//! 64 prompts of 16 features, 200 items, one target each; a completion is one item, so a SID has
-//! one level. The policy's scores are `features . weights`. A group is the 8 best items with some
-//! noise; at the start about one in twenty-five holds the target.
+//! The 64 prompts have 16 features and one target each among 200 items. A completion is one item,
+//! so a SID has one level. The policy's scores are `features . weights`. A group is the 8 best
+//! items with some noise; at the start about one group in twenty-five holds the target.
 
 use std::error::Error;
 
@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             items.sort_by(|&a, &b| noisy[b].total_cmp(&noisy[a]));
             items.truncate(GROUP);
 
-            // one level: a structural score says no more than the reward
+            // a SID has one level, so a structural score says no more than the reward
             let mut rewards: Vec<f64> =
                 items.iter().map(|&i| f64::from(u8::from(i == target))).collect();
             let old: Vec<f64> = items.iter().map(|&i| policy[i]).collect();
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let of = |log_probs: &Array1<f64>| -> Vec<f64> {
                 selection.kept.iter().map(|&slot| log_probs[items[slot]]).collect()
             };
-            // one token a completion; every step is the first of its rollout
+            // each completion has one token; every step is the first of its rollout
             let (now, reference) = (of(&policy), of(&reference));
             let offsets: Vec<usize> = (0..=now.len()).collect();
             let tokens = GroupTokens {

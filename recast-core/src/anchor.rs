@@ -1,4 +1,4 @@
-//! Which of a prompt's targets the anchor is written from.
+//! The target, among a prompt's, from which the anchor is written.
 
 use core::cmp::Ordering;
 
@@ -8,12 +8,12 @@ use crate::reward::{PrefixCredit, Total, equal_codes, sids};
 /// The choice among several targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AnchorTarget {
-    /// The first: the next item, where targets are in the order of interaction.
+    /// The first target: the next item, where targets are in the order of interaction.
     #[default]
     First,
-    /// The one that the group's completions follow furthest.
+    /// The target that the group's completions follow furthest.
     Closest,
-    /// Any, with equal probability.
+    /// Any target, with equal probability.
     Uniform,
 }
 
@@ -29,9 +29,9 @@ pub enum AnchorTarget {
 /// [`structural_score`](crate::reward::structural_score); a group that holds no SID takes the first
 /// too. [`Signal::anchor_target`](crate::Signal::anchor_target) knows the choice. `draw` is 64
 /// uniform random bits, read by `Uniform` only: randomness comes in as data, so that equal draws
-/// give equal anchors. With N targets no target is favoured by more than N / 2^64. `None` without a
-/// target. With P predicted SIDs in the group `O(P N L)` time for `Closest`, `O(1)` otherwise; no
-/// allocation. It cannot check that the target is a SID of the catalogue.
+/// give equal anchors. Among N targets the draw favours none by more than N / 2^64. `None` without
+/// a target. With P predicted SIDs in the group `O(P N L)` time for `Closest`, `O(1)` otherwise; no
+/// allocation. The function cannot check that the target is a SID of the catalogue.
 ///
 /// Grade: \[ours\]; the paper has one ground truth. See <https://arxiv.org/abs/2604.22169>.
 ///
@@ -73,12 +73,12 @@ pub fn anchor_target<C: PartialEq, T: Real>(
     match choice {
         AnchorTarget::First => Some(0),
         AnchorTarget::Closest => Some(closest(completions, targets, levels, credit)),
-        // Below `count`, which is a `usize`.
+        // The index is below `count`, which is a `usize`.
         AnchorTarget::Uniform => Some(((u128::from(draw) * count as u128) >> 64) as usize),
     }
 }
 
-/// The first of the targets that the SIDs of a group follow furthest; there is one at least.
+/// The first of the targets that the SIDs of a group follow furthest; the slice has one at least.
 fn closest<C: PartialEq, T: Real>(
     completions: &[C],
     targets: &[C],

@@ -3,7 +3,7 @@
 use crate::group::Group;
 use crate::real::Real;
 
-/// The two completions that a ReCast update is made of, as slots of their group.
+/// The two completions of a ReCast update, as slots of their group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BoundaryPair {
     /// The strongest positive, `i+`.
@@ -18,7 +18,7 @@ pub struct BoundaryPair {
 /// i+ = argmax { r_i : i is a hit }        i- = argmax { u_i : i is a miss }
 /// ```
 ///
-/// Hardness is structural, not probability. Equal positives are ordered by highest structural
+/// Hardness is structure, not probability. Equal positives are ordered by highest structural
 /// score, both sides then by highest old log-probability, then by lowest index. Later duplicates
 /// are passed over. `None` if the group has no positive (repair it first) or no negative (nothing
 /// to contrast), so a group of one never has a pair. `O(G)` time, no allocation.

@@ -1,4 +1,4 @@
-//! Which completions of a group repeat an earlier one: for
+//! The completions of a group that repeat an earlier one, for
 //! [`Group::with_duplicates`](crate::Group::with_duplicates).
 
 /// Finds the completions that repeat an earlier one.
@@ -7,8 +7,8 @@
 /// duplicate_of[i] = index of the first completion with the codes of i; i itself if it is the first
 /// ```
 ///
-/// Beams are distinct; sampled completions need not be. Each completion is compared with the first
-/// of every other, so `O(G F L)` time with F different completions, no allocation.
+/// Beams are distinct; sampled completions need not be. Each completion is compared with the
+/// first of every other: `O(G F L)` time with F different completions, no allocation.
 ///
 /// # Shapes
 ///
@@ -44,13 +44,13 @@ pub fn declare<C: PartialEq>(completions: &[C], codes: usize, duplicate_of: &mut
 
 /// Keeps the duplicates right after the completion of one slot was overwritten, by the anchor say.
 ///
-/// Completions that repeated the old one now repeat the first of themselves, and the new one may
-/// repeat another or be repeated. The result is that of [`declare`] on the new completions.
-/// `O(G L)` time, no allocation. It cannot check that `duplicate_of` was right before.
+/// Completions that repeated the old one now repeat the first among themselves. The new completion
+/// may repeat another or be repeated. The result is that of [`declare`] on the new completions.
+/// `O(G L)` time, no allocation. The function cannot check that `duplicate_of` was right before.
 ///
 /// # Shapes
 ///
-/// `completions`: (G C), after the overwriting; `duplicate_of`: (G), of before.
+/// `completions`: (G C), after the overwriting; `duplicate_of`: (G), from before the overwriting.
 ///
 /// # Panics
 ///

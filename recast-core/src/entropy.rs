@@ -11,11 +11,12 @@ use crate::real::Real;
 ///
 /// `H_t` is the entropy, in nats, of the policy's whole next-token distribution at token t, without
 /// a gradient. A hit is rewarded most where it was uncertain. A miss is punished most where it was
-/// certain, and its most uncertain token not at all. Equal entropies leave a miss at 0. No tokens,
-/// no advantages. `O(S)` time, no allocation.
+/// certain, and its most uncertain token not at all. Equal entropies leave a miss at 0. No tokens
+/// give no advantages. `O(S)` time, no allocation.
 ///
-/// It cannot check that the entropies are finite and not negative, nor that the group's rewards are
-/// equal; [`Signal::token_advantages`](crate::Signal::token_advantages) does the latter.
+/// The function cannot check that the entropies are finite and not negative, nor that the group's
+/// rewards are equal; [`Signal::token_advantages`](crate::Signal::token_advantages) does the
+/// latter.
 ///
 /// See "No Prompt Left Behind: Exploiting Zero-Variance Prompts in LLM Reinforcement Learning via
 /// Entropy-Guided Advantage Shaping", Le et al., equation 5, <https://arxiv.org/abs/2509.21880>.

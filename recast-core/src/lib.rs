@@ -12,10 +12,10 @@
 //!            every other completion leaves the batch
 //! ```
 //!
-//! `u_i`, the structural score, says how far completion i follows a target. It orders completions
-//! and is never added to a reward. G completions are generated (the *search width*), 2 are trained
-//! on (the *update width*). The systems it is compared with are beside it: the same loop with
-//! another [`Signal`].
+//! `u_i`, the structural score, says how far completion i follows a target. The score orders
+//! completions and is never added to a reward. A rollout generates G completions (the *search
+//! width*), the update trains on 2 (the *update width*). Other systems of the literature are the
+//! same loop with another [`Signal`].
 //!
 //! | regime | hits K | repair | boundary pair |
 //! |---|---|---|---|
@@ -51,14 +51,15 @@
 //! tokens of a step: see [`BatchScale`](advantage::BatchScale).
 //!
 //! [`Recast`](signal::Recast) has the paper's method and its ablation in one configuration. Its
-//! options: when to repair (always, never, gated, confident), the anchor's target and ratio, the
-//! positive alone where there is no negative, the normaliser. Overlong shaping (a penalty on long
-//! completions, as in DAPO) is left out: the completions of a catalogue are equally long.
+//! options are the repair policy (always, never, gated, confident) and the anchor's target and
+//! ratio. Others are the positive alone where a group has no negative, and the normaliser. Overlong
+//! shaping (a penalty on long completions, as in DAPO) is left out: the completions of a catalogue
+//! are equally long.
 //!
 //! # From rewards to gradients
 //!
 //! Rewards ([`reward`]) make a checked [`Group`]. The [`Signal`] makes a [`Selection`] and names
-//! its [`Loss`](objective::Loss), the [`objective`] makes value and gradient. Finally [`metrics`]
+//! its [`Loss`](objective::Loss); the [`objective`] makes value and gradient. Finally [`metrics`]
 //! judge the result. A [`batch`] is many groups laid out flat, in one call. Every function is
 //! generic over [`Real`]: `f32`, `f64`, half precision, dual numbers. Nothing allocates; results go
 //! into the caller's slices.
@@ -110,9 +111,9 @@
 //!
 //! # Letters
 //!
-//! B prompts, G completions in a group, S tokens, L levels of a SID, C codes of a level, V
-//! vocabulary, D width of the model. K is the number of hits in a group. Log-probabilities are in
-//! nats.
+//! B counts prompts, G completions in a group, S tokens, L levels of a SID, C codes of a level. V
+//! is the vocabulary, D the width of the model, K the number of hits in a group. Log-probabilities
+//! are in nats.
 //!
 //! # Ties
 //!
@@ -131,8 +132,9 @@
 //!
 //! # Grades
 //!
-//! ReCast has no public code. Each statement about it carries a grade: \[paper\], stated by the
-//! paper or by two independent accounts of it; \[note\], one account only; \[ours\], our decision.
+//! ReCast has no public code. Each statement about ReCast carries a grade. \[paper\] stands for the
+//! paper or for two independent accounts of it, \[note\] for one account only, \[ours\] for our
+//! decision.
 //!
 //! # Source
 //!

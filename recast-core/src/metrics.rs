@@ -1,20 +1,20 @@
 //! Ranking metrics of one prompt, and counts of regimes over many groups.
 //!
-//! `predictions` are ranked, the best first, and distinct; a repeated one counts at its first rank.
-//! `targets` are a set: order and repetition do not matter. Metrics of a run are means over *all*
-//! test prompts. With P predictions, N targets and `n = min(k, P)` each costs `O(n N + N^2)` time,
-//! no allocation.
+//! `predictions` are ranked, the best first, and distinct; a repeated prediction counts at its
+//! first rank. `targets` are a set: order and repetition do not matter. Metrics of a run are means
+//! over *all* test prompts. With P predictions, N targets and `n = min(k, P)` each costs
+//! `O(n N + N^2)` time, no allocation.
 
 use crate::group::Regime;
 use crate::real::{Real, sum};
 
-/// 1 if any of the first k predictions is a target, else 0.
+/// Pass@k: 1 if any of the first k predictions is a target, else 0.
 ///
 /// ```text
 /// Pass@k = 1 if |first k ∩ T| > 0, else 0
 /// ```
 ///
-/// 0 without a target. A k beyond the predictions takes all of them.
+/// Pass@k is 0 without a target. A k beyond the predictions takes all of them.
 ///
 /// Grade: \[paper\]. See <https://arxiv.org/abs/2604.22169>.
 ///
@@ -53,7 +53,7 @@ pub fn hit_rate_at_k<I: PartialEq, T: Real>(predictions: &[I], targets: &[I], k:
 /// Recall@k = |first k ∩ T| / |T|
 /// ```
 ///
-/// 0 without a target.
+/// Recall@k is 0 without a target.
 ///
 /// Grade: \[paper\]. See <https://arxiv.org/abs/2604.22169>.
 ///
@@ -79,8 +79,8 @@ pub fn recall_at_k<I: PartialEq, T: Real>(predictions: &[I], targets: &[I], k: u
 /// NDCG@k = DCG@k / (the DCG@k of a ranking that starts with all targets)
 /// ```
 ///
-/// With one target the ideal is 1 and this is `ln 2 / ln(rank + 2)`. 0 without a target, and with k
-/// = 0.
+/// With one target the ideal is 1 and NDCG@k is `ln 2 / ln(rank + 2)`. NDCG@k is 0 without a
+/// target, and with k = 0.
 ///
 /// See "Cumulated gain-based evaluation of IR techniques", Järvelin and Kekäläinen,
 /// <https://doi.org/10.1145/582415.582418>.
@@ -117,7 +117,7 @@ fn distinct<I: PartialEq>(items: &[I]) -> impl Iterator<Item = &I> {
         .map(|(_, item)| item)
 }
 
-/// How many groups fell into each regime.
+/// The number of groups of each regime.
 ///
 /// # Examples
 ///

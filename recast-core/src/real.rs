@@ -10,7 +10,7 @@ use num_traits::Float;
 /// `f32` and `f64` are the usual ones. `half::f16` and `half::bf16` are numbers too, with their
 /// range and rounding. Advantages of a group are good to two digits in `bf16`. A ratio near the
 /// clamp of the log-ratio, times an advantage, may be infinite in `f16`. A forward-mode dual number
-/// is one as well: it differentiates the objectives in this crate's own tests.
+/// is a number as well: it differentiates the objectives in this crate's own tests.
 ///
 /// ```
 /// use recast_core::Real;
@@ -57,7 +57,7 @@ pub(crate) fn sum<T: Real>(values: impl Iterator<Item = T>) -> T {
     values.fold(T::zero(), |total, value| total + value)
 }
 
-/// Sums over a slice run over this many lanes, so that they vectorise.
+/// The number of lanes of a sum over a slice, so that it vectorises.
 const LANES: usize = 8;
 
 #[inline]
@@ -75,7 +75,7 @@ pub(crate) fn sum_of<T: Real>(values: &[T], term: impl Fn(T) -> T) -> T {
             *lane = *lane + term(value);
         }
     }
-    // apart from the lanes: an index into them that is not a constant would keep them in memory
+    // the rest stays apart from the lanes: a variable index would keep the lanes in memory
     rest.iter().fold(join(lanes), |total, &value| total + term(value))
 }
 

@@ -1,4 +1,4 @@
-//! Every tolerance of the tests, with its reason. One not listed here is zero.
+//! Every tolerance of the tests, with its reason. A tolerance not listed here is zero.
 
 /// Vectors of the method are printed with six decimals.
 pub(crate) const PRINTED: f64 = 5e-7;
@@ -12,10 +12,10 @@ pub(crate) const ROUNDING: f64 = 1e-10;
 /// A few dozen roundings in `f32`, against the `f64` result, relative to max(1, |value|).
 pub(crate) const SINGLE: f64 = 2e-4;
 
-/// As above in `f16`: 2^-11 at each rounding, relative to max(1, |value|).
+/// A few dozen roundings in `f16`: 2^-11 at each, relative to max(1, |value|).
 pub(crate) const HALF: f64 = 2e-2;
 
-/// As above in `bf16`: 2^-8 at each rounding.
+/// A few dozen roundings in `bf16`: 2^-8 at each.
 pub(crate) const BRAIN: f64 = 1e-1;
 
 /// Central differences with step 1e-6: truncation 1e-12 and cancellation 2^-53 / 1e-6, both

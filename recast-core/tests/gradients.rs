@@ -1,8 +1,8 @@
 //! Closed-form gradients against dual numbers and finite differences, through the public functions.
 //!
-//! ECPO and GBPO hold a number constant that is made of the policy's own log-probability. No number
-//! can tell such a constant from a variable, so their surrogate is differentiated with the bounded
-//! old log-probability computed first: see `bounds_are_constants_to_the_gradient`. CISPO's ratio is
+//! ECPO and GBPO hold a number constant that depends on the policy's own log-probability. No number
+//! can tell such a constant from a variable. The test of their surrogate therefore computes the
+//! bounded old log-probability first: see `bounds_are_constants_to_the_gradient`. CISPO's ratio is
 //! such a constant too: see `the_ratio_of_cispo_is_a_constant`.
 #![expect(clippy::float_cmp, reason = "equal here means the same bits came through")]
 
@@ -100,7 +100,7 @@ fn advantage() -> impl Strategy<Value = f64> {
     -3.0..3.0_f64
 }
 
-/// All but CISPO, whose ratio is a constant.
+/// Every surrogate but CISPO, whose ratio is a constant.
 fn surrogate() -> impl Strategy<Value = Surrogate<f64>> {
     prop_oneof![
         Just(Surrogate::Clipped),
@@ -111,8 +111,8 @@ fn surrogate() -> impl Strategy<Value = Surrogate<f64>> {
     ]
 }
 
-/// The ratio of a sampled completion, or of an anchor. A detached ratio is left out: it is 1
-/// whatever the policy, so its value has no derivative, and its gradient is -A.
+/// The ratio of a sampled completion, or of an anchor. A detached ratio is left out: it is always
+/// 1, so its value has no derivative, and its gradient is -A.
 fn anchor_ratio() -> impl Strategy<Value = Option<AnchorRatio<f64>>> {
     prop_oneof![
         Just(None),
@@ -161,7 +161,7 @@ impl<T: Real> Tokens<T> {
         self.columns[0].len()
     }
 
-    /// Under a surrogate, as an anchor if a ratio is given.
+    /// The loss under a surrogate, as an anchor if a ratio is given.
     fn loss(
         &self,
         surrogate: Surrogate<T>,
@@ -192,14 +192,14 @@ impl Tokens<f64> {
             || log_ratios.iter().zip(from_reference).any(|(&a, b)| numbers.has_a_kink_near(a, b))
     }
 
-    /// The same with the policy's log-probability of a token moved.
+    /// The same tokens with the policy's log-probability of one moved.
     fn moved(&self, token: usize, step: f64) -> Self {
         let mut moved = self.clone();
         moved.columns[0][token] += step;
         moved
     }
 
-    /// The same with the policy's log-probability of a token as the variable.
+    /// The same tokens with the policy's log-probability of one as the variable.
     fn by(&self, token: usize) -> Tokens<Dual> {
         let mut columns =
             self.columns.clone().map(|column| column.into_iter().map(Dual::constant).collect());
@@ -275,8 +275,8 @@ proptest! {
         }
     }
 
-    // Where the old log-probability moves along with the policy's the ratio is a constant, and what
-    // is left of the derivative is that of the log-probability itself.
+    // Where the old log-probability moves along with the policy's, the ratio is a constant. The
+    // derivative of the loss is then that of the log-probability itself.
     #[test]
     fn the_ratio_of_cispo_is_a_constant(numbers in numbers(), tokens in tokens()) {
         prop_assume!(!tokens.has_a_kink(numbers));
@@ -414,7 +414,7 @@ proptest! {
         advantage in advantage(),
         delta in 0.01..1.0_f64,
     ) {
-        // A clip that clips nothing stands for none.
+        // A clip without effect stands for none.
         let unclipped = (1.0 - 1e-12, 1e12);
         let ecpo = Clip::ecpo(0.2, 0.28, delta).expect("within the range above");
         for (clip, (low, high)) in [(ecpo, (0.2, 0.28)), (Clip::gbpo(), unclipped)] {

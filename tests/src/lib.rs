@@ -1,7 +1,7 @@
 //! Golden cases and parity between recast-core and every device; see `tests/`.
 //!
-//! The Rust code of the repository's documents is compiled and run here, as doctests: a published
-//! crate cannot read files outside its folder, and one crate for all documents links burn once.
+//! The doctests of this crate are the Rust code of the repository's documents. A published crate
+//! cannot read files outside its folder, and one crate for all documents links burn once.
 
 /// The documents: `.ci/run` refuses a document with Rust code that is missing here.
 #[cfg(doctest)]

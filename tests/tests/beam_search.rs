@@ -28,7 +28,7 @@ tests![
     without_a_trie_any_code_may_follow_as_where_every_semantic_id_is_legal,
 ];
 
-/// Items of prompts of several lengths.
+/// The items of prompts of several lengths.
 const PROMPTS: [&[u32]; 4] = [&[3, 14, 15], &[9], &[26, 5, 35, 8, 9, 7, 9], &[32, 3]];
 
 /// Beam widths: greedy; below, at and above the children of the root; above the leaves.
@@ -36,7 +36,7 @@ const WIDTHS: [usize; 6] = [1, 2, 4, 5, 9, 64];
 
 struct Setting {
     device_name: String,
-    /// Whether [`device_beam_search`] is asked, which any device can run.
+    /// Whether the search is [`device_beam_search`], which any device can run.
     on_device: bool,
     table: SidTable,
     trie: Trie,
@@ -72,8 +72,8 @@ impl Setting {
         on(&self.model.device(), DECODER)
     }
 
-    /// Asserts that completions are those expected: on a CPU in their order; on a GPU they may change
-    /// places with others of nearly their log-probability, which `all` knows.
+    /// Asserts that completions are those expected, on a CPU in their order. On a GPU
+    /// completions of nearly equal log-probability, which `all` knows, may change places.
     fn assert_found(
         &self,
         found: &[Completion],
@@ -253,7 +253,7 @@ fn without_a_trie_any_code_may_follow_as_where_every_semantic_id_is_legal() {
         let (table, trie) = catalogue();
         let sizes = table.codes_per_level().to_vec();
         let model = decoder(&table, &device).valid();
-        // every combination of codes, in the order of an odometer
+        // the list has every combination of codes, in the order of an odometer
         let count: usize = sizes.iter().product();
         let codes = |index: usize| -> Vec<u16> {
             let places = sizes.iter().rev().scan(index, |rest, &size| {
@@ -287,7 +287,7 @@ fn without_a_trie_any_code_may_follow_as_where_every_semantic_id_is_legal() {
                 illegal += free.iter().filter(|c| trie.walk(&c.codes).is_none()).count();
             }
         }
-        assert!(illegal > 0, "a search without a trie finds what is no item's");
+        assert!(illegal > 0, "a search without a trie finds a completion of no item");
         assert!(unconstrained_beam_search(&model, &[], 3).is_empty());
     }
 }

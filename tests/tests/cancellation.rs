@@ -1,5 +1,5 @@
-//! At ratio 1 a boundary pair's gradients cancel on the codes that both completions share: the net
-//! gradient starts at the first level where they differ. See section 2 of the method.
+//! At ratio 1 a boundary pair's gradients cancel on the shared codes: the net gradient starts at
+//! the first level where the completions differ. See section 2 of the method.
 
 use burn::tensor::{Tensor, TensorData};
 use recast_burn::log_prob::allowed_log_probs;
@@ -21,8 +21,8 @@ tests![
     away_from_ratio_1_a_shared_prefix_does_not_cancel,
 ];
 
-/// The hardest negatives of the target (2, 4, 4): their shared prefix has as many codes as their
-/// place in the list.
+/// The hardest negatives of the target (2, 4, 4). The shared prefix of each has as many codes as
+/// its place in the list.
 const TARGET: [u16; 3] = [2, 4, 4];
 const NEGATIVES: [[u16; 3]; 3] = [[0, 0, 3], [2, 2, 1], [2, 4, 0]];
 
@@ -41,7 +41,7 @@ fn equal_codes(shared: usize) -> usize {
     TARGET.iter().zip(NEGATIVES[shared]).take_while(|(a, b)| *a == b).count()
 }
 
-/// For each level its logits, cut off from the decoder: one row for each completion.
+/// The logits of each level, cut off from the decoder, with one row for each completion.
 fn level_logits(model: &Decoder, trie: &Trie, group: &KeptGroup) -> Vec<Tensor<2>> {
     let tokens = [0, 1].map(|i| completion(model, trie, group.leaves[i]));
     let completions = tokens.each_ref().map(Vec::as_slice);
@@ -57,7 +57,7 @@ fn level_logits(model: &Decoder, trie: &Trie, group: &KeptGroup) -> Vec<Tensor<2
     (0..model.levels()).map(of_level).collect()
 }
 
-/// As [`completion_log_probs`] gives them, from logits.
+/// The log-probabilities of [`completion_log_probs`], from logits.
 fn log_probs(trie: &Trie, group: &KeptGroup, logits: &[Tensor<2>]) -> Tensor<1> {
     let paths: Vec<_> = group.leaves.iter().map(|&leaf| trie.path(leaf)).collect();
     let of_level = |(level, logits): (usize, &Tensor<2>)| {
@@ -93,7 +93,7 @@ fn the_logits_get_a_net_gradient_from_the_first_level_that_differs() {
             let grads = loss(policy, &group).backward();
             for (level, logits) in logits.iter().enumerate() {
                 let grad = logits.grad(&grads).expect("a gradient");
-                // both rows predict the same code of the same prefix up to the first difference
+                // up to the first difference the two rows predict the same code of the same prefix
                 let (each, net) = (largest(&values(&grad)), largest(&values(&grad.sum_dim(0))));
                 let name = format!("{device_name}, shared prefix {shared}, level {level}");
                 assert!(each > 0.0, "{name}: no completion got a gradient");
@@ -139,7 +139,7 @@ fn the_heads_columns_of_shared_levels_get_no_gradient() {
 }
 
 fn away_from_ratio_1_a_shared_prefix_does_not_cancel() {
-    // the claim above is about ratio 1, and this test about whether it can fail
+    // the claim above is about ratio 1; this test shows that the claim can fail
     let (table, trie) = catalogue();
     for (device_name, device) in devices() {
         let model = decoder(&table, &device);

@@ -1,4 +1,4 @@
-//! Core's loss by single token, as the cases give its numbers.
+//! Core's loss of a single token, with the numbers of the cases.
 
 use recast_core::Real;
 use recast_core::objective::{

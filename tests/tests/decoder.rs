@@ -13,7 +13,7 @@ use crate::numbers::{assert_all_close, values};
 /// The semantic IDs of a few dozen items, and their trie.
 pub(crate) type Catalogue = (SidTable, Trie);
 
-/// 45 items of three levels, a few of them with the semantic ID of another.
+/// The catalogue has 45 items of three levels, a few of them with the semantic ID of another.
 ///
 /// Nodes have from 1 to 7 children, not all codes are used, and every length of shared prefix
 /// occurs.
@@ -27,13 +27,15 @@ pub(crate) fn catalogue() -> Catalogue {
     of_sids(&[5, 6, 7], (0..45).flat_map(sid))
 }
 
-/// 40 items of four levels: a beam has an ancestor whose place is not its parent's.
+/// A catalogue of 40 items with four levels: a beam has an ancestor whose place is not its
+/// parent's.
 pub(crate) fn deep_catalogue() -> Catalogue {
     let sid = |i: usize| [i % 3, (i / 2) % 4, (i * 5) % 3, (i * 7) % 4];
     of_sids(&[3, 4, 3, 4], (0..40).flat_map(sid))
 }
 
-/// 900 items of three levels, with more nodes at each of these than exact search reads at once.
+/// A catalogue of 900 items with three levels, each with more nodes than exact search reads at
+/// once.
 pub(crate) fn wide_catalogue() -> Catalogue {
     let sid = |i: usize| [i % 140, (i / 140 * 5 + i) % 9, (i * 3) % 7];
     of_sids(&[140, 9, 7], (0..900).flat_map(sid))
@@ -63,8 +65,8 @@ pub(crate) fn completion(model: &Decoder, trie: &Trie, leaf: Node) -> Vec<u32> {
     path[1..].iter().enumerate().map(|(level, &node)| model.token(level, trie.code(node))).collect()
 }
 
-/// A decoder whose matrices are several times the usual first ones: one that has opinions, so that
-/// a wrong mask or position shows.
+/// A decoder whose matrices are several times the usual initial ones, so that a wrong mask or
+/// position shows.
 pub(crate) fn decoder(table: &SidTable, device: &Device) -> Decoder {
     struct Enlarge;
     impl ModuleMapper for Enlarge {
@@ -91,15 +93,17 @@ pub(crate) fn weights(model: &Decoder) -> Vec<(String, Vec<f32>)> {
 /// The gradients of the weights by name.
 ///
 /// # Panics
-/// If a weight has none.
+///
+/// If a weight has no gradient.
 pub(crate) fn weight_gradients(model: &Decoder, loss: &Tensor<1>) -> Vec<(String, Vec<f32>)> {
     by_name(model, &Of::Gradients(&loss.backward()))
 }
 
-/// The same of gradients as an optimiser takes them.
+/// The gradients of the weights by name, as an optimiser takes them.
 ///
 /// # Panics
-/// If a weight has none.
+///
+/// If a weight has no gradient.
 pub(crate) fn parameter_gradients(
     model: &Decoder,
     grads: &GradientsParams,
@@ -120,7 +124,7 @@ pub(crate) fn assert_weights_close(
     }
 }
 
-/// What is collected.
+/// The tensors to collect.
 enum Of<'a> {
     Weights,
     Gradients(&'a Gradients),
@@ -158,8 +162,8 @@ fn by_name(model: &Decoder, of: &Of<'_>) -> Vec<(String, Vec<f32>)> {
     collect.found
 }
 
-/// The log-probability of each code of a completion, from a row of its own: the prompt and the
-/// completion under a causal mask, without packing or cache.
+/// The log-probability of each code of a completion, from a row of its own. The row is the
+/// prompt and the completion under a causal mask, without packing or cache.
 pub(crate) fn separate_log_probs(
     model: &Decoder,
     trie: &Trie,

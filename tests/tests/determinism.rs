@@ -16,7 +16,7 @@ use crate::numbers::{assert_same, bits};
 
 tests![two_runs_from_one_seed_give_equal_weights, one_and_two_threads_give_equal_weights];
 
-/// A few whole steps: rollout, repair, selection, loss, optimiser. The weights that come out.
+/// The weights after a few whole steps: rollout, repair, selection, loss, optimiser.
 fn train(device: &Device) -> Vec<(String, Vec<f32>)> {
     let (table, trie) = catalogue();
     let mut policy = decoder(&table, device);
@@ -24,7 +24,7 @@ fn train(device: &Device) -> Vec<(String, Vec<f32>)> {
     let mut optimiser = Optimiser::new(0.1, 1.0);
     for step in 0..3 {
         let frozen = policy.valid();
-        // items before, and the item asked for
+        // an example is the items before, and the target
         let examples = [1, 8, 21, 34].map(|item| ([item, item + step, 7], item + 2 * step));
         let length = 2 + step as usize % 2;
         let prompts = examples.map(|(items, _)| prompt(&frozen, &table, &items[..length]));

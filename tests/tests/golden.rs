@@ -1,7 +1,7 @@
-//! Core's closed forms equal what verl and TRL compute, value and gradient.
+//! Core's closed forms equal the numbers of verl and TRL, value and gradient.
 //!
-//! The values were made by the libraries themselves: `golden/README.md` says how, and where they
-//! depart from core. These tests only read them.
+//! The libraries themselves made the values: `golden/README.md` says how, and where the libraries
+//! depart from core. The tests only read the values.
 
 mod cases;
 
@@ -67,7 +67,7 @@ fn assert_batch(case: &BatchCase, signal: &Signal<f64>, tolerance: f64) {
         *end += group.len();
         Some(*end)
     }));
-    // no signal of these reads structural scores
+    // no signal of this test reads structural scores
     let scores = vec![0.0; rewards.len()];
     let batch = Batch::new(&offsets, &rewards, &scores, None).expect("a batch");
     let lengths = case.lengths.as_ref().map_or_else(|| vec![1; rewards.len()], |all| all.concat());
@@ -86,7 +86,7 @@ fn assert_batch(case: &BatchCase, signal: &Signal<f64>, tolerance: f64) {
     assert_each_close(&advantages, &case.advantages.concat(), tolerance, name);
 }
 
-/// The loss of tokens that are a completion each.
+/// The loss of completions of one token.
 fn terms<'a>(
     surrogate: Surrogate<f64>,
     objective: &'a Objective<f64>,
@@ -200,7 +200,8 @@ fn dr_grpo_and_rloo_give_the_advantages_of_verl_and_trl() {
     assert_advantages(&golden.rloo, GOLDEN, |case, out| advantage::rloo(&case.rewards, out));
 }
 
-/// verl divides by the deviation too, if asked: those cases have an epsilon, and core does not.
+/// On request verl divides by the deviation too: such cases have an epsilon, and core does not
+/// divide.
 fn pass_at_k_gives_the_advantages_of_verl_without_its_division() {
     let mut cases = Golden::read().pass_at_k;
     cases.retain(|case| case.epsilon.is_none());
@@ -225,7 +226,7 @@ fn grpo_scaled_by_the_batch_gives_the_advantages_of_trl() {
     }
 }
 
-/// verl's epsilon is a literal in its code, as is core's default.
+/// verl's epsilon is a literal in its code, equal to core's default.
 fn reinforce_plus_plus_gives_the_advantages_of_verl() {
     for case in &Golden::read().reinforce_plus_plus_baseline {
         assert_batch(case, &Signal::reinforce_plus_plus(), GOLDEN_MASKED_MEAN);

@@ -15,7 +15,7 @@ tests![each_token_has_the_advantage_and_the_weight_of_its_group];
 
 const LEVELS: usize = 3;
 
-/// Groups of different sizes, as a signal without selection leaves them.
+/// Groups of different sizes, from a signal without selection.
 fn groups() -> Vec<KeptGroup> {
     let group = |advantages: &[f32], divisor| {
         kept(Vec::new(), vec![Trie::ROOT; advantages.len()], advantages, divisor, LEVELS)
@@ -33,12 +33,12 @@ fn each_token_has_the_advantage_and_the_weight_of_its_group() {
         })
         .collect();
     let count = LEVELS * by_completion.len();
-    // within 0.1 of each other: clear of every kink
+    // log-probs within 0.1 of each other keep clear of every kink
     let column =
         |index| -> Vec<f32> { seeded(index, count).into_iter().map(|v| v * 0.025 - 3.0).collect() };
     let [policy, old, reference] = [40, 41, 42].map(column);
     let term = |token: usize| {
-        // level by level, completions in order
+        // tokens go level by level, completions in order
         let (advantage, divisor) = by_completion[token % by_completion.len()];
         let of = |column: &[f32]| f64::from(column[token]);
         let objective = Objective::default();

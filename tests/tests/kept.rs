@@ -1,4 +1,4 @@
-//! Kept groups and their loss, as tests need them.
+//! Kept groups and their loss, for tests.
 
 use burn::tensor::Tensor;
 use recast_burn::objective::{LogProbs, policy_loss};

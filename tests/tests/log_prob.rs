@@ -74,7 +74,7 @@ impl Case {
         file.cases.into_iter().chain(generated).collect()
     }
 
-    /// The same with every code allowed.
+    /// The same case with every code allowed.
     fn unconstrained(self) -> Self {
         let codes = self.logits[0].len() as u16;
         let allowed = vec![(0..codes).collect(); self.logits.len()];
@@ -111,7 +111,7 @@ impl Case {
         (log_probs, gradient)
     }
 
-    /// Asserts that log-probabilities of `logits` and their gradient are the expected ones.
+    /// Asserts that log-probabilities of `logits` and their gradient are as expected.
     fn check(&self, device_name: &str, logits: &Tensor<2>, log_probs: Tensor<1>) {
         let rows = self.logits.len();
         let weights = seeded(1, rows);

@@ -1,8 +1,9 @@
-//! The claims that hold between the crates: every device equals core's closed forms, fused equals
-//! decomposed, packed equals separate, cached equals recomputed, core equals verl and TRL.
+//! The claims that hold between the crates. Every device equals core's closed forms, and core
+//! equals verl and TRL. Fused equals decomposed, packed equals separate, cached equals recomputed.
 //!
-//! One binary, so that burn is linked once. Cases are data, in `cases/`. Called by the name `recast` it is
-//! that program: what `scripts/gpu-pack` ships is one file for both.
+//! The tests are one binary, so that burn is linked once. Cases are data, in `cases/`. Under the
+//! name `recast` the binary is that program: `scripts/gpu-pack` ships one file for tests and
+//! program.
 
 #[macro_use]
 mod harness;

@@ -41,7 +41,7 @@ fn groups(model: &Decoder, table: &SidTable, trie: &Trie) -> Vec<KeptGroup> {
     cases.map(group).to_vec()
 }
 
-/// A bound that no gradient reaches, so that nothing is clipped.
+/// An optimiser whose bound no gradient reaches, so that the norm stays unclipped.
 fn optimiser() -> Optimiser {
     Optimiser::new(0.0, f32::MAX)
 }
@@ -54,7 +54,7 @@ fn loss(model: &Decoder, trie: &Trie, part: &[KeptGroup], of_groups: usize) -> T
     group_loss(policy, old, reference, part, of_groups, levels, &objective)
 }
 
-/// Of `found` and `expected`, gradients of one decoder.
+/// Asserts that `found` and `expected`, gradients of one decoder, are equal.
 fn assert_equal(name: &str, model: &Decoder, found: &StepGradients, expected: &StepGradients) {
     let tolerance = on(&model.device(), DECODER);
     let close = |found: f64, expected: f64| (found - expected).abs() <= tolerance * expected.abs();
@@ -99,7 +99,7 @@ fn devices_that_share_a_step_give_the_gradients_of_one() {
             });
             let mut order = order.into_inner().expect("no panic");
             order.sort_by_key(|&(index, _)| index);
-            // numbers come back in the order of the micro-batches, whoever computed them
+            // numbers come back in the order of the micro-batches, whichever device computed them
             let expected: Vec<Vec<f32>> = (0..parts.len()).map(|i| vec![i as f32]).collect();
             assert_eq!(found.numbers, expected);
             (found, order)
@@ -112,7 +112,7 @@ fn devices_that_share_a_step_give_the_gradients_of_one() {
         for ((weight, found), (_, expected)) in of(&one).iter().zip(&of(&plain)) {
             assert_same(&device, found, expected, weight);
         }
-        // twice the same device, and every device there is; with more devices than micro-batches too
+        // the lists hold the same device twice, all devices, and more devices than micro-batches
         let all: Vec<_> = devices().map(|(_, device)| device).collect();
         let first = std::iter::once(device.clone());
         let more = first.clone().chain(all.iter().filter(|other| **other != device).cloned());

@@ -1,4 +1,4 @@
-//! Plain numbers: seeded ones, those of a tensor, and how they are compared.
+//! Plain numbers: seeded numbers, the elements of a tensor, and comparisons.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
@@ -23,13 +23,13 @@ pub(crate) fn values<const R: usize>(tensor: &Tensor<R>) -> Vec<f32> {
     tensor.clone().into_data().try_into_vec().expect("f32 elements")
 }
 
-/// The bits of numbers: `==` on these is equality of everything, NaN and signs of zero too.
+/// The bits of numbers: `==` on bits tells NaN and signs of zero apart too.
 pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// Asserts that a device gave the same numbers twice: equal bits on a CPU; on a GPU, whose sums may
-/// have another order each time, equal up to rounding.
+/// Asserts that a device gave the same numbers twice. On a CPU the bits are equal; a GPU sums in
+/// another order each time, so its numbers are equal up to rounding.
 pub(crate) fn assert_same(device: &Device, found: &[f32], expected: &[f32], name: &str) {
     if is_cpu(device) {
         assert!(bits(found) == bits(expected), "{name}");
@@ -70,7 +70,7 @@ pub(crate) fn assert_all_close(found: &[f32], expected: &[f32], tolerance: f64, 
     }
 }
 
-/// The largest absolute value; 0 of none.
+/// The largest absolute value; 0 without a value.
 pub(crate) fn largest(values: &[f32]) -> f64 {
     values.iter().fold(0.0, |largest, value| f64::from(value.abs()).max(largest))
 }

@@ -1,4 +1,4 @@
-//! Packed trees compute what separate rows would: log-probabilities and gradients.
+//! Packed trees equal separate rows: log-probabilities and gradients.
 
 use burn::tensor::{Tensor, TensorData};
 use recast_burn::packing::{Packed, Tree};
@@ -31,7 +31,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
-    /// Rows that the trees take, where the case is about that.
+    /// The number of rows that the trees take, where the case is about rows.
     rows: Option<usize>,
     groups: Vec<GroupCase>,
 }
@@ -60,7 +60,7 @@ impl Case {
     }
 }
 
-/// Rows that [`completion_log_probs`] packs groups into.
+/// The number of rows into which [`completion_log_probs`] packs groups.
 fn rows(model: &Decoder, trie: &Trie, groups: &[KeptGroup]) -> usize {
     let completions: Vec<Vec<Vec<u32>>> = groups
         .iter()
@@ -76,7 +76,7 @@ fn rows(model: &Decoder, trie: &Trie, groups: &[KeptGroup]) -> usize {
     Packed::new(&trees, 0).dims()[0]
 }
 
-/// The same log-probabilities, each completion in a row of its own.
+/// The same log-probabilities, with each completion in a row of its own.
 fn separately(model: &Decoder, trie: &Trie, groups: &[KeptGroup]) -> Tensor<1> {
     let by_completion: Vec<Vec<Tensor<1>>> = groups
         .iter()

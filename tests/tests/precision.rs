@@ -1,5 +1,5 @@
-//! A decoder that multiplies in bf16 computes nearly what it computes in f32: log-probabilities,
-//! gradients and what beam search finds.
+//! A decoder that multiplies in bf16 gives nearly its numbers in f32: log-probabilities,
+//! gradients and the completions of beam search.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -80,7 +80,7 @@ fn the_weights_and_their_gradients_stay_f32() {
         let model = decoder(&catalogue.0, &device).with_precision(Precision::Bf16);
         let groups = groups(&model, &catalogue);
         let log_probs = completion_log_probs(&model, &catalogue.1, &groups, Layout::Packed);
-        // reading them as f32 fails for any other type
+        // `weight_gradients` reads f32, which fails for any other type
         let gradients = weight_gradients(&model, &log_probs.sum());
         assert!(gradients.iter().all(|(_, g)| largest(g) > 0.0), "{device_name}");
     }

@@ -28,14 +28,14 @@ tests![
 
 const SEED: u64 = 5;
 
-/// Groups' prompts of several lengths.
+/// The prompts of groups, of several lengths.
 const PROMPTS: [&[u32]; 4] = [&[3, 14, 15], &[9], &[26, 5, 35, 8, 9, 7, 9], &[32, 3]];
 
 /// Draws, or groups of draws without replacement, whose frequencies are compared.
 const DRAWS: usize = 100_000;
 
-/// Leaves expected fewer times than this are counted together: the bound in standard deviations is
-/// of the normal distribution, which counts of few are far from.
+/// Leaves expected fewer times are counted together. The bound in standard deviations is of the
+/// normal distribution, and small counts are far from it.
 const RARE: f64 = 25.0;
 
 fn sample(temperature: f64, top_k: usize, top_p: f64) -> RolloutConfig {
@@ -110,8 +110,8 @@ impl Setting {
         }
     }
 
-    /// Asserts that two groups hold the same draws: on a CPU all of them. A GPU rounds otherwise in
-    /// each batch, and a draw at the edge of two codes may become the other.
+    /// Asserts that two groups hold the same draws, on a CPU all of them. A GPU rounds otherwise in
+    /// each batch, and a draw at the edge of two codes may change.
     fn assert_same_draws(&self, found: &[Completion], expected: &[Completion], name: &str) {
         assert_eq!(found.len(), expected.len(), "{name}");
         if is_cpu(&self.model.device()) {
@@ -156,7 +156,7 @@ fn exact(model: &Decoder, trie: &Trie, prompt: &[u32], config: RolloutConfig) ->
     probability.split_off(trie.nodes_at(trie.levels()).start as usize)
 }
 
-/// The probability of each code that a setting draws with, of codes of these weights.
+/// The probability of each code under a setting, from the weights of the codes.
 fn truncated(weights: &[f64], config: RolloutConfig) -> Vec<f64> {
     let RolloutConfig { temperature, top_k, top_p, .. } = config;
     let mut order: Vec<usize> = (0..weights.len()).collect();
@@ -173,7 +173,7 @@ fn truncated(weights: &[f64], config: RolloutConfig) -> Vec<f64> {
     drawn
 }
 
-/// Asserts that leaves were drawn as often as their probabilities say, within [`SIGMAS`].
+/// Asserts that the frequencies of leaves equal their probabilities, within [`SIGMAS`].
 fn assert_frequencies(counts: &[usize], probabilities: &[f64], draws: usize, name: &str) {
     assert_eq!(counts.iter().sum::<usize>(), draws, "{name}");
     let (mut rare, mut bins) = ((0, 0.0), Vec::new());
@@ -197,7 +197,7 @@ fn assert_frequencies(counts: &[usize], probabilities: &[f64], draws: usize, nam
     }
 }
 
-/// How often each leaf was drawn at each place of a group, of `groups` groups of `width`.
+/// The draws of each leaf at each place of a group, over `groups` groups of `width`.
 fn counts(
     setting: &Setting,
     prompt: &[u32],
@@ -300,7 +300,8 @@ fn every_completion_is_legal_and_has_the_policys_log_probability() {
 fn gumbel_completions_are_distinct_and_all_where_the_group_is_wider_than_the_trie() {
     for setting in settings() {
         let count = leaves(&setting.trie).len();
-        // the second is so hot that all codes are alike, the third so cold that one has all
+        // the second setting is so hot that all codes are alike, the third so cold that one code
+        // has all
         for (temperature, on_device) in
             [1.0, 1e20, 1e-4].into_iter().flat_map(|t| [(t, false), (t, true)])
         {

@@ -1,7 +1,9 @@
-//! A static library without std and without an allocator that computes with recast-core, linked into a C program.
+//! A static library without std and without an allocator that computes with recast-core, linked
+//! into a C program.
 //!
-//! If recast-core or what it depends on linked std, the panic handler below would be the second one
-//! and this would not compile; if one of them used `alloc`, the global allocator would be missing.
+//! If recast-core or a dependency linked std, the panic handler below would be the second one and
+//! the library would not compile. If one of them used `alloc`, the global allocator would be
+//! missing.
 #![no_std]
 
 use core::hint::black_box;
@@ -16,11 +18,11 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-// Named by the unwind tables of the compiled core; nothing unwinds.
+// The unwind tables of the compiled core name this function; no code unwinds.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
-/// 0 if the numbers are those of the method's example.
+/// The result is 0 if the numbers are those of the method's example.
 #[unsafe(no_mangle)]
 pub extern "C" fn recast_core_proof() -> i32 {
     i32::from(!(example() == Some(()) && objective_and_metrics()))

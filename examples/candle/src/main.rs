@@ -1,12 +1,13 @@
-//! ReCast in a training loop of candle: core selects and gives the loss's gradient by log-prob, candle
-//! differentiates the policy.
+//! ReCast in a training loop of candle: core selects and gives the loss's gradient by log-prob, and
+//! candle differentiates the policy.
 //!
 //! ```sh
 //! cargo run --release --manifest-path examples/candle/Cargo.toml
 //! ```
 //!
-//! 64 prompts of 16 features and 200 items: two linear layers score the items, the 8 best with some noise are a
-//! group, one item is the target. A completion is one item, so a SID has one level.
+//! The 64 prompts have 16 features and one target each among 200 items. Two linear layers score the
+//! items, and the 8 best with some noise are a group. A completion is one item, so a SID has one
+//! level.
 
 use std::error::Error;
 
@@ -71,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for step in 0..=STEPS {
         let log_probs = policy.log_probs(&features)?;
         let values = log_probs.to_vec2::<f32>()?;
-        // d loss / d log-prob of each item; what is not selected stays 0
+        // d loss / d log-prob of each item; it stays 0 for items that are not selected
         let mut gradient = vec![0.0f32; PROMPTS * ITEMS];
         let (mut all_zero, mut trained, mut hits) = (0, 0, 0);
         for (prompt, (&target, values)) in targets.iter().zip(&values).enumerate() {
@@ -82,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let best = (0..ITEMS).max_by(|&a, &b| values[a].total_cmp(&values[b]));
             hits += usize::from(best == Some(target));
 
-            // one level: a structural score says no more than the reward
+            // a SID has one level, so a structural score says no more than the reward
             let mut rewards: Vec<f32> =
                 items.iter().map(|&i| f32::from(u8::from(i == target))).collect();
             let old: Vec<f32> = items.iter().map(|&i| values[i]).collect();
@@ -100,7 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let of = |log_probs: &[f32]| -> Vec<f32> {
                 selection.kept.iter().map(|&slot| log_probs[items[slot]]).collect()
             };
-            // one token a completion; every step is the first of its rollout
+            // each completion has one token; every step is the first of its rollout
             let (now, reference) = (of(values), of(&reference[prompt]));
             let offsets: Vec<usize> = (0..=now.len()).collect();
             let tokens = GroupTokens {

@@ -9,18 +9,18 @@ use cubecl_environment::backtrace::BackTrace;
 use cubecl_server::compiler::{CompilationError, Compiler};
 use cubecl_server::kernel::BufferIOAttr;
 
-/// PTX, which nothing here writes.
+/// PTX, which no code here writes.
 pub mod nvptx {
-    /// Its versions.
+    /// The versions of PTX.
     pub mod ptx_version {
         use std::fmt;
 
-        /// A version of PTX. There is none: no compiler here writes it.
+        /// A version of PTX. The enum is empty, since no compiler here writes PTX.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum PtxVersion {}
 
         impl PtxVersion {
-            /// The newest one that a driver loads: none.
+            /// The newest version that a driver loads: none.
             #[must_use]
             pub fn for_driver(_driver: i32) -> Option<Self> {
                 None
@@ -35,7 +35,7 @@ pub mod nvptx {
     }
 }
 
-/// What compilers for several targets have in common.
+/// The items that compilers for several targets share.
 pub mod shared {
     /// Features that a target's compiler lacks.
     pub mod lowered_features {
@@ -44,16 +44,16 @@ pub mod shared {
         /// A target of the compiler.
         #[derive(Clone, Copy, Debug)]
         pub enum GpuTarget {
-            /// NVIDIA's.
+            /// NVIDIA's GPUs.
             Nvptx,
         }
 
-        /// Takes nothing away: only a device whose kernels go through LLVM is restricted.
+        /// Takes no feature away: only a device whose kernels go through LLVM is restricted.
         pub fn restrict_features(_properties: &mut DeviceProperties, _target: GpuTarget) {}
     }
 }
 
-/// What the compiler writes code for.
+/// The target of the compiler's code.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum LlvmTarget {
     /// NVIDIA's GPUs.
@@ -61,10 +61,10 @@ pub enum LlvmTarget {
     Nvptx,
 }
 
-/// The compiler, which refuses.
+/// The compiler, which refuses every kernel.
 #[derive(Clone, Debug, Default)]
 pub struct PlironCompiler {
-    /// What it would write code for.
+    /// The target of its code.
     pub target: LlvmTarget,
 }
 
@@ -86,15 +86,15 @@ pub struct PlironOptions {
 /// A compiled kernel.
 #[derive(Clone, Debug)]
 pub struct NvptxModule {
-    /// The code.
+    /// The code of the kernel.
     pub ptx: Vec<c_char>,
-    /// The name of its entry.
+    /// The name of the kernel's entry.
     pub entrypoint: String,
     /// The code in text.
     pub ir: String,
     /// Bytes of shared memory that a launch reserves.
     pub shared_memory_size: usize,
-    /// How its buffers are used.
+    /// The uses of the kernel's buffers.
     pub io: Vec<BufferIOAttr>,
 }
 
@@ -102,7 +102,7 @@ pub struct NvptxModule {
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum PlironArtifact {
-    /// For NVIDIA's devices.
+    /// A kernel for NVIDIA's devices.
     NvptxCode(NvptxModule),
 }
 

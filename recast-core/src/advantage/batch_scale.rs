@@ -10,15 +10,15 @@ use crate::real::Real;
 /// ```
 ///
 /// Here `a` is an advantage of [`select`](crate::Signal::select). Every signal has a scale, so a
-/// loop needs no case for those that do nothing. A loop selects and [`observe`](Self::observe)s
+/// loop needs no case for scales that do nothing. A loop selects and [`observe`](Self::observe)s
 /// every group of the step, then [`apply`](Self::apply) scales each group's advantages.
 /// [`select_batch`](crate::Signal::select_batch) does both.
 ///
-/// Deviation and variance are the unbiased (sample) ones. In REINFORCE++ their degrees of freedom
-/// count tokens, as in verl: an advantage stands once for each token of its completion. Where the
+/// Deviation and variance are unbiased (sample). In REINFORCE++ the degrees of freedom count
+/// tokens, as in verl: an advantage stands once for each token of its completion. Where the
 /// variance is 0 all advantages become 0, but a single reward in the whole step has deviation 1.
 /// Groups that are skipped are not observed. Sums run in the order of observation. `O(1)` memory.
-/// It cannot check that squares of rewards are finite.
+/// The scale cannot check that squares of rewards are finite.
 ///
 /// See [`RewardScale::Batch`](crate::signal::RewardScale::Batch) and
 /// [`Signal::ReinforcePlusPlus`](crate::Signal::ReinforcePlusPlus) for the sources.
@@ -79,13 +79,13 @@ impl<T: Real> BatchScale<T> {
         Self::of(Kind::Tokens { epsilon })
     }
 
-    /// Whether there is anything to do.
+    /// Whether the scale changes anything.
     pub(crate) fn is_any(&self) -> bool {
         self.kind != Kind::None
     }
 
-    /// Takes in a group that is trained on, after its repair. The rewards are those of the whole
-    /// group; advantages and numbers of tokens are those of the kept completions.
+    /// Takes in a group that is trained on, after its repair. The rewards are of the whole group;
+    /// advantages and numbers of tokens are of the kept completions.
     ///
     /// `O(G)` time.
     ///
@@ -121,7 +121,7 @@ impl<T: Real> BatchScale<T> {
         }
     }
 
-    /// A number, so many times. See "Updating Mean and Variance Estimates: An Improved Method",
+    /// Adds a number so many times. See "Updating Mean and Variance Estimates: An Improved Method",
     /// West, <https://doi.org/10.1145/359146.359153>.
     fn add(&mut self, value: T, times: usize) {
         if times == 0 {

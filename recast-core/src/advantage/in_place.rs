@@ -40,8 +40,8 @@ pub(crate) fn leave_one_out<T: Real>(values: &mut [T]) {
     }
 }
 
-/// Pass@k in place: rewards in, advantages out. The first of equally best slots, none of no
-/// rewards.
+/// Pass@k in place: rewards in, advantages out. Equally best rewards give the first slot; no
+/// rewards give none.
 pub(crate) fn lead<T: Real>(values: &mut [T]) -> Option<usize> {
     let best = (0..values.len()).reduce(|best, slot| {
         // `is_gt` leaves a tie with the earlier slot.
@@ -62,7 +62,7 @@ pub(crate) fn centre_by_length<T: Real>(values: &mut [T], lengths: &[usize]) {
         return;
     }
     let weights = || lengths.iter().map(|&length| T::of_count(length));
-    // As in `centre`: the baseline of equal rewards is exactly the reward.
+    // The baseline of equal rewards is exactly the reward, as in `centre`.
     let weighted = values.iter().zip(weights()).map(|(&value, weight)| value / scale * weight);
     let baseline = scale * (sum(weighted) / sum(weights()));
     for value in values {

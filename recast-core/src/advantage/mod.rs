@@ -1,4 +1,4 @@
-//! Advantages of a whole group, written into the caller's slice. One function a method.
+//! Advantages of a whole group, written into the caller's slice. Each method has one function.
 //!
 //! Rewards are plain numbers: hits are 1 and misses 0, but any finite reward is allowed.
 
@@ -22,15 +22,16 @@ use self::standard::Standard;
 ///
 /// `std` is the unbiased (sample) deviation and epsilon is added to it, not to the variance. A
 /// group of one has mean 0 and std 1: `A = r / (1 + epsilon)`. Equal rewards give exactly 0, also
-/// with epsilon 0. No rewards, no advantages. `O(G)` time, no allocation; rewards of any finite
+/// with epsilon 0. No rewards give no advantages. `O(G)` time, no allocation; rewards of any finite
 /// size do not overflow.
 ///
-/// It cannot check that the rewards are finite ([`Group::new`](crate::Group::new) did) and that
-/// epsilon is finite and not negative ([`Signal::check`](crate::Signal::check) does).
+/// The function cannot check that the rewards are finite ([`Group::new`](crate::Group::new)
+/// did) and that epsilon is finite and not negative ([`Signal::check`](crate::Signal::check) does).
 ///
-/// Grade: as OpenOneRec-RL computes it. See "DeepSeekMath: Pushing the Limits of Mathematical
+/// Grade: OpenOneRec-RL computes the same. See "DeepSeekMath: Pushing the Limits of Mathematical
 /// Reasoning in Open Language Models", Shao et al., section 4.1,
-/// <https://arxiv.org/abs/2402.03300>; compared with in <https://arxiv.org/abs/2604.22169>.
+/// <https://arxiv.org/abs/2402.03300>. ReCast's paper compares with GRPO:
+/// <https://arxiv.org/abs/2604.22169>.
 ///
 /// # Shapes
 ///
@@ -61,10 +62,10 @@ pub fn grpo<T: Real>(rewards: &[T], epsilon: T, out: &mut [T]) {
 /// A_i = r_i - mean
 /// ```
 ///
-/// A group of one has mean 0: `A = r`. Equal rewards give exactly 0. No rewards, no advantages.
-/// `O(G)` time, no allocation. It cannot check that the differences of rewards are finite: beyond
-/// half of the largest number they are not. The other half of Dr.GRPO, a sum of token losses over
-/// a constant and not over each completion's length, is the caller's.
+/// A group of one has mean 0: `A = r`. Equal rewards give exactly 0. No rewards give no advantages.
+/// `O(G)` time, no allocation. The function cannot check that the differences of rewards are
+/// finite: beyond half of the largest number they overflow. The other half of Dr.GRPO, a sum of
+/// token losses over a constant and not over each completion's length, is the caller's.
 ///
 /// See "Understanding R1-Zero-Like Training: A Critical Perspective", Liu et al., section 3.2,
 /// <https://arxiv.org/abs/2503.20783>.
@@ -95,9 +96,9 @@ pub fn dr_grpo<T: Real>(rewards: &[T], out: &mut [T]) {
 /// A_i = r_i - mean of r_j over j other than i = G / (G - 1) (r_i - mean)
 /// ```
 ///
-/// In a group of one there are no others and their mean is 0: `A = r`. Equal rewards give exactly
-/// 0. No rewards, no advantages. `O(G)` time, no allocation. It cannot check that the differences
-/// of rewards are finite.
+/// A group of one has no others, and their mean is 0: `A = r`. Equal rewards give exactly 0. No
+/// rewards give no advantages. `O(G)` time, no allocation. The function cannot check that the
+/// differences of rewards are finite.
 ///
 /// See "Back to Basics: Revisiting REINFORCE Style Optimization for Learning from Human Feedback in
 /// LLMs", Ahmadian et al., section 3.3, <https://arxiv.org/abs/2402.14740>.
@@ -128,9 +129,9 @@ pub fn rloo<T: Real>(rewards: &[T], out: &mut [T]) {
 /// A_i = r_max - r_2nd if i is the best, else 0
 /// ```
 ///
-/// Two responses that are equally best earn nothing: so does every group with two hits. In a group
-/// of one there is no second and its reward counts as 0: `A = r`. No rewards, no advantages. `O(G)`
-/// time, no allocation. It cannot check that the lead is finite.
+/// Two equally best responses earn nothing, and neither does a group with two hits. A group of one
+/// has no second response, whose reward counts as 0: `A = r`. No rewards give no advantages. `O(G)`
+/// time, no allocation. The function cannot check that the lead is finite.
 ///
 /// Departs from verl's `grpo_passk`, which divides by the deviation of the group unless told not
 /// to: the paper's estimator has no such division.
@@ -158,21 +159,21 @@ pub fn pass_at_k<T: Real>(rewards: &[T], out: &mut [T]) {
     lead(out);
 }
 
-/// The advantages of NGRPO: those of GRPO in a group that one virtual reward of 1 has joined.
+/// The advantages of NGRPO: GRPO's in a group that one virtual reward of 1 has joined.
 ///
 /// ```text
 /// A_i = (r_i - mean) / (std + epsilon)        mean, std over r_1 .. r_G and 1
 /// ```
 ///
-/// The virtual completion is in mean and deviation only: it is not trained on. `std` is the
-/// unbiased (sample) deviation of G + 1 rewards, epsilon is added to it. An all-zero group gets
+/// The virtual completion enters mean and deviation only; the update leaves it out. `std` is the
+/// unbiased (sample) deviation of G + 1 rewards; epsilon is added to it. An all-zero group gets
 /// `-1 / sqrt(G + 1)` each with epsilon 0, a group of one without a hit `-1 / sqrt(2)`. If all
-/// rewards are 1 all advantages are exactly 0. No rewards, no advantages. `O(G)` time, no
-/// allocation; rewards of any finite size do not overflow. It cannot check that no reward is above
-/// 1, the largest that is meant.
+/// rewards are 1 all advantages are exactly 0. No rewards give no advantages. `O(G)` time, no
+/// allocation; rewards of any finite size do not overflow. The function cannot check that no reward
+/// is above 1, the largest reward of the method.
 ///
 /// See "NGRPO: Negative-enhanced Group Relative Policy Optimization", Nan et al.,
-/// <https://arxiv.org/abs/2509.18851>. Its asymmetric clip, 0.16 and 0.24, is the objective's.
+/// <https://arxiv.org/abs/2509.18851>. The asymmetric clip, 0.16 and 0.24, is the objective's.
 ///
 /// # Shapes
 ///
@@ -200,9 +201,10 @@ pub fn ngrpo<T: Real>(rewards: &[T], epsilon: T, out: &mut [T]) {
 /// A_i = r_i - sum_j l_j r_j / sum_j l_j        l_j = tokens of completion j
 /// ```
 ///
-/// With equal lengths, as semantic IDs have them, it is [`dr_grpo`]. A group of one has baseline 0:
-/// `A = r`. Equal rewards give exactly 0. No rewards, no advantages. `O(G)` time, no allocation. It
-/// cannot check that the differences of rewards are finite, nor that a length is above 0.
+/// With equal lengths, as semantic IDs have them, OPO is [`dr_grpo`]. A group of one has baseline
+/// 0: `A = r`. Equal rewards give exactly 0. No rewards give no advantages. `O(G)` time, no
+/// allocation. The function cannot check that the differences of rewards are finite, nor that a
+/// length is above 0.
 ///
 /// See "On-Policy RL with Optimal Reward Baseline", Hao et al., section 3.2,
 /// <https://arxiv.org/abs/2505.23585>.

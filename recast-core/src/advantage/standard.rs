@@ -11,7 +11,7 @@ pub(super) struct Standard<T> {
 }
 
 impl<T: Real> Standard<T> {
-    /// The map for the values and a virtual one. Equal values become exactly 0, a single one is
+    /// The map for the values and a virtual one. Equal values become exactly 0; a single value is
     /// divided by `1 + epsilon`.
     // inlined, so that GRPO does not carry the virtual value along
     #[inline(always)]
@@ -23,7 +23,7 @@ impl<T: Real> Standard<T> {
         if len == 1 {
             return Self { unit: one, mean: zero, factor: one / (one + epsilon) };
         }
-        // without an early end, so that it vectorises
+        // the fold has no early end, so that it vectorises
         if !values.iter().fold(false, |differs, &value| differs | (value != first)) {
             return nothing;
         }
@@ -37,7 +37,7 @@ impl<T: Real> Standard<T> {
         Self::in_units_of_the_largest(values, virtual_value, inverses, epsilon)
     }
 
-    /// Not the size of rewards: squares may overflow or vanish, so the largest becomes the unit.
+    /// Squares of rewards may overflow or vanish, so the largest reward becomes the unit.
     #[cold]
     #[inline(never)]
     fn in_units_of_the_largest(
@@ -47,12 +47,12 @@ impl<T: Real> Standard<T> {
         epsilon: T,
     ) -> Self {
         let largest = largest(values).max(virtual_value.map_or(T::zero(), T::abs));
-        // a subnormal one has no finite inverse
+        // a subnormal reward has no finite inverse
         let unit = T::one() / largest.max(T::min_positive_value());
         Self::in_units(values, virtual_value, unit, inverses, epsilon).0
     }
 
-    /// The map, and the sum of the squares; `inverses` are those of count and degrees of freedom.
+    /// The map and the sum of the squares; `inverses` holds those of count and degrees of freedom.
     #[inline(always)]
     fn in_units(
         values: &[T],

@@ -2,11 +2,11 @@ use thiserror::Error;
 
 use crate::group::GroupError;
 
-/// Why a batch was refused.
+/// The reason why a batch was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// There is no offset at all; even a batch without a group has one, 0.
+    /// The batch has no offset; even a batch without a group has one, 0.
     #[error("a batch needs one offset more than it has groups, got 0 offsets")]
     NoOffset,
     /// The first offset is not 0.
@@ -20,9 +20,9 @@ pub enum BatchError {
     Decreasing {
         /// The group.
         group: usize,
-        /// Its start.
+        /// The start of the group.
         start: usize,
-        /// Its end.
+        /// The end of the group.
         end: usize,
     },
     /// The last offset is not the number of completions.
@@ -33,7 +33,7 @@ pub enum BatchError {
         /// The number of rewards.
         rewards: usize,
     },
-    /// There is not one structural score for each reward.
+    /// The numbers of structural scores and of rewards differ.
     #[error("{scores} structural scores for {rewards} rewards: give one for each completion")]
     ScoreCount {
         /// The number of rewards.
@@ -41,7 +41,7 @@ pub enum BatchError {
         /// The number of structural scores.
         scores: usize,
     },
-    /// There is not one old log-probability for each reward.
+    /// The numbers of old log-probabilities and of rewards differ.
     #[error("{old_log_probs} old log-probs for {rewards} rewards: give one for each completion")]
     OldLogProbCount {
         /// The number of rewards.
@@ -49,7 +49,7 @@ pub enum BatchError {
         /// The number of old log-probabilities.
         old_log_probs: usize,
     },
-    /// There is not one duplicate index for each reward.
+    /// The numbers of duplicate indices and of rewards differ.
     #[error("{duplicates} duplicate indices for {rewards} rewards: give one for each completion")]
     DuplicateCount {
         /// The number of rewards.
@@ -57,7 +57,7 @@ pub enum BatchError {
         /// The number of duplicate indices.
         duplicates: usize,
     },
-    /// There is not one mark for each reward.
+    /// The numbers of marks and of rewards differ.
     #[error("{hits} marks of hits for {rewards} rewards: give one for each completion")]
     HitCount {
         /// The number of rewards.
@@ -65,7 +65,7 @@ pub enum BatchError {
         /// The number of marks.
         hits: usize,
     },
-    /// There is not one length for each reward.
+    /// The numbers of lengths and of rewards differ.
     #[error("{lengths} lengths for {rewards} rewards: give one for each completion")]
     LengthCount {
         /// The number of rewards.
@@ -78,7 +78,7 @@ pub enum BatchError {
     Group {
         /// The group.
         group: usize,
-        /// Why.
+        /// The reason.
         error: GroupError,
     },
 }

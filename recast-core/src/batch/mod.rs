@@ -2,8 +2,7 @@
 //!
 //! Completions of all groups stand one after the other. Offsets say where each group starts, as in
 //! a compressed sparse row matrix, so groups may differ in size. No call allocates. With the
-//! feature `rayon` there is a parallel form of each, with equal results: groups do not see each
-//! other.
+//! feature `rayon` each call has a parallel form with equal results: groups do not see each other.
 
 mod error;
 mod signals;
@@ -123,10 +122,10 @@ impl<'a, T: Real> Batch<'a, T> {
         Ok(batch)
     }
 
-    /// Declares which completions repeat an earlier one of their group.
+    /// Declares the completions that repeat an earlier one of their group.
     ///
-    /// As [`Group::with_duplicates`]: the indices count from the start of the group. `O(N)` time,
-    /// no allocation.
+    /// The indices count from the start of the group, as in [`Group::with_duplicates`]. `O(N)`
+    /// time, no allocation.
     ///
     /// # Errors
     ///
@@ -155,9 +154,9 @@ impl<'a, T: Real> Batch<'a, T> {
         Ok(Self { duplicate_of: Some(duplicate_of), ..self })
     }
 
-    /// States from which reward on a completion is a hit, in all groups.
+    /// Sets the least reward of a hit, in all groups.
     ///
-    /// As [`Group::with_hit_threshold`]. `O(1)` time.
+    /// The threshold is that of [`Group::with_hit_threshold`]. `O(1)` time.
     ///
     /// # Errors
     ///
@@ -169,9 +168,9 @@ impl<'a, T: Real> Batch<'a, T> {
         Ok(Self { hit: Hit::Threshold(hit_threshold), ..self })
     }
 
-    /// Says which completions are hits, whatever their rewards.
+    /// Marks completions as hits, whatever their rewards.
     ///
-    /// As [`Group::with_hits`]. `O(N)` time, no allocation.
+    /// The marks are those of [`Group::with_hits`]. `O(N)` time, no allocation.
     ///
     /// # Errors
     ///
@@ -189,9 +188,9 @@ impl<'a, T: Real> Batch<'a, T> {
         Ok(Self { hit: Hit::Marks(hits), ..self })
     }
 
-    /// Says how many tokens each completion has: OPO and REINFORCE++ weigh by them.
+    /// States the number of tokens of each completion, by which OPO and REINFORCE++ weigh.
     ///
-    /// As [`Group::with_lengths`]. `O(N)` time, no allocation.
+    /// The lengths are those of [`Group::with_lengths`]. `O(N)` time, no allocation.
     ///
     /// # Errors
     ///
@@ -227,7 +226,7 @@ impl<'a, T: Real> Batch<'a, T> {
         self.rewards.len()
     }
 
-    /// Where the completions of a group stand.
+    /// The slots of a group's completions among all N.
     ///
     /// # Panics
     ///

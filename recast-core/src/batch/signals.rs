@@ -20,7 +20,7 @@ pub enum BatchOutcome {
 }
 
 impl Default for BatchOutcome {
-    /// Skipped for want of a positive: what a slice may hold before it is written.
+    /// Skipped for want of a positive: a value for slices that nothing was written to yet.
     fn default() -> Self {
         Self::Skipped(Skip::NoPositive)
     }
@@ -30,7 +30,7 @@ impl Default for BatchOutcome {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchEvidence<'a, T> {
     /// [`AllZeroRate::rate`](crate::repair::AllZeroRate::rate) before this batch was observed: one
-    /// for all groups, so that their order does not matter.
+    /// rate for all groups, so that their order does not matter.
     pub all_zero_rate: Option<T>,
     /// The log-probability of each group's anchor under the rollout policy: (B).
     pub anchor_log_probs: Option<&'a [T]>,
@@ -98,10 +98,10 @@ impl<T: Real> Signal<T> {
     /// [`select`](Self::select) for every group of a batch.
     ///
     /// A group's slots and advantages stand from its offset on, as many as its outcome says. The
-    /// rest up to the next offset is not meaningful. [`Batch::outcomes`] reads them back. To a
-    /// signal with a [`batch_scale`](Self::batch_scale) the batch is a whole step, and its
-    /// advantages are scaled already. Each completion without a [length](Batch::with_lengths) then
-    /// has one token. `O(N)` time as `select`, no allocation.
+    /// rest up to the next offset is not meaningful. [`Batch::outcomes`] reads both back. To a
+    /// signal with a [`batch_scale`](Self::batch_scale) the batch is a whole step, whose advantages
+    /// are scaled already. Each completion without a [length](Batch::with_lengths) then has one
+    /// token. `O(N)` time as `select`, no allocation.
     ///
     /// # Shapes
     ///
@@ -189,7 +189,7 @@ impl<T: Real> Signal<T> {
     }
 }
 
-/// Fewer completions than this are not worth a thread: they take some microseconds.
+/// Fewer completions are not worth a thread: they take some microseconds.
 #[cfg(feature = "rayon")]
 const COMPLETIONS_OF_A_TASK: usize = 4096;
 
@@ -197,8 +197,8 @@ const COMPLETIONS_OF_A_TASK: usize = 4096;
 impl<T: Real + Send + Sync> Signal<T> {
     /// [`repair_batch`](Self::repair_batch) on rayon's threads, with equal results.
     ///
-    /// The batch is halved until a part is small. No allocation of its own. Needs the feature
-    /// `rayon`.
+    /// The batch is halved until a part is small. The call has no allocation of its own and needs
+    /// the feature `rayon`.
     ///
     /// # Shapes
     ///
@@ -219,8 +219,8 @@ impl<T: Real + Send + Sync> Signal<T> {
 
     /// [`select_batch`](Self::select_batch) on rayon's threads, with equal results.
     ///
-    /// The batch is halved until a part is small. No allocation of its own. Needs the feature
-    /// `rayon`.
+    /// The batch is halved until a part is small. The call has no allocation of its own and needs
+    /// the feature `rayon`.
     ///
     /// # Shapes
     ///

@@ -1,13 +1,13 @@
 use thiserror::Error;
 
-/// Why a group was refused.
+/// The reason why a group was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum GroupError {
     /// The group has no completion.
     #[error("a group needs at least one completion, got 0 rewards")]
     Empty,
-    /// There is not one structural score for each reward.
+    /// The numbers of structural scores and of rewards differ.
     #[error("{scores} structural scores for {rewards} rewards: give one for each completion")]
     ScoreCount {
         /// The number of rewards, G.
@@ -15,7 +15,7 @@ pub enum GroupError {
         /// The number of structural scores.
         scores: usize,
     },
-    /// There is not one old log-probability for each reward.
+    /// The numbers of old log-probabilities and of rewards differ.
     #[error("{old_log_probs} old log-probs for {rewards} rewards: give one for each completion")]
     OldLogProbCount {
         /// The number of rewards, G.
@@ -23,7 +23,7 @@ pub enum GroupError {
         /// The number of old log-probabilities.
         old_log_probs: usize,
     },
-    /// There is not one duplicate index for each reward.
+    /// The numbers of duplicate indices and of rewards differ.
     #[error("{duplicates} duplicate indices for {rewards} rewards: give one for each completion")]
     DuplicateCount {
         /// The number of rewards, G.
@@ -36,7 +36,7 @@ pub enum GroupError {
     RewardNotFinite {
         /// The completion.
         index: usize,
-        /// Its reward.
+        /// The reward of the completion.
         value: f64,
     },
     /// A structural score is NaN or infinite.
@@ -44,7 +44,7 @@ pub enum GroupError {
     ScoreNotFinite {
         /// The completion.
         index: usize,
-        /// Its structural score.
+        /// The structural score of the completion.
         value: f64,
     },
     /// An old log-probability is NaN or infinite.
@@ -52,7 +52,7 @@ pub enum GroupError {
     OldLogProbNotFinite {
         /// The completion.
         index: usize,
-        /// Its old log-probability.
+        /// The old log-probability of the completion.
         value: f64,
     },
     /// The hit threshold is NaN or infinite.
@@ -61,7 +61,7 @@ pub enum GroupError {
         /// The threshold.
         value: f64,
     },
-    /// There is not one mark for each reward.
+    /// The numbers of marks and of rewards differ.
     #[error("{hits} marks of hits for {rewards} rewards: give one for each completion")]
     HitCount {
         /// The number of rewards, G.
@@ -69,7 +69,7 @@ pub enum GroupError {
         /// The number of marks.
         hits: usize,
     },
-    /// There is not one length for each reward.
+    /// The numbers of lengths and of rewards differ.
     #[error("{lengths} lengths for {rewards} rewards: give one for each completion")]
     LengthCount {
         /// The number of rewards, G.
@@ -88,7 +88,7 @@ pub enum GroupError {
     DuplicateNotFirst {
         /// The completion.
         index: usize,
-        /// The completion it claims to repeat.
+        /// The completion that the index names as its first.
         first: usize,
     },
     /// Two completions with the same SID have different rewards, structural scores or marks.
@@ -96,7 +96,7 @@ pub enum GroupError {
     DuplicateDiffers {
         /// The completion.
         index: usize,
-        /// The completion it repeats.
+        /// The completion that comes first.
         first: usize,
     },
 }

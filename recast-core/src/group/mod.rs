@@ -8,7 +8,7 @@ use crate::real::Real;
 pub(crate) use self::check::check;
 pub use self::error::GroupError;
 
-/// How many completions of a group are hits.
+/// The regime of a group: the number of its hits, from none to all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Regime {
     /// K = 0: nothing to learn from without repair.
@@ -29,7 +29,7 @@ pub enum Regime {
 /// place. Every other completion is a *miss* (a negative).
 ///
 /// Slot order is generation order; for beam search that is beam rank, the most probable first. The
-/// view cannot check that, nor that rewards are 0 or 1, nor that scores are of the same
+/// view cannot check this order, nor that rewards are 0 or 1, nor that scores are of the same
 /// completions.
 ///
 /// # Shapes
@@ -60,14 +60,14 @@ pub struct Group<'a, T> {
 /// The rule for a hit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Hit<'a, T> {
-    /// A reward of at least so much.
+    /// The least reward of a hit.
     Threshold(T),
-    /// A mark, whatever its reward.
+    /// A mark for each completion, whatever its reward.
     Marks(&'a [bool]),
 }
 
 impl<T: Real> Hit<'_, T> {
-    /// Halfway between a miss and a hit of binary rewards.
+    /// The threshold halfway between a miss and a hit of binary rewards.
     pub(crate) fn usual() -> Self {
         Self::Threshold(T::of(0.5))
     }
@@ -76,8 +76,9 @@ impl<T: Real> Hit<'_, T> {
 impl<'a, T: Real> Group<'a, T> {
     /// Checks the completions of one prompt.
     ///
-    /// `old_log_probs` are sums over a completion's tokens under the policy that sampled it. They
-    /// only order ties; without them generation order stands in. `O(G)` time, no allocation.
+    /// `old_log_probs` are sums over a completion's tokens under the policy that sampled it. The
+    /// log-probabilities only order ties; without them generation order stands in. `O(G)` time, no
+    /// allocation.
     ///
     /// # Errors
     ///
@@ -110,7 +111,7 @@ impl<'a, T: Real> Group<'a, T> {
         Self { rewards, structural_scores, old_log_probs, duplicate_of, lengths, hit }
     }
 
-    /// The same with duplicates, lengths and hits that were checked before.
+    /// The same view with duplicates, lengths and hits that were checked before.
     pub(crate) fn with_checked(
         self,
         duplicate_of: Option<&'a [usize]>,
@@ -120,15 +121,15 @@ impl<'a, T: Real> Group<'a, T> {
         Self { duplicate_of, lengths, hit, ..self }
     }
 
-    /// States from which reward on a completion is a hit.
+    /// Sets the least reward of a hit.
     ///
     /// ```text
     /// hit: r_i >= threshold
     /// ```
     ///
-    /// Rewards of 0 and 1 need none. Shaped rewards do: a price, a prefix credit or a sum of
-    /// several rewards that is above 0 is not a hit for that. The anchor's reward, 1 or as it is
-    /// shaped, should be a hit too, or a repaired group stays without a positive. `O(1)` time.
+    /// Rewards of 0 and 1 need no threshold. Shaped rewards need one: a price, a prefix credit or a
+    /// sum of rewards may be above 0 without a hit. The anchor's reward, 1 or a shaped one, should
+    /// reach the threshold, or a repaired group stays without a positive. `O(1)` time.
     ///
     /// Grade: \[ours\]; the paper's rewards are 0 and 1, where every threshold above 0 and up to 1
     /// is the same.
@@ -154,11 +155,11 @@ impl<'a, T: Real> Group<'a, T> {
         Ok(Self { hit: Hit::Threshold(hit_threshold), ..self })
     }
 
-    /// Says which completions are hits, whatever their rewards.
+    /// Marks completions as hits, whatever their rewards.
     ///
-    /// For sums of several rewards, of which no threshold tells a hit: a dear miss may be worth
-    /// more than a cheap hit. The marks take the place of the threshold. After a repair the
-    /// anchor's slot is marked by the caller. `O(G)` time, no allocation.
+    /// Marks serve sums of several rewards, where no threshold tells a hit: a dear miss may be
+    /// worth more than a cheap hit. Marks take the place of the threshold. After a repair the
+    /// caller marks the anchor's slot. `O(G)` time, no allocation.
     ///
     /// Grade: \[ours\].
     ///
@@ -187,7 +188,8 @@ impl<'a, T: Real> Group<'a, T> {
         }
     }
 
-    /// Says how many tokens each completion has: OPO weighs by them, no other signal reads them.
+    /// States the number of tokens of each completion: OPO weighs by them, no other signal reads
+    /// them.
     ///
     /// `O(G)` time, no allocation.
     ///
@@ -215,23 +217,24 @@ impl<'a, T: Real> Group<'a, T> {
         Ok(Self { lengths: Some(lengths), ..self })
     }
 
-    /// Declares which completions repeat the SID of an earlier one.
+    /// Declares the completions that repeat the SID of an earlier one.
     ///
     /// ```text
     /// duplicate_of[i] = index of the first completion with the SID of i; i itself if it is the
     /// first
     /// ```
     ///
-    /// A later duplicate is never chosen for a boundary pair. It still counts in
-    /// [`hits`](Self::hits), in the regime, in GRPO's mean, and it may be the repair slot:
-    /// overwriting it loses no SID. [`declare`](crate::duplicate::declare) finds them in the codes,
-    /// [`redeclare`](crate::duplicate::redeclare) after a repair. \[ours\] `O(G)` time, no
-    /// allocation.
+    /// A later duplicate is never chosen for a boundary pair. A duplicate still counts in
+    /// [`hits`](Self::hits), in the regime and in GRPO's mean. A duplicate may be the repair slot,
+    /// since overwriting it loses no SID. [`declare`](crate::duplicate::declare) finds duplicates
+    /// in the codes, [`redeclare`](crate::duplicate::redeclare) after a repair. \[ours\] `O(G)`
+    /// time, no allocation.
     ///
     /// # Errors
     ///
     /// If the length is not G, or if an index does not name a first completion at or before its own
-    /// place. Also if a duplicate's reward, structural score or mark differs from its first's.
+    /// place. Also if a duplicate's reward, structural score or mark differs from that of its
+    /// first.
     ///
     /// # Examples
     ///
@@ -289,7 +292,7 @@ impl<'a, T: Real> Group<'a, T> {
         self.old_log_probs
     }
 
-    /// The reward from which on a completion is a hit; `None` if hits are marked.
+    /// The least reward of a hit; `None` if hits are marked.
     #[must_use]
     pub fn hit_threshold(&self) -> Option<T> {
         match self.hit {
@@ -360,7 +363,7 @@ impl<'a, T: Real> Group<'a, T> {
     }
 
     /// Whether `a` has the higher structural score, or an equal one and the higher old
-    /// log-probability. Without branches: which of two is ahead, nothing predicts.
+    /// log-probability. The comparison has no branches, since nothing predicts its result.
     pub(crate) fn is_harder(&self, a: usize, b: usize) -> bool {
         let scores = self.structural_scores;
         (scores[a] > scores[b])

@@ -1,8 +1,8 @@
 use super::TokenTerm;
 use crate::real::Real;
 
-/// How the ratio of an anchor is taken. An anchor was written from the ground truth, not sampled:
-/// it is supervision, whatever the ratio. \[ours\]
+/// The ratio of an anchor. An anchor was written from the ground truth, not sampled: it is
+/// supervision, whatever the ratio. \[ours\]
 ///
 /// ```text
 /// recompute   the surrogate
@@ -11,25 +11,25 @@ use crate::real::Real;
 /// weighted    weight times the surrogate
 /// ```
 ///
-/// The surrogate is that of the [`PolicyLoss`](super::PolicyLoss); `detached` and `shaped` stand in
-/// its place, whichever it is. The KL penalty is added to all and never weighted.
+/// The surrogate is that of the [`PolicyLoss`](super::PolicyLoss); `detached` and `shaped` take its
+/// place. The KL penalty is added to all and never weighted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum AnchorRatio<T> {
-    /// Its old log-probability is evaluated by the frozen rollout policy, like any other: the ratio
-    /// starts at 1 and is clipped alike.
+    /// The frozen rollout policy evaluates the anchor's old log-probability, like any other: the
+    /// ratio starts at 1 and is clipped alike.
     #[default]
     Recompute,
     /// `exp(policy - stop_grad(policy))`: always 1, never clipped. No old log-probability is read.
     Detached,
-    /// LUFFY's shaping, `p / (p + gamma)` of the policy's own probability, never clipped: tokens
-    /// the policy finds improbable weigh more than their probability. No old log-probability is
-    /// read. See "Learning to Reason under Off-Policy Guidance", Yan et al.,
+    /// LUFFY's shaping, `p / (p + gamma)` of the policy's own probability, never clipped:
+    /// improbable tokens weigh more than their probability. No old log-probability is read. See
+    /// "Learning to Reason under Off-Policy Guidance", Yan et al.,
     /// <https://arxiv.org/abs/2504.14945>.
     Shaped {
         /// The summand beside the probability; 0.1 in the paper.
         gamma: T,
     },
-    /// As `Recompute`, the surrogate times a weight. The penalty is not weighted.
+    /// The surrogate of `Recompute` times a weight. The penalty is not weighted.
     Weighted {
         /// The weight of the anchor beside a rollout.
         weight: T,

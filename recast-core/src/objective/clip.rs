@@ -4,8 +4,8 @@ use crate::real::Real;
 /// The bound of the ratio beside PPO's clip.
 ///
 /// ECPO and GBPO put another, larger number in the place of the old probability. The gradient takes
-/// this number as a constant, also where it is made of the policy's own probability. So the ratio
-/// is held and the token still teaches, where a clip would silence it.
+/// this number as a constant, even where the policy's own probability sets it. The bound holds the
+/// ratio and the token still teaches, where a clip would silence it.
 ///
 /// ```text
 /// Dual   loss of a negative is at most -c A
@@ -15,20 +15,20 @@ use crate::real::Real;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RatioBound<T> {
-    /// Nothing: the ratio of a negative is unbounded above.
+    /// No bound: the ratio of a negative is unbounded above.
     None,
     /// The dual clip c. A negative whose ratio is above c is left alone.
     ///
     /// See "Mastering Complex Control in MOBA Games with Deep Reinforcement Learning", Ye et al.,
     /// <https://arxiv.org/abs/1912.09729>.
     Dual(T),
-    /// ECPO with its delta: the ratio of a negative is at most `1 + high + delta`, its gradient
+    /// ECPO with its delta: the ratio of a negative is at most `1 + high + delta`, and its gradient
     /// stays. The formula has no condition on A, but a positive is clipped at `1 + high` before it
     /// meets the bound. See "OneRec Technical Report", Zhou et al.,
     /// <https://arxiv.org/abs/2506.13695>.
     Ecpo(T),
     /// GBPO: a positive's ratio is at most 1, a negative's gradient at most that of binary
-    /// cross-entropy. It has no clip. See "OneRec-V2 Technical Report", section 3.1.2,
+    /// cross-entropy. GBPO has no clip. See "OneRec-V2 Technical Report", section 3.1.2,
     /// <https://arxiv.org/abs/2508.20900>.
     Gbpo,
 }
@@ -79,8 +79,8 @@ impl<T: Real> Clip<T> {
         Ok(Self { low, high, ratio_bound })
     }
 
-    /// ECPO: clips the ratio to `1 - low .. 1 + high`. A negative is bounded by `1 + high + delta`,
-    /// where its token still teaches. OneRec's delta is 0.1.
+    /// ECPO: clips the ratio to `1 - low .. 1 + high`. The ratio of a negative is at most
+    /// `1 + high + delta`, where its token still teaches. OneRec's delta is 0.1.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl<T: Real> Clip<T> {
         Self { low: T::one(), high: T::infinity(), ratio_bound: RatioBound::Gbpo }
     }
 
-    /// No clip and no bound: LUFFY's rollouts.
+    /// A clip without any bound, for LUFFY's rollouts.
     ///
     /// [`low`](Self::low) and [`high`](Self::high) are infinite: no ratio is outside.
     ///
@@ -170,10 +170,10 @@ impl<T: Real> Clip<T> {
         self.ratio_bound
     }
 
-    /// The old log-probability that the ratio is taken against. It is larger than the real one
-    /// where ECPO or GBPO bounds the ratio, and a constant to the gradient.
+    /// The old log-probability that the ratio is taken against. The number is larger than the real
+    /// one where ECPO or GBPO bounds the ratio. The gradient takes the number as a constant.
     ///
-    /// The dual clip does not change it, and neither does an advantage of 0. `O(1)` time.
+    /// Neither the dual clip nor an advantage of 0 changes the number. `O(1)` time.
     ///
     /// # Examples
     ///
@@ -215,7 +215,7 @@ impl<T: Real> Clip<T> {
 }
 
 impl<T: Real> Default for Clip<T> {
-    /// OpenOneRec's: low 0.2, high 0.28, dual 3.
+    /// OpenOneRec's clip: low 0.2, high 0.28, dual 3.
     fn default() -> Self {
         Self { low: T::of(0.2), high: T::of(0.28), ratio_bound: RatioBound::Dual(T::of(3.0)) }
     }

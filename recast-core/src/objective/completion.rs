@@ -5,12 +5,12 @@ use super::{
 };
 use crate::real::Real;
 
-/// The tokens of one completion. A token alone is a completion of one.
+/// The tokens of one completion. One token alone is a completion too.
 ///
 /// # Shapes
 ///
-/// All (S). `old_log_probs` may be empty for an anchor whose ratio is detached or shaped,
-/// `ref_log_probs` if `kl_coef` is 0: then they are not read.
+/// Every column: (S). `old_log_probs` may be empty for an anchor whose ratio is detached or shaped,
+/// `ref_log_probs` if `kl_coef` is 0: the loss then does not read them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompletionTokens<'a, T> {
     /// Log-probabilities under the current policy.
@@ -71,10 +71,10 @@ impl<T: Real> CompletionTokens<'_, T> {
 /// anchor, [`kl_penalty`] the penalty. With [`kl_times_ratio`](Objective::kl_times_ratio) each k is
 /// multiplied by the ratio of its token, under [`Surrogate::Sequence`] by that of the completion.
 /// The penalty of an anchor without a ratio is not multiplied \[ours\]. At kinks the gradient is
-/// that of the inner side. No tokens give 0. `O(S)` time, no allocation.
+/// the inner side's. No tokens give 0. `O(S)` time, no allocation.
 ///
-/// Grade: \[paper\] that ReCast's outer objective is PPO's clip plus KL, unchanged; the numbers of
-/// the default objective are OpenOneRec's. See <https://arxiv.org/abs/2604.22169>.
+/// Grade: \[paper\] for ReCast's outer objective, PPO's clip plus KL, unchanged; the numbers of the
+/// default objective are OpenOneRec's. See <https://arxiv.org/abs/2604.22169>.
 ///
 /// # Panics
 ///
@@ -137,13 +137,13 @@ pub fn completion_loss<T: Real>(
     value + add_penalty(loss, &tokens, objective, gradients)
 }
 
-/// How many tokens of a completion a clip stands for: `clip_fraction` is their share.
+/// The number of tokens of a completion whose ratio a clip holds: `clip_fraction` is their share.
 ///
 /// [`Clipped`](Surrogate::Clipped) counts PPO's clip and the dual clip. A ratio beyond a bound that
 /// its advantage does not reach (a positive below `1 - low`, say) is not clipped. CISPO counts
-/// every ratio outside of the clip, a sequence ratio all tokens or none. GMPO counts each bounded
-/// log-ratio, SAPO nothing. A ratio equal to its bound is not clipped, nor is any with advantage 0,
-/// nor any of an anchor that has no ratio. `O(S)` time.
+/// every ratio outside of the clip; a sequence ratio counts all tokens or none. GMPO counts each
+/// bounded log-ratio, SAPO nothing. A ratio equal to its bound is not clipped. Neither is a token
+/// with advantage 0, nor a token of an anchor without a ratio. `O(S)` time.
 ///
 /// # Panics
 ///

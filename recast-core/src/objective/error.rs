@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-/// Why the numbers of an objective were refused.
+/// The reason why the numbers of an objective were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ObjectiveError {

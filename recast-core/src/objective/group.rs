@@ -7,12 +7,12 @@ use crate::real::{Real, sum};
 ///
 /// # Shapes
 ///
-/// M kept completions of N tokens in all. `offsets`: (M + 1), from 0 to N; all others (N). Columns
-/// that are not read may be empty: see [`CompletionTokens`]. A preference loss reads no old
-/// log-probability.
+/// M kept completions of N tokens in all. `offsets`: (M + 1), from 0 to N; all others (N).
+/// Columns that the loss does not read may be empty: see [`CompletionTokens`]. A preference loss
+/// reads no old log-probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupTokens<'a, T> {
-    /// Where each kept completion starts, and where the last one ends.
+    /// The start of each kept completion, and the end of the last one.
     pub offsets: &'a [usize],
     /// Log-probabilities under the current policy.
     pub policy_log_probs: &'a [T],
@@ -23,7 +23,7 @@ pub struct GroupTokens<'a, T> {
     /// The advantage of each token: see
     /// [`Signal::token_advantages`](crate::Signal::token_advantages).
     pub advantages: &'a [T],
-    /// Which of the kept completions is the anchor, if one is: its place among the kept.
+    /// The place of the anchor among the kept completions, if one of them is the anchor.
     pub anchor: Option<usize>,
     /// The divisor of the selection.
     pub divisor: usize,
@@ -52,14 +52,14 @@ impl<T: Real> GroupTokens<'_, T> {
 ///
 /// See [`completion_loss`] and [`preference_loss`](super::preference_loss) for terms and kinks. A
 /// preference takes the log-probabilities of whole completions, each of whose tokens has the
-/// completion's derivative. Over groups the mean is taken by the caller. `O(N)` time, with a
-/// preference of M completions `O(N)` too; no allocation. It cannot check that its arguments are
-/// finite, nor that the loss is the signal's that selected.
+/// completion's derivative. The caller takes the mean over groups. `O(N)` time, also for a
+/// preference; no allocation. The function cannot check that its arguments are finite, nor that the
+/// loss belongs to the signal that selected.
 ///
 /// # Panics
 ///
-/// If the offsets do not rise from 0 to N, if the slices differ in length, or if a preference does
-/// not have exactly one positive.
+/// If the offsets do not rise from 0 to N, or if the slices differ in length. Also if a preference
+/// does not have exactly one positive.
 ///
 /// # Examples
 ///

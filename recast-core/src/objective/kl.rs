@@ -4,8 +4,8 @@ use crate::real::Real;
 /// Estimators of the divergence from the reference, of one sampled token; `d = ref - policy`.
 ///
 /// See "Approximating KL Divergence", Schulman, <http://joschu.net/blog/kl-approx.html>. The
-/// gradients are those of the sampled value. As a gradient of the divergence itself only that of
-/// `k2` is unbiased.
+/// gradients belong to the sampled value. Only the gradient of `k2` is an unbiased gradient of the
+/// divergence itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum KlEstimator {
     /// `-d`: unbiased, negative for half of the tokens.
@@ -26,11 +26,11 @@ pub enum KlEstimator {
 /// ```
 ///
 /// `d` is clamped to the same limit as the log-ratio \[ours\]. Beyond either limit the gradient is
-/// 0, at it the one of the inner side. verl and OpenOneRec cap k3, and k3 alone, at 10: a `d` above
-/// 2.6 or below -11. A token that has left the reference that far is no longer pulled back. The cap
-/// of the other estimators is \[ours\]; TRL has none. The factor of
-/// [`kl_times_ratio`](Objective::kl_times_ratio) is not in it. `O(1)` time. It cannot check that
-/// its arguments are finite. See [`KlEstimator`] for the source.
+/// 0, at the limit it is the inner side's. verl and OpenOneRec cap k3, and k3 alone, at 10: a `d`
+/// above 2.6 or below -11. A token that has left the reference that far is no longer pulled back.
+/// The cap of the other estimators is \[ours\]; TRL has none. The penalty leaves out the factor of
+/// [`kl_times_ratio`](Objective::kl_times_ratio). `O(1)` time. The function cannot check that its
+/// arguments are finite. See [`KlEstimator`] for the source.
 ///
 /// # Examples
 ///

@@ -1,8 +1,7 @@
 use super::{AnchorRatio, Objective, ObjectiveError, Preference, RatioBound};
 use crate::real::Real;
 
-/// The loss that a signal's selection is meant for, with every number of it that is not the
-/// objective's.
+/// The loss of a signal's selection, with all its numbers beside the objective's.
 ///
 /// [`Signal::loss`](crate::Signal::loss) gives it, [`group_loss`](super::group_loss) takes it: a
 /// selection of GSPO under the loss of single tokens cannot be written by mistake.
@@ -16,7 +15,7 @@ pub enum Loss<T> {
 }
 
 impl<T: Real> Loss<T> {
-    /// Checks that the loss reads what the objective bounds the ratio with, and hands it back.
+    /// Checks that the loss reads the objective's bound of the ratio, and returns the loss.
     ///
     /// # Errors
     ///
@@ -51,17 +50,17 @@ impl<T: Real> Loss<T> {
     }
 }
 
-/// How the ratio of a completion enters its loss, and how an anchor's does.
+/// The surrogate of sampled completions, and the ratio of an anchor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicyLoss<T> {
     /// The surrogate of a completion that was sampled.
     pub surrogate: Surrogate<T>,
-    /// How the ratio of an anchor is taken.
+    /// The ratio of an anchor.
     pub anchor_ratio: AnchorRatio<T>,
 }
 
 impl<T> Default for PolicyLoss<T> {
-    /// PPO's clip for sampled completions and anchors alike: ReCast's and GRPO's.
+    /// PPO's clip for sampled completions and anchors alike, as in ReCast and GRPO.
     fn default() -> Self {
         Self { surrogate: Surrogate::Clipped, anchor_ratio: AnchorRatio::Recompute }
     }
@@ -79,9 +78,10 @@ impl<T> Default for PolicyLoss<T> {
 /// geometric mean  -A exp(mean over t of bounded log-ratio_t)
 /// ```
 ///
-/// `clip` is within `1 - low .. 1 + high` of the objective's [`Clip`](super::Clip). In the first
-/// three each token has its own ratio. In the last two all tokens of a completion share one, and A
-/// is the mean of the token advantages. Every signal with such a ratio gives them equal ones.
+/// `clip` is within `1 - low .. 1 + high` of the objective's [`Clip`](super::Clip). Under the first
+/// three each token has its own ratio. Under the last two all tokens of a completion share one
+/// ratio, and A is the mean of the token advantages. Every signal with such a ratio gives equal
+/// token advantages.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Surrogate<T> {
     /// PPO's clipped surrogate of each token, with the dual clip or another
@@ -94,11 +94,11 @@ pub enum Surrogate<T> {
     Clipped,
     /// CISPO: the clipped ratio is a constant weight of the log-probability, so that no token stops
     /// to teach. The clip is in force on both sides, whatever the sign of the advantage. MiniMax-M1
-    /// has none below: `low` 1. TRL's `epsilon_high` is the largest ratio itself, so `high` is that
-    /// less 1. See "MiniMax-M1: Scaling Test-Time Compute Efficiently with Lightning Attention",
-    /// section 3.1, <https://arxiv.org/abs/2506.13585>.
+    /// has no clip below: `low` 1. TRL's `epsilon_high` is the largest ratio itself, so `high` is
+    /// `epsilon_high` less 1. See "MiniMax-M1: Scaling Test-Time Compute Efficiently with Lightning
+    /// Attention", section 3.1, <https://arxiv.org/abs/2506.13585>.
     Cispo,
-    /// SAPO: a smooth gate in place of the clip. Neither clip nor dual clip is read. See "Soft
+    /// SAPO: a smooth gate in place of the clip. SAPO reads neither clip nor dual clip. See "Soft
     /// Adaptive Policy Optimization", <https://arxiv.org/abs/2511.20347>.
     Sapo {
         /// The temperature tau of tokens with a positive advantage.
@@ -107,13 +107,13 @@ pub enum Surrogate<T> {
         negative: T,
     },
     /// GSPO's sequence ratio under PPO's clip. See "Group Sequence Policy Optimization", Zheng et
-    /// al., section 4.1, <https://arxiv.org/abs/2507.18071>. Its clips are far smaller than those
-    /// of token ratios: 3e-4 below, 4e-4 above. The bounds of ECPO and GBPO are taken at the
+    /// al., section 4.1, <https://arxiv.org/abs/2507.18071>. GSPO's clips are far smaller than
+    /// those of token ratios: 3e-4 below, 4e-4 above. The bounds of ECPO and GBPO are taken at the
     /// geometric mean of the token probabilities \[ours\]: neither paper has a sequence ratio.
     Sequence,
     /// GMPO: the geometric mean of token ratios that are bounded one by one. `low` and `high` bound
     /// the *log*-ratio here: at most `high` where A is positive, at least `-low` where A is
-    /// negative. The paper has 0.4 on both sides. No dual clip is read. See "Geometric-Mean Policy
-    /// Optimization", <https://arxiv.org/abs/2507.20673>.
+    /// negative. The paper has 0.4 on both sides. GMPO reads no dual clip. See "Geometric-Mean
+    /// Policy Optimization", <https://arxiv.org/abs/2507.20673>.
     GeometricMean,
 }

@@ -1,21 +1,21 @@
-//! Objectives in closed form, value and gradient. The oracle for every device.
+//! Objectives in closed form, value and gradient: the oracle for every device.
 //!
-//! Numbers in, numbers out: advantages, old and reference log-probabilities are constants here, so
-//! "no gradient" is a type. A [`Loss`] comes from the signal, so that no selection meets another
-//! signal's loss; an [`Objective`] has the numbers that signals share.
+//! Every function takes and gives plain numbers: advantages, old and reference log-probabilities
+//! are constants here, so "no gradient" is a type. A [`Loss`] comes from the signal, so that no
+//! selection meets another signal's loss; an [`Objective`] has the numbers that signals share.
 //!
-//! | what is trained on | function |
+//! | tokens of the update | function |
 //! |---|---|
 //! | the kept completions of a group, under any loss | [`group_loss`] |
 //! | completions of many groups with a weight each | [`policy_loss`] |
 //! | one completion, or one token | [`completion_loss`] |
 //! | a positive and its negatives | [`preference_loss`] |
 //!
-//! [`Surrogate`] lists the formulas, [`AnchorRatio`] what an anchor's loss is, [`kl_penalty`] the
+//! [`Surrogate`] lists the formulas, [`AnchorRatio`] the losses of an anchor, [`kl_penalty`] the
 //! penalty; [`clipped_tokens`] counts for `clip_fraction`. Log-ratios are clamped to the
 //! objective's limit, on both sides, before they are exponentiated; beyond it the gradient is 0.
-//! Preference losses need no clamp. Nothing here can check that log-probabilities are finite, or
-//! that all of one token are renormalised over the same codes.
+//! Preference losses need no clamp. No function can check that log-probabilities are finite,
+//! or that all those of one token are renormalised over the same codes.
 
 mod anchor;
 mod clip;
@@ -86,7 +86,7 @@ impl<T: Real> Objective<T> {
         Ok(Self { clip, log_ratio_limit, kl_estimator, kl_coef, kl_value_limit, kl_times_ratio })
     }
 
-    /// The same with the penalty of a token capped, or with no cap.
+    /// The same objective with the penalty of a token capped, or with no cap.
     ///
     /// verl and OpenOneRec cap at 10; TRL and ReRe have no cap.
     ///
@@ -115,12 +115,12 @@ impl<T: Real> Objective<T> {
         }
     }
 
-    /// The same with the penalty multiplied by the ratio, or not.
+    /// The same objective with the penalty multiplied by the ratio, or not.
     ///
     /// The old policy sampled the token. Times the ratio, its penalty is an unbiased estimate of
     /// the divergence of the *current* policy from the reference. TRL has the option as
-    /// `use_bias_correction_kl`. The ratio carries a gradient. Nothing but the limit of the
-    /// log-ratio holds it: neither the clip nor the bound of ECPO or GBPO.
+    /// `use_bias_correction_kl`. The ratio carries a gradient. Only the limit of the log-ratio
+    /// holds this ratio, not the clip, nor the bound of ECPO or GBPO.
     #[must_use]
     pub fn with_kl_times_ratio(self, kl_times_ratio: bool) -> Self {
         Self { kl_times_ratio, ..self }
@@ -164,7 +164,8 @@ impl<T: Real> Objective<T> {
 }
 
 impl<T: Real> Default for Objective<T> {
-    /// OpenOneRec's: the default clip, log-ratios within 20, k3 capped at 10 with coefficient 1e-3.
+    /// OpenOneRec's objective: the default clip, log-ratios within 20, k3 capped at 10 with
+    /// coefficient 1e-3.
     ///
     /// Where `exp(20)` overflows, as in `f16`, log-ratios are within 10 \[ours\].
     fn default() -> Self {
@@ -183,9 +184,9 @@ impl<T: Real> Default for Objective<T> {
 /// A term of the loss of one token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TokenTerm<T> {
-    /// Its value, to be minimised.
+    /// The value of the term, to be minimised.
     pub value: T,
-    /// Its derivative by the policy's log-probability of the token.
+    /// The derivative by the policy's log-probability of the token.
     pub gradient: T,
 }
 

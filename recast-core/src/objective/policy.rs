@@ -8,11 +8,11 @@ use crate::real::Real;
 /// # Shapes
 ///
 /// M completions of N tokens in all. `offsets`: (M + 1), from 0 to N; `weights`, `is_anchor`: (M);
-/// all others (N). Columns that are not read may be empty: the references if `kl_coef` is 0, the
-/// old log-probabilities if every completion is an anchor without a ratio.
+/// all others (N). Columns that the loss does not read may be empty: the references if `kl_coef`
+/// is 0. The old log-probabilities may be empty if every completion is an anchor without a ratio.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicyTokens<'a, T> {
-    /// Where each completion starts, and where the last one ends.
+    /// The start of each completion, and the end of the last one.
     pub offsets: &'a [usize],
     /// Log-probabilities under the current policy.
     pub policy_log_probs: &'a [T],
@@ -22,7 +22,7 @@ pub struct PolicyTokens<'a, T> {
     pub ref_log_probs: &'a [T],
     /// The advantage of each token.
     pub advantages: &'a [T],
-    /// The weight of each completion in the sum; divisors are in here.
+    /// The weight of each completion in the sum; it includes the divisor.
     pub weights: &'a [T],
     /// Whether each completion is the anchor of its group.
     pub is_anchor: &'a [bool],
@@ -43,8 +43,8 @@ pub struct PolicyTokens<'a, T> {
 /// w_i = S_i / (G S_max)   a constant in place of the length, as Dr.GRPO
 /// ```
 ///
-/// The order of completions, and which group one is of, does not matter. Summed from left to right.
-/// No completions give 0. `O(N)` time, no allocation. It cannot check that its arguments are
+/// Neither the order of completions nor their groups matter. The sum runs from left to right. No
+/// completions give 0. `O(N)` time, no allocation. The function cannot check that its arguments are
 /// finite, nor that weights add up to 1.
 ///
 /// # Panics
@@ -120,7 +120,7 @@ pub(super) fn assert_offsets<T>(offsets: &[usize], tokens: &[T], gradients: &[T]
     offsets.len() - 1
 }
 
-/// A part of a column, or nothing of one that is not there; a short column is caught later.
+/// A part of a column, or nothing of an empty one; a later check catches a short column.
 pub(super) fn part<T>(column: &[T], range: Range<usize>) -> &[T] {
     column.get(range).unwrap_or(&[])
 }

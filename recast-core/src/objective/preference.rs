@@ -51,12 +51,12 @@ impl<T: Real> Preference<T> {
 /// gradient by policy_j: beta share_j        by policy_+: -beta sum_j share_j
 /// ```
 ///
-/// The value and the derivative by the positive are returned, the derivatives by the negatives are
-/// written. All log-probabilities are sums over a completion's tokens; each token of a completion
-/// has its completion's derivative. It is a loss of one group: advantages are not read. Nothing is
-/// clamped and nothing overflows: the largest exponent is taken out first. No negatives give 0.
-/// With N negatives `O(N)` time, no allocation. It cannot check that its arguments are finite, nor
-/// that the positive is one.
+/// The call returns the value and the derivative by the positive, and writes the derivatives by the
+/// negatives. All log-probabilities are sums over a completion's tokens; each token of a completion
+/// has its completion's derivative. The loss belongs to one group and reads no advantages. No clamp
+/// is needed and no exponential overflows, since the largest exponent is taken out first. No
+/// negatives give 0. With N negatives `O(N)` time, no allocation. The function cannot check that
+/// its arguments are finite, nor that the positive is a hit.
 ///
 /// See "Direct Preference Optimization: Your Language Model is Secretly a Reward Model", Rafailov
 /// et al., <https://arxiv.org/abs/2305.18290>, and "On Softmax Direct Preference Optimization for
@@ -113,7 +113,7 @@ pub fn preference_loss<T: Real>(
     TokenTerm { value: contrast.value, gradient: contrast.by_positive(preference) }
 }
 
-/// A positive against the exponents of its negatives; its own is 0.
+/// A positive against the exponents of its negatives; its own exponent is 0.
 pub(super) struct Contrast<T> {
     /// The loss.
     pub(super) value: T,

@@ -2,7 +2,7 @@ use super::surrogate::at_log_ratio;
 use super::{Clamped, CompletionTokens, Objective, TokenTerm};
 use crate::real::{Real, sum};
 
-/// The one advantage of a completion: that of all its tokens, or their mean.
+/// The one advantage of a completion: the value that its tokens share, or their mean.
 pub(super) fn shared<T: Real>(advantages: &[T]) -> T {
     let first = advantages.first().copied().unwrap_or_else(T::zero);
     if advantages.iter().all(|&advantage| advantage == first) {
@@ -19,7 +19,7 @@ pub(super) fn mean_log_ratio<T: Real>(
     Clamped::new(mean_difference(tokens), objective.log_ratio_limit)
 }
 
-/// The mean of the differences: those are small where the log-probs are not.
+/// The mean of the differences, which are small where the log-probs are not.
 fn mean_difference<T: Real>(tokens: &CompletionTokens<'_, T>) -> T {
     let differences = tokens
         .policy_log_probs
@@ -86,7 +86,7 @@ pub(super) fn geometric_mean<T: Real>(
     value
 }
 
-/// How many tokens of a completion GMPO bounds.
+/// The number of tokens of a completion that GMPO bounds.
 pub(super) fn bounded_tokens<T: Real>(
     tokens: &CompletionTokens<'_, T>,
     objective: &Objective<T>,
@@ -112,7 +112,8 @@ fn bounded<T: Real>(
     }
 }
 
-/// The constant that stands for a log-ratio under GMPO, or `None` where it is in force itself.
+/// The constant that stands for a log-ratio under GMPO, or `None` where the log-ratio itself is in
+/// force.
 fn log_bound<T: Real>(log_ratio: T, advantage: T, objective: &Objective<T>) -> Option<T> {
     let (lowest, highest) = (-objective.clip.low(), objective.clip.high());
     if advantage > T::zero() {

@@ -4,8 +4,8 @@ use crate::real::Real;
 /// PPO's clipped surrogate of one token, with dual clip or another bound.
 ///
 /// The gradient is `-ratio A` where the ratio itself is in force, and 0 where a clip or the clamp
-/// stands for it. At a kink (a ratio equal to a bound, a log-ratio equal to the limit) it is the
-/// one of the inner side, `-ratio A`. An advantage of 0 gives 0 and 0.
+/// stands for it. At a kink (a ratio equal to a bound, a log-ratio equal to the limit) the gradient
+/// is the inner side's, `-ratio A`. An advantage of 0 gives 0 and 0.
 pub(super) fn clipped<T: Real>(
     policy_log_prob: T,
     old_log_prob: T,
@@ -50,7 +50,7 @@ pub(super) fn sapo<T: Real>(
 }
 
 fn sigmoid<T: Real>(at: T) -> T {
-    // the one exponential that does not overflow
+    // this exponential does not overflow
     if at >= T::zero() {
         (T::one() + (-at).exp()).recip()
     } else {
@@ -103,7 +103,7 @@ pub(super) fn is_held<T: Real>(
     !advantage.is_zero() && clamped_ratio(ratio, objective) != ratio
 }
 
-/// The log-ratio of a token against its old probability, or what bounds it from below.
+/// The log-ratio of a token against its old log-probability, or against the bound below it.
 fn bounded_log_ratio<T: Real>(
     policy_log_prob: T,
     old_log_prob: T,

@@ -1,4 +1,4 @@
-//! Repair: whether an all-zero group is repaired, and which of its slots the anchor takes.
+//! Repair: the policy for all-zero groups, and the slot that the anchor takes.
 
 mod rate;
 
@@ -9,7 +9,7 @@ use crate::real::Real;
 
 pub use self::rate::{AllZeroParts, AllZeroRate};
 
-/// Why the numbers of repair were refused.
+/// The reason why the numbers of repair were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum RepairError {
@@ -31,7 +31,7 @@ pub enum RepairError {
         /// The decay.
         value: f64,
     },
-    /// The sums of a moving average are none that observations leave behind.
+    /// No observations leave such sums of a moving average behind.
     #[error("total {total} and weight {weight} of the all-zero rate: 0 <= total <= weight <= 1")]
     Parts {
         /// The weighted share of all-zero groups.
@@ -41,10 +41,10 @@ pub enum RepairError {
     },
 }
 
-/// When an all-zero group is repaired.
+/// The policy by which all-zero groups are repaired.
 ///
-/// The paper reports that repair can hurt a strong backbone; `Gated` and `Confident` leave it out
-/// where it is needed least.
+/// The paper reports that repair can hurt a strong backbone; `Gated` and `Confident` leave repair
+/// out where a group needs it least.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RepairPolicy<T> {
     /// Every all-zero group \[paper\].
@@ -52,13 +52,14 @@ pub enum RepairPolicy<T> {
     Always,
     /// No group: the ablation.
     Never,
-    /// While the moving average of the all-zero rate is at least a threshold \[ours\]. A backbone
-    /// that hits on its own is left to its own hits.
+    /// Every all-zero group while the moving average of the all-zero rate is at least a threshold
+    /// \[ours\]. A backbone that hits on its own keeps its own hits.
     Gated {
         /// The least [`AllZeroRate`] at which groups are repaired.
         threshold: T,
     },
-    /// Unless the policy gives the anchor more than tau already \[ours\]: it was only not drawn.
+    /// Every all-zero group but those whose anchor the policy gives more than tau \[ours\]: such an
+    /// anchor was only not drawn.
     Confident {
         /// The largest probability of the whole anchor at which a group is repaired.
         tau: T,
@@ -66,7 +67,7 @@ pub enum RepairPolicy<T> {
 }
 
 impl<T: Real> RepairPolicy<T> {
-    /// Checks the numbers of the policy, and hands it back.
+    /// Checks the numbers of the policy, and returns it.
     ///
     /// # Errors
     ///
@@ -93,14 +94,14 @@ impl<T: Real> RepairPolicy<T> {
         }
     }
 
-    /// Whether an all-zero group is repaired, with what is known of it.
+    /// Whether an all-zero group is repaired, given the evidence.
     ///
     /// ```text
     /// gated       rate >= threshold
     /// confident   exp(log-prob of the anchor) <= tau
     /// ```
     ///
-    /// Missing knowledge holds no repair back. A gate is open before the first observation, and so
+    /// Missing evidence holds no repair back. A gate is open before the first observation, and so
     /// is the confident policy without the anchor's log-probability. `O(1)` time.
     ///
     /// Grade: \[paper\] for always, \[ours\] for the rest.
@@ -129,7 +130,7 @@ impl<T: Real> RepairPolicy<T> {
     }
 }
 
-/// The knowledge of an all-zero group beside its completions. The default is none.
+/// The evidence on an all-zero group beside its completions. The default is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence<T> {
     /// [`AllZeroRate::rate`] before this group's own batch was observed.
@@ -153,10 +154,10 @@ impl<T> Default for Evidence<T> {
 /// Equal scores are ordered by lowest old log-probability, then by highest index, so that the hard
 /// misses stay. Without log-probabilities generation order stands in and the last tied slot is
 /// taken: a plain argmin would take the most probable beam. A later duplicate may be taken. `None`
-/// if the group has a hit: such a group is left alone. A group of one gives its only slot.
+/// if the group has a hit: repair leaves such a group alone. A group of one gives its only slot.
 ///
 /// The caller overwrites the completion with the anchor (reward 1, structural score 1) and builds
-/// the group anew. Nothing here can check that the anchor is valid. `O(G)` time, no allocation.
+/// the group anew. The function cannot check that the anchor is valid. `O(G)` time, no allocation.
 ///
 /// Grade: \[paper\] for the all-zero condition and `argmin u_i`; \[ours\] for ties and duplicates.
 /// See "ReCast: Recasting Learning Signals for Reinforcement Learning in Generative

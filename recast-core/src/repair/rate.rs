@@ -13,8 +13,8 @@ use crate::real::Real;
 ///
 /// The division corrects the start at 0: after one group the rate is 0 or 1, after n groups with
 /// decay near 1 their mean. Groups are observed as they were sampled, before repair, and in one
-/// order, since the average forgets. Equal observations give equal rates: there is no clock in it.
-/// [`parts`](Self::parts) are its numbers, for a checkpoint. Grade: \[ours\].
+/// order, since the average forgets. Equal observations give equal rates: the average has no clock.
+/// [`parts`](Self::parts) gives its numbers, for a checkpoint. Grade: \[ours\].
 ///
 /// # Examples
 ///
@@ -49,7 +49,8 @@ pub struct AllZeroParts<T> {
 }
 
 impl<T: Real> AllZeroRate<T> {
-    /// An average that has seen nothing. With decay 0 it is the last group's, near 1 it is slow.
+    /// An average without an observation. Decay 0 keeps the last group alone; a decay near 1 makes
+    /// the average slow.
     ///
     /// # Errors
     ///
@@ -61,7 +62,7 @@ impl<T: Real> AllZeroRate<T> {
         Ok(Self { decay, total: T::zero(), weight: T::zero() })
     }
 
-    /// An average with the numbers of another: it goes on as that one would.
+    /// An average with the numbers of another, which it continues.
     ///
     /// # Errors
     ///
@@ -122,7 +123,7 @@ mod tests {
         average.observe(Regime::MultiHit);
         assert_eq!(average.rate(), Some(0.0));
         average.observe(Regime::AllZero);
-        // Weights 1/4 and 1/2 of what was seen.
+        // The two observations have the weights 1/4 and 1/2.
         assert!((average.rate().unwrap() - 2.0 / 3.0_f64).abs() < ROUNDING);
         let mut last = AllZeroRate::new(0.0).unwrap();
         for (regime, rate) in [(Regime::AllZero, 1.0), (Regime::AllHit, 0.0)] {

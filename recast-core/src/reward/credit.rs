@@ -3,7 +3,7 @@ use thiserror::Error;
 use super::equal_codes;
 use crate::real::Real;
 
-/// Why a table of prefix credits was refused.
+/// The reason why a table of prefix credits was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum PrefixCreditError {
@@ -18,7 +18,7 @@ pub enum PrefixCreditError {
     NotACredit {
         /// The number of equal leading codes.
         equal: usize,
-        /// Its credit.
+        /// The credit of the prefix.
         value: f64,
     },
     /// A longer prefix earns less than a shorter one.
@@ -32,7 +32,7 @@ pub enum PrefixCreditError {
 /// The worth of a number of equal leading codes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PrefixCredit<'a, T> {
-    /// One credit for each of 0 to L equal codes; without a table, decimal.
+    /// One credit for each of 0 to L equal codes; `None` for the decimal credit.
     table: Option<&'a [T]>,
 }
 
@@ -103,8 +103,8 @@ impl<'a, T: Real> PrefixCredit<'a, T> {
         }
     }
 
-    /// The sum of the credits of SIDs with so many equal leading codes: of as many SIDs, sums order
-    /// exactly as means do.
+    /// The sum of the credits of SIDs with so many equal leading codes. Sums over equally many SIDs
+    /// order exactly as means do.
     pub(crate) fn total(
         &self,
         depths: impl Iterator<Item = usize> + Clone,
@@ -116,14 +116,14 @@ impl<'a, T: Real> PrefixCredit<'a, T> {
         Total::Rounded(self.weigh(&depths, levels, 1))
     }
 
-    /// The mean of the credits; 0 of no SID.
+    /// The mean of the credits; 0 without a SID.
     pub(crate) fn mean(&self, depths: impl Iterator<Item = usize> + Clone, levels: usize) -> T {
         let count = depths.clone().count();
         if count == 0 {
             return T::zero();
         }
         if self.table.is_none() && levels <= EXACT_LEVELS {
-            // In lowest terms, so that equal means are the same two numbers, rounded once.
+            // The fraction is in lowest terms: equal means are the same two numbers, rounded once.
             let unit = 10_u128.pow(levels.saturating_sub(1) as u32);
             let (total, whole) = (tenths(depths), count as u128 * unit);
             let common = common_divisor(total, whole);
@@ -152,9 +152,9 @@ impl<'a, T: Real> PrefixCredit<'a, T> {
 /// A sum of credits: exact under the decimal credit, where integers hold it.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(crate) enum Total<T> {
-    /// In units of the decimal credit of one equal code.
+    /// The sum in units of the decimal credit of one equal code.
     Exact(u128),
-    /// Rounded a few times: under a table, or for very long SIDs.
+    /// The sum after a few roundings: under a table, or for very long SIDs.
     Rounded(T),
 }
 

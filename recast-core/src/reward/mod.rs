@@ -52,11 +52,12 @@ pub fn hit<C: PartialEq>(completion: &[C], targets: &[C], levels: usize) -> bool
 /// u = mean over predicted SIDs p of max over targets t of phi(p, t)
 /// ```
 ///
-/// 0 if the completion holds no SID, and 0 without a target. The score orders completions inside a
-/// group and is never added to a reward, so ties are exact. Under the decimal credit the mean is
-/// taken in integers and rounded once, for up to 20 levels. Completions with equal means then score
-/// equally, however many SIDs they hold. Under a table equal shares of each depth score equally.
-/// With P predicted and N target SIDs `O(P N L)` time, under a table L times that; no allocation.
+/// The score is 0 if the completion holds no SID, and 0 without a target. The score orders
+/// completions inside a group and is never added to a reward, so ties are exact. Under the decimal
+/// credit the mean is taken in integers and rounded once, for up to 20 levels. Completions with
+/// equal means then score equally, however many SIDs they hold. Under a table equal shares of each
+/// depth score equally. With P predicted and N target SIDs `O(P N L)` time, under a table L
+/// times that; no allocation.
 ///
 /// Grade: \[paper\]. See <https://arxiv.org/abs/2604.22169>.
 ///

@@ -7,11 +7,12 @@ use crate::real::{Real, sum};
 /// ```
 ///
 /// A group without a hit gets 0 everywhere. The order must be beam rank, index 0 the most probable;
-/// that cannot be checked here. They are added to the hits to give ReRe's reward. `O(G)` time, no
+/// the function cannot check this order. ReRe's reward is the hit plus the penalty. `O(G)` time, no
 /// allocation.
 ///
 /// See "Reinforced Preference Optimization for Recommendation", Tan et al.,
-/// <https://arxiv.org/abs/2510.12211>; compared with in <https://arxiv.org/abs/2604.22169>.
+/// <https://arxiv.org/abs/2510.12211>. ReCast's paper compares with ReRe:
+/// <https://arxiv.org/abs/2604.22169>.
 ///
 /// # Shapes
 ///

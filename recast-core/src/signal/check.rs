@@ -5,16 +5,16 @@ use crate::objective::AnchorRatio;
 use crate::real::Real;
 
 impl<T: Real> Signal<T> {
-    /// Checks the numbers of the signal, and hands it back. The defaults pass.
+    /// Checks the numbers of the signal, and returns it. The defaults pass.
     ///
     /// [`select`](Self::select) gives finite advantages for a signal that passed, as long as the
     /// differences of rewards are finite.
     ///
     /// # Errors
     ///
-    /// If epsilon is negative or not finite, or a weight, gamma, alpha, beta or temperature is out
-    /// of range. Also if a preference has no negative, or a number of the repair policy is out of
-    /// range.
+    /// If epsilon is negative or not finite, or a weight, gamma, alpha, beta or temperature is
+    /// out of range. Also if a preference has no negative, or a number of the repair policy is
+    /// out of range.
     ///
     /// # Examples
     ///

@@ -95,7 +95,7 @@ impl<T: Real> Signal<T> {
         Self::Rere { epsilon: T::of(1e-4), add_gt: false }
     }
 
-    /// LUFFY as its authors released it: nothing is divided, gamma 0.1.
+    /// LUFFY as its authors released it: no division, gamma 0.1.
     #[must_use]
     pub fn luffy() -> Self {
         Self::Luffy { epsilon: None, gamma: T::of(0.1) }

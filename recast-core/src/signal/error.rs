@@ -2,7 +2,7 @@ use thiserror::Error;
 
 use crate::repair::RepairError;
 
-/// Why the numbers of a signal were refused.
+/// The reason why the numbers of a signal were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SignalError {

@@ -1,5 +1,4 @@
-//! From a group to what is trained on: the one entry point, and the one thing that systems differ
-//! in.
+//! From a group to its selection: the one entry point, and the one difference between systems.
 
 mod check;
 mod defaults;
@@ -20,7 +19,7 @@ pub use self::recast::{Normaliser, Recast};
 pub use self::selection::{Outcome, Selection, Skip};
 pub use crate::repair::RepairPolicy;
 
-/// A learning signal: which completions of a group are trained on, with which advantages.
+/// A learning signal: the choice of a group's completions to train on, and their advantages.
 ///
 /// Wherever a signal has an anchor, the caller writes it from the ground truth before
 /// [`select`](Self::select): see [`repair`](Self::repair).
@@ -40,7 +39,7 @@ pub use crate::repair::RepairPolicy;
 ///             assert_eq!(selection.kept.len(), sequences);
 ///             assert_eq!(selection.advantages, [0.0; 4]);
 ///         }
-///         // ReCast refuses it: it wants it repaired first.
+///         // ReCast refuses the group until it is repaired.
 ///         Outcome::Skipped(skip) => assert_eq!(skip, Skip::NoPositive),
 ///     }
 /// }
@@ -54,9 +53,9 @@ pub enum Signal<T> {
     /// Group-relative advantages of all G completions, as OpenOneRec-RL trains: see
     /// [`advantage::grpo`](crate::advantage::grpo).
     Grpo {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
-        /// Over which rewards the standard deviation is taken.
+        /// The rewards over which the standard deviation is taken.
         scale: RewardScale,
     },
     /// Rewards less their mean, all G completions: see
@@ -66,76 +65,77 @@ pub enum Signal<T> {
     /// [`advantage::rloo`](crate::advantage::rloo).
     Rloo,
     /// GRPO on mixed groups only. See "DAPO: An Open-Source LLM Reinforcement Learning System at
-    /// Scale", Yu et al., <https://arxiv.org/abs/2503.14476>. All-zero and all-hit groups are
-    /// skipped. Dynamic sampling of others in their place is the caller's. The clip 0.28 above and
-    /// `kl_coef` 0 are the objective's, the token mean is in the weights.
+    /// Scale", Yu et al., <https://arxiv.org/abs/2503.14476>. The signal skips all-zero and all-hit
+    /// groups. Dynamic sampling of others in their place is the caller's. The clip 0.28 above and
+    /// `kl_coef` 0 are the objective's; the token mean is in the weights.
     Dapo {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
     },
     /// GRPO's advantages under one ratio for each completion: see
     /// [`Surrogate::Sequence`](crate::objective::Surrogate::Sequence).
     Gspo {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
     },
     /// The best response alone, with its lead over the second: see
-    /// [`advantage::pass_at_k`](crate::advantage::pass_at_k). The others have advantage 0 and are
-    /// removed \[ours\]; they count in the divisor, G.
+    /// [`advantage::pass_at_k`](crate::advantage::pass_at_k). The others have advantage 0 and leave
+    /// the batch \[ours\]; they count in the divisor, G.
     PassAtK,
     /// GRPO with a virtual hit in mean and deviation, all G completions: see
-    /// [`advantage::ngrpo`](crate::advantage::ngrpo). Its clip is 0.16 below and 0.24 above.
+    /// [`advantage::ngrpo`](crate::advantage::ngrpo). NGRPO's clip is 0.16 below and 0.24 above.
     Ngrpo {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
     },
     /// GRPO on mixed groups, token entropies where all rewards are equal: see
     /// [`entropy_guided`](crate::entropy::entropy_guided) and
     /// [`token_advantages`](Self::token_advantages).
     RlZvp {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
         /// The worth of an entropy of one nat in an all-zero or all-hit group.
         alpha: T,
     },
     /// A golden answer in every all-zero group, GRPO over all G completions, one ratio for each of
     /// them. See "GCPO: When Contrast Fails, Go Gold", Wu and Liu,
-    /// <https://arxiv.org/abs/2510.07790>. It is trained with `kl_coef` 0. The slot is that of
+    /// <https://arxiv.org/abs/2510.07790>. GCPO trains with `kl_coef` 0. The slot is that of
     /// ReCast's repair \[ours\].
     Gcpo {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
     },
     /// GRPO over hit plus ranking penalty, all G completions: "Reinforced Preference Optimization
     /// for Recommendation", Tan et al., <https://arxiv.org/abs/2510.12211>. Slot order must be beam
     /// rank.
     Rere {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
         /// Whether the last completion of every group, with a hit or without, becomes the anchor.
         add_gt: bool,
     },
-    /// An anchor in every group, rewards less their mean, the anchor's ratio shaped. See "Learning
-    /// to Reason under Off-Policy Guidance" (LUFFY), Yan et al.,
+    /// An anchor in every group, rewards less their mean, the anchor's ratio shaped. LUFFY:
+    /// "Learning to Reason under Off-Policy Guidance", Yan et al.,
     /// <https://arxiv.org/abs/2504.14945>. The last completion becomes the anchor and joins the
     /// mean; G does not change. The paper divides by the standard deviation, its released code does
-    /// not. The released code has no clip ([`Clip::unclipped`](crate::objective::Clip::unclipped))
-    /// and `kl_coef` 0: these are the objective's. It sums token losses over a constant in place of
-    /// a mean: [`policy_loss`](crate::objective::policy_loss) has weights for that.
+    /// not. The released code has no clip
+    /// ([`Clip::unclipped`](crate::objective::Clip::unclipped)) and `kl_coef` 0, which are the
+    /// objective's. The code sums token losses over a constant in place of a mean:
+    /// [`policy_loss`](crate::objective::policy_loss) has weights for such sums.
     Luffy {
-        /// Added to the standard deviation; without it nothing is divided.
+        /// The epsilon added to the standard deviation; `None` leaves out the division.
         epsilon: Option<T>,
-        /// Added to the anchor's token probabilities: see
+        /// The gamma added to the anchor's token probabilities: see
         /// [`AnchorRatio::Shaped`](crate::objective::AnchorRatio::Shaped).
         gamma: T,
     },
     /// The strongest positive against the hardest negatives, under a preference loss: DPO with one,
     /// S-DPO with several. See [`preference_loss`](crate::objective::preference_loss). The paper of
-    /// S-DPO draws its negatives at random; here they are the group's \[ours\].
+    /// S-DPO draws negatives at random; this signal takes the group's \[ours\].
     Dpo {
-        /// When an all-zero group is repaired.
+        /// The policy by which all-zero groups are repaired.
         repair: RepairPolicy<T>,
-        /// How many negatives are kept at most.
+        /// The largest number of kept negatives.
         negatives: usize,
         /// The coefficient of the implicit KL: see [`Preference`](crate::objective::Preference).
         beta: T,
@@ -143,13 +143,13 @@ pub enum Signal<T> {
     /// GRPO's advantages under CISPO's constant clipped ratio, which silences no token: see
     /// [`Surrogate::Cispo`](crate::objective::Surrogate::Cispo).
     Cispo {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
     },
     /// GRPO's advantages under SAPO's smooth gate: see
     /// [`Surrogate::Sapo`](crate::objective::Surrogate::Sapo).
     Sapo {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
         /// The temperature of tokens with a positive advantage.
         positive: T,
@@ -159,7 +159,7 @@ pub enum Signal<T> {
     /// GRPO's advantages under the geometric mean of bounded token ratios: see
     /// [`Surrogate::GeometricMean`](crate::objective::Surrogate::GeometricMean).
     Gmpo {
-        /// Added to the standard deviation.
+        /// The epsilon added to the standard deviation.
         epsilon: T,
     },
     /// Rewards less their group's mean, standardised over all tokens of the step: REINFORCE++ with
@@ -167,7 +167,7 @@ pub enum Signal<T> {
     /// Normalization", Hu et al., <https://arxiv.org/abs/2501.03262>. The centred rewards are from
     /// [`select`](Self::select), the rest is from [`BatchScale`](crate::advantage::BatchScale).
     ReinforcePlusPlus {
-        /// Added to the variance, inside the root.
+        /// The epsilon added to the variance, inside the root.
         epsilon: T,
     },
     /// Rewards less their mean weighted by length, all G completions: see
@@ -176,7 +176,7 @@ pub enum Signal<T> {
     Opo,
 }
 
-/// Over which rewards GRPO takes its standard deviation. The mean is the group's either way.
+/// The rewards over which GRPO takes its standard deviation. The mean is the group's either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RewardScale {
     /// The rewards of the group.
@@ -221,9 +221,9 @@ impl<T: Real> Signal<T> {
     /// | DAPO, DPO, S-DPO | yes | yes | |
     /// | Pass@k | if nothing is ahead | if nothing is ahead | yes |
     ///
-    /// All others keep every group, also where all advantages are 0: that compute is theirs to
-    /// spend. `O(G)` time, `O(G log G)` for S-DPO, no allocation. Only the part of the slices that
-    /// the selection shows is meaningful.
+    /// All others keep every group, also where all advantages are 0, at full cost. `O(G)` time,
+    /// `O(G log G)` for S-DPO, no allocation. Only the selection's part of the slices is
+    /// meaningful.
     ///
     /// # Shapes
     ///

@@ -39,29 +39,30 @@ pub enum Normaliser {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recast<T> {
-    /// When an all-zero group is repaired.
+    /// The policy by which all-zero groups are repaired.
     pub repair: RepairPolicy<T>,
     /// Whether only the boundary pair is kept.
     pub boundary: bool,
     /// The advantage w of the pair, `+w` and `-w`; 1 by default \[note\].
     pub weight: T,
-    /// The epsilon of GRPO, without a boundary pair.
+    /// The epsilon of GRPO; only a signal without a boundary pair reads it.
     pub epsilon: T,
     /// The divisor of the sum over the kept sequences.
     pub normaliser: Normaliser,
-    /// Whether a group without a negative keeps its strongest positive alone, with `+w`, instead
-    /// of being skipped \[ours\]. Without a boundary pair it is not read.
+    /// Whether a group without a negative keeps its strongest positive alone, with `+w`, instead of
+    /// being skipped \[ours\]. Only a signal with a boundary pair reads the setting.
     pub positive_only: bool,
-    /// Which target the anchor is written from: see
+    /// The target from which the anchor is written: see
     /// [`Signal::anchor_target`](crate::Signal::anchor_target).
     pub anchor_target: AnchorTarget,
-    /// How the anchor's ratio is taken.
+    /// The ratio of the anchor.
     pub anchor_ratio: AnchorRatio<T>,
 }
 
 impl<T: Real> Default for Recast<T> {
-    /// Repair always, from the first target, with a recomputed ratio. The boundary pair with weight
-    /// 1, the mean over the kept sequences, epsilon 1e-6. Groups without a negative are skipped.
+    /// ReCast always repairs, from the first target, with a recomputed ratio. The boundary pair has
+    /// weight 1, the loss is the mean over the kept sequences, epsilon is 1e-6. Groups without a
+    /// negative are skipped.
     fn default() -> Self {
         Self {
             repair: RepairPolicy::Always,

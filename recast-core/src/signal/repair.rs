@@ -1,4 +1,4 @@
-//! Where the signals write an anchor, and from which target.
+//! The slot and the target of each signal's anchor.
 
 use super::{Recast, Signal};
 use crate::anchor::{AnchorTarget, anchor_target};
@@ -11,15 +11,14 @@ impl<T: Real> Signal<T> {
     /// The slot that the anchor replaces before [`select`](Self::select), if this signal writes an
     /// anchor into this group.
     ///
-    /// [`repair_given`](Self::repair_given) with nothing known beside the group: a gated or
-    /// confident policy then repairs every all-zero group.
+    /// The call is [`repair_given`](Self::repair_given) without evidence: a gated or confident
+    /// policy then repairs every all-zero group.
     #[must_use]
     pub fn repair(&self, group: Group<'_, T>) -> Option<usize> {
         self.repair_given(group, Evidence::default())
     }
 
-    /// The slot that the anchor replaces before [`select`](Self::select), with what is known beside
-    /// the group.
+    /// The slot that the anchor replaces before [`select`](Self::select), given the evidence.
     ///
     /// ```text
     /// ReCast, DPO              repair slot of an all-zero group, if the policy repairs
@@ -74,7 +73,7 @@ impl<T: Real> Signal<T> {
 
     /// The target that the anchor of a group is written from, as an index.
     ///
-    /// ReCast's is the one it is [set to](super::Recast::anchor_target), that of all others the
+    /// ReCast's target is its [setting](super::Recast::anchor_target); every other signal's is the
     /// first. See [`anchor_target`] for the choices, cost and ties.
     ///
     /// # Shapes
@@ -83,7 +82,7 @@ impl<T: Real> Signal<T> {
     ///
     /// # Panics
     ///
-    /// As [`anchor_target`].
+    /// On the conditions of [`anchor_target`].
     ///
     /// # Examples
     ///

@@ -25,10 +25,10 @@ pub struct Selection<'a, T> {
     pub divisor: usize,
 }
 
-/// Why a group is not trained on.
+/// The reason why a group is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Skip {
-    /// No completion is a hit: the group was not repaired, or had no valid anchor.
+    /// No completion is a hit: the group had no repair or no valid anchor.
     NoPositive,
     /// Every completion is a hit: there is nothing to contrast with.
     NoNegative,
@@ -36,7 +36,7 @@ pub enum Skip {
     NoLead,
 }
 
-/// Why a group without a boundary pair has none.
+/// The reason why a group has no boundary pair.
 fn one_sided<T: Real>(group: Group<'_, T>) -> Skip {
     match group.hits() {
         0 => Skip::NoPositive,

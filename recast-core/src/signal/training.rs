@@ -8,11 +8,10 @@ use crate::objective::{AnchorRatio, Loss, PolicyLoss, Preference, Surrogate};
 use crate::real::Real;
 
 impl<T: Real> Signal<T> {
-    /// The loss that the selection is meant for: what
-    /// [`group_loss`](crate::objective::group_loss) takes.
+    /// The loss of the selection, which [`group_loss`](crate::objective::group_loss) takes.
     ///
-    /// Clips and the KL penalty are the objective's: see the docs of each signal and
-    /// [`Surrogate`] for those of its authors.
+    /// Clips and the KL penalty are the objective's; the docs of each signal and of [`Surrogate`]
+    /// have its authors' numbers.
     ///
     /// # Examples
     ///
@@ -54,7 +53,7 @@ impl<T: Real> Signal<T> {
 
     /// The scale of advantages after every group of a step was selected.
     ///
-    /// For most signals nothing: [`BatchScale`] is written so that a loop calls it for each.
+    /// Most signals have a [`BatchScale`] that does nothing, so that a loop needs no case for them.
     #[must_use]
     pub fn batch_scale(&self) -> BatchScale<T> {
         match *self {
@@ -83,9 +82,9 @@ impl<T: Real> Signal<T> {
     /// Spreads the advantage of a kept completion over its tokens.
     ///
     /// Every token gets the advantage as it is, except for RL-ZVP in a group whose rewards are all
-    /// equal: there [`entropy_guided`] gives them. Entropies are read for RL-ZVP only, and may be
-    /// empty for all others. `O(G + S)` time, no allocation. It cannot check that the advantage
-    /// is the one this signal selected.
+    /// equal: [`entropy_guided`] then gives the advantages. Only RL-ZVP reads entropies; for all
+    /// others they may be empty. `O(G + S)` time, no allocation. The function cannot check that the
+    /// advantage is this signal's.
     ///
     /// # Shapes
     ///
@@ -93,8 +92,8 @@ impl<T: Real> Signal<T> {
     ///
     /// # Panics
     ///
-    /// If `slot` is not in the group. Also if the signal is RL-ZVP, the rewards are equal, and
-    /// there is not one entropy for each token.
+    /// If `slot` is not in the group. Also if the signal is RL-ZVP, the rewards are equal, and a
+    /// token lacks its entropy.
     ///
     /// # Examples
     ///

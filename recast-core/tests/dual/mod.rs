@@ -1,8 +1,8 @@
 //! A forward-mode dual number: a value and its derivative by one variable.
 //!
-//! It is a `Real` like any other, so the public functions differentiate themselves: the derivative
-//! that comes out with a value has to be the gradient they give in closed form. Comparisons see the
-//! value alone; `max` and `min` go with the side they take.
+//! A dual number is a `Real` like any other, so the public functions differentiate themselves. The
+//! derivative beside a value has to equal their gradient in closed form. Comparisons see the value
+//! alone; `max` and `min` keep the derivative of the side they take.
 
 use std::cmp::Ordering;
 use std::num::FpCategory;
@@ -27,7 +27,7 @@ impl Dual {
 
     /// A function of this number: its value here, and its derivative by its argument here.
     fn through(self, value: f64, slope: f64) -> Self {
-        // A constant stays one where the slope is infinite, as that of the square root at 0.
+        // A constant stays a constant where the slope is infinite, as that of the square root at 0.
         let derivative = if self.derivative == 0.0 { 0.0 } else { self.derivative * slope };
         Self { value, derivative }
     }

@@ -9,8 +9,8 @@ use crate::groups::{rewards, written};
 use crate::tolerance::ROUNDING;
 
 proptest! {
-    // Shifts by a few units: rounding grows with the ratio of shift to spread. A group of one has
-    // mean 0 by definition, so there a shift is seen.
+    // The shifts are a few units, since rounding grows with the ratio of shift to spread. A
+    // group of one has mean 0 by definition, so a shift changes its advantage.
     #[test]
     fn a_shift_of_all_rewards_is_not_seen(rewards in rewards(2), shift in -4.0..4.0_f64) {
         let shifted: Vec<_> = rewards.iter().map(|reward| reward + shift).collect();
@@ -75,7 +75,7 @@ proptest! {
         });
         prop_assert!(hit.iter().all(|&advantage| advantage >= 0.0));
         prop_assert!(miss.iter().all(|&advantage| advantage <= 0.0));
-        // The most uncertain token of a miss is left alone; the two sides rise alike.
+        // The most uncertain token of a miss has advantage 0; the two sides rise alike.
         if let Some(&highest) = entropies.iter().max_by(|a, b| a.total_cmp(b)) {
             for (hit, miss) in hit.into_iter().zip(miss) {
                 assert_abs_diff_eq!(hit - miss, alpha * highest, epsilon = ROUNDING);

@@ -17,7 +17,7 @@ proptest! {
         let batch = flat.batch().expect("every group is checked");
         prop_assert_eq!(batch.len(), groups.len());
         for signal in signals() {
-            // These see the whole batch.
+            // These signals see the whole batch.
             let of_batches = [Signal::reinforce_plus_plus(), Signal::grpo_by_batch()];
             if of_batches.contains(&signal) {
                 continue;
@@ -114,7 +114,7 @@ proptest! {
         let mean = by_token.iter().sum::<f64>() / count;
         let squares: f64 = by_token.iter().map(|a| (a - mean) * (a - mean)).sum();
         assert_abs_diff_eq!(mean, 0.0, epsilon = ROUNDING);
-        // Groups of equal rewards all over have no variance.
+        // A batch of groups with equal rewards has no variance.
         if by_token.iter().any(|&advantage| advantage != 0.0) {
             assert_abs_diff_eq!(squares / (count - 1.0), 1.0, epsilon = ROUNDING);
         }

@@ -85,7 +85,8 @@ proptest! {
         }
     }
 
-    // The same claim in integers: a score is the mean credit, in thousandths of a SID's.
+    // The test makes the same claim in integers: a score is the mean credit, in thousandths of a
+    // SID's.
     #[test]
     fn scores_compare_as_the_exact_means_do(
         completions in proptest::collection::vec(

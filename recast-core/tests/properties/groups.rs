@@ -44,7 +44,8 @@ impl Owned {
     }
 }
 
-/// Few score values, so that ties are common; a mix of regimes, all-zero often; log-probs distinct.
+/// Groups with few score values, so that ties are common. Regimes are mixed, all-zero often;
+/// log-probs are distinct.
 pub(crate) fn owned() -> impl Strategy<Value = Owned> {
     let hit_share = prop_oneof![Just(0.0), Just(0.1), Just(0.5), Just(1.0)];
     (1_usize..=16, hit_share).prop_flat_map(|(size, hit_share)| {
@@ -70,7 +71,7 @@ pub(crate) fn owned_and_order() -> impl Strategy<Value = (Owned, Vec<usize>)> {
     })
 }
 
-/// Every signal: the four cells of the ablation, the other options of ReCast, all others.
+/// Every signal: the four cells of the ablation, the other options of ReCast, all other signals.
 pub(crate) fn signals<T: Real>() -> Vec<Signal<T>> {
     let mut signals = whole_group_signals();
     signals.extend([
@@ -166,8 +167,8 @@ impl Flat {
     }
 }
 
-/// The same slots, repaired and kept, in `T` as in `f64`; advantages within a tolerance, relative
-/// to max(1, |advantage|).
+/// Asserts that repair and selection in `T` take the slots of `f64`. Advantages are within a
+/// tolerance, relative to max(1, |advantage|).
 pub(crate) fn assert_selects_alike<T: Real>(owned: &Owned, tolerance: f64) {
     let narrow = |column: &[f64]| column.iter().map(|&x| T::of(x)).collect::<Vec<_>>();
     let (rewards, scores) = (narrow(&owned.rewards), narrow(&owned.scores));

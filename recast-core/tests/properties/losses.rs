@@ -1,4 +1,4 @@
-//! The objective: precision, cancellation, what a clip leaves.
+//! The objective: precision, cancellation, the effect of a clip.
 
 use approx::assert_abs_diff_eq;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use recast_core::{Group, Real, Signal};
 use crate::groups::select;
 use crate::tolerance::{ROUNDING, SINGLE};
 
-/// `single` was computed in `f32`, `double` in `f64`.
+/// Asserts that `single`, computed in `f32`, is close to `double`, computed in `f64`.
 fn assert_close_to_double(single: f32, double: f64) {
     assert_abs_diff_eq!(f64::from(single), double, epsilon = SINGLE * double.abs().max(1.0));
 }
@@ -137,7 +137,7 @@ proptest! {
         }
     }
 
-    // Wherever the policy has not moved yet all systems push alike: they differ in what follows.
+    // Before the policy moves all systems push alike: they differ in later steps.
     #[test]
     fn at_ratio_one_every_surrogate_has_the_same_gradient(
         log_probs in proptest::collection::vec(-4.0..0.0_f64, 1..6),
@@ -290,7 +290,7 @@ proptest! {
             if level < shared {
                 prop_assert_eq!(up + down, 0.0);
             } else {
-                // Different conditionals from here on: one is pushed up, the other down.
+                // The conditionals differ from here on: one is pushed up, the other down.
                 prop_assert!(up < 0.0 && down > 0.0);
             }
         }

@@ -95,7 +95,7 @@ proptest! {
         }
     }
 
-    // Whatever is known beside the group: knowledge holds repairs back and never makes one.
+    // Evidence beside the group holds repairs back and never makes one.
     #[test]
     fn evidence_only_ever_holds_a_repair_back(
         owned in owned(),

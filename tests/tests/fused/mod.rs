@@ -1,5 +1,5 @@
-//! Every fused operation equals its decomposed form under automatic differentiation, whatever the
-//! layout of its inputs, whoever shares them and however many threads run.
+//! Every fused operation equals its decomposed form under automatic differentiation. The layout of
+//! the inputs, their other owners and the number of threads do not matter.
 
 mod decomposed;
 mod operation;
@@ -27,7 +27,7 @@ tests![
     a_head_of_odd_width_is_refused,
 ];
 
-/// How an input lies in memory.
+/// The layout of an input in memory.
 #[derive(Clone, Copy, Debug)]
 enum Layout {
     Contiguous,
@@ -37,9 +37,9 @@ enum Layout {
     SwappedEnds,
     /// Each row is part of a longer one.
     CutFromColumns,
-    /// Contiguous, with others before and after.
+    /// The rows are contiguous, with others before and after.
     CutFromRows,
-    /// Contiguous from the start, with others after.
+    /// The rows are contiguous from the start, with others after.
     CutFromStart,
 }
 
@@ -117,7 +117,7 @@ struct LeavesSharedTensorsAlone;
 impl Claim for LeavesSharedTensorsAlone {
     fn assert_holds<const R: usize>(&self, operation: &Operation<R>) {
         let name = &operation.name;
-        // inputs that are nobody else's: the kernel may work in place
+        // the inputs have no other owner: the kernel may work in place
         let leaves = operation.leaves();
         let unique = leaves.clone().map(|leaf| leaf * 1.0);
         let output = (operation.fused)(unique);
@@ -128,7 +128,7 @@ impl Claim for LeavesSharedTensorsAlone {
         };
         let unique_gradients = gradients(&weighted_sum(output), &leaves);
 
-        // inputs that are used again, after the operation and in the backward pass
+        // the test uses the inputs again, after the operation and in the backward pass
         let leaves = operation.leaves();
         let shared = leaves.clone().map(|leaf| leaf * 1.0);
         let before = shared.each_ref().map(|tensor| bits(&values(tensor)));
@@ -145,7 +145,7 @@ impl Claim for LeavesSharedTensorsAlone {
         let tolerance = on(&operation.device, FUSED);
         assert_all_close(&found[0], &sum, tolerance, &format!("{name}, gradient"));
 
-        // without automatic differentiation, where nothing is kept for a backward pass
+        // without automatic differentiation no tensor is kept for a backward pass
         let plain = operation.leaves().map(Tensor::inner);
         let before = plain.each_ref().map(|tensor| bits(&values(tensor)));
         let output = (operation.fused)(plain.clone());
@@ -203,7 +203,7 @@ impl Claim for TakesBroadcastGradients {
         let name = format!("{}, gradient of the plain sum", operation.name);
         let of_fused = of_form(&operation.fused);
         for (found, expected) in of_fused.iter().zip(of_form(&operation.decomposed)) {
-            // that of a softmax is 0 but for rounding
+            // the gradient of a softmax is 0 but for rounding
             let found = found.iter().map(|v| v + 1.0).collect::<Vec<_>>();
             let expected = expected.iter().map(|v| v + 1.0).collect::<Vec<_>>();
             assert_all_close(&found, &expected, on(&operation.device, FUSED), &name);

@@ -9,7 +9,7 @@ use super::decomposed;
 use crate::device::devices;
 use crate::numbers::{seeded, seeded_data, values};
 
-/// From inputs of one rank to an output of the same.
+/// A function from inputs of one rank to an output of the same rank.
 type Form<const R: usize> = Box<dyn Fn([Tensor<R>; 2]) -> Tensor<R> + Sync>;
 
 /// An operation of two differentiable inputs in both forms; one of a single input ignores the
@@ -23,7 +23,7 @@ pub(super) struct Operation<const R: usize> {
     pub(super) inputs: [TensorData; 2],
 }
 
-/// What holds of every operation.
+/// A claim about every operation.
 pub(super) trait Claim {
     fn assert_holds<const R: usize>(&self, operation: &Operation<R>);
 }
@@ -99,7 +99,7 @@ fn swiglu_of(dims: [usize; 2], name: String, device: &Device) -> Operation<2> {
 }
 
 fn rms_norm_of(dims: [usize; 2], name: String, device: &Device) -> Operation<2> {
-    // large enough to show where it is added, and to leave a row of one element a gradient
+    // the epsilon shows where it is added, and leaves a row of one element a gradient
     const EPSILON: f32 = 0.1;
     let width = dims[1];
     Operation {
@@ -115,7 +115,7 @@ fn rms_norm_of(dims: [usize; 2], name: String, device: &Device) -> Operation<2> 
 
 fn rope_of(dims: [usize; 4], name: String, device: &Device) -> Operation<4> {
     let [batch, tokens, _, width] = dims;
-    // no unit circle: the backward pass is the transpose whatever the tables hold
+    // the tables hold no unit circle: the backward pass is the transpose of any table
     let table =
         |index| Tensor::<3>::from_data(seeded_data(index, &[batch, tokens, width / 2]), device);
     let (cos, sin) = (table(6), table(7));
@@ -132,7 +132,7 @@ fn rope_of(dims: [usize; 4], name: String, device: &Device) -> Operation<4> {
 fn masked_softmax_of(dims: [usize; 4], name: String, device: &Device) -> Operation<4> {
     const SCALE: f32 = 0.7;
     let [batch, _, queries, keys] = dims;
-    // about a third is forbidden, but never a row's last entry
+    // about a third of the entries is forbidden, but never a row's last
     let forbid =
         |(i, v): (usize, f32)| if v < -0.7 && (i + 1) % keys > 0 { FORBIDDEN } else { 0.0 };
     let mask: Vec<f32> =
@@ -183,7 +183,7 @@ pub(super) fn weighted_sum<const R: usize>(output: Tensor<R>) -> Tensor<1> {
     (output * weights).sum()
 }
 
-/// The gradient that each leaf got; none for one that the loss does not depend on.
+/// The gradient of each leaf; none for a leaf that the loss does not depend on.
 pub(super) fn gradients<const R: usize>(
     loss: &Tensor<1>,
     leaves: &[Tensor<R>; 2],

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::objective::Estimator;
 
-/// What verl clamps log-ratios to, and core by default. The cases of TRL keep within it.
+/// The clamp of log-ratios in verl, and core's default. The cases of TRL keep within the clamp.
 const LOG_RATIO_LIMIT: f64 = 20.0;
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ pub(super) struct Golden {
 pub(super) struct AdvantageCase {
     pub name: String,
     pub library: String,
-    /// Added to the deviation; absent where a method does not divide by it.
+    /// The epsilon added to the deviation; absent where a method does not divide.
     pub epsilon: Option<f64>,
     pub rewards: Vec<f64>,
     pub advantages: Vec<f64>,
@@ -61,7 +61,7 @@ pub(super) struct LengthCase {
 pub(super) struct BatchCase {
     pub name: String,
     pub library: String,
-    /// Added to the deviation, where the library does not have its own inside the root.
+    /// The epsilon added to the deviation, where the library has none inside the root.
     pub epsilon: Option<f64>,
     pub groups: Vec<Vec<f64>>,
     /// The tokens of each completion, where the method counts them.
@@ -77,7 +77,7 @@ pub(super) struct ClipCase {
     pub dual: Option<f64>,
 }
 
-/// Tokens, each a batch of its own.
+/// A table of tokens, each a batch of its own.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SurrogateCase {
@@ -88,12 +88,13 @@ pub(super) struct SurrogateCase {
     pub token_advantages: Vec<f64>,
     pub values: Vec<f64>,
     pub gradients: Vec<f64>,
-    /// Whether PPO's clip and the dual clip bind, where the library says so for the same rule.
+    /// The marks of tokens whose ratio PPO's clip or the dual clip holds, where the library has the
+    /// same rule.
     pub clipped: Option<Vec<bool>>,
     pub dual_clipped: Option<Vec<bool>>,
 }
 
-/// Tokens, each a batch of its own.
+/// A table of tokens, each a batch of its own.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SapoCase {
@@ -120,7 +121,7 @@ pub(super) struct KlCase {
     pub gradients: Vec<f64>,
 }
 
-/// Tokens, each a batch of its own.
+/// A table of tokens, each a batch of its own.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TokenLossCase {
@@ -136,7 +137,7 @@ pub(super) struct TokenLossCase {
     pub gradients: Vec<f64>,
 }
 
-/// One sequence; its loss is the mean over its tokens, each of which has a gradient.
+/// One sequence, whose loss is the mean over its tokens; each token has a gradient.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SequenceCase {
@@ -150,7 +151,7 @@ pub(super) struct SequenceCase {
     pub gradients: Vec<f64>,
 }
 
-/// One sequence with a penalty, which its ratio multiplies if said.
+/// One sequence with a penalty, which the ratio may multiply.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SequenceKlCase {

@@ -1,4 +1,4 @@
-"""Writes golden.toml: what verl and TRL themselves compute. See README.md beside this file.
+"""Writes golden.toml, the numbers of verl and TRL themselves. See README.md beside this file.
 
 Every expected number below is the return value of a library function or its autograd gradient.
 No formula of a method stands in this file. Where a library has no such function, there is no case.
@@ -60,11 +60,11 @@ LOG_RATIOS = [
     *(0.0, 0.09, -0.11, 0.24, 0.26, -0.22, -0.23, 0.45, -0.7, 1.05, 1.15),
     *(3.0, -3.0, 19.5, -19.5),
 ]
-# Beyond verl's clamp of the log-ratio, which TRL does not have.
+# Log-ratios beyond verl's clamp, which TRL does not have.
 BEYOND_THE_CLAMP = [20.5, -20.5]
 ADVANTAGES = [5.480078, 1.0, 0.0, -0.176777, -2.5]
 
-# ref - policy. verl caps k3 at 10, which it is at 2.6109 and -10.99998; TRL does not.
+# ref - policy. verl caps k3 at 10, its value at 2.6109 and -10.99998; TRL has no cap.
 KL_DIFFERENCES = [0.0, 1e-6, -1e-4, 0.01, -0.01, 0.4, -0.4, 1.5, -1.5, 2.25, -3.0, -8.0]
 LARGE_KL_DIFFERENCES = [3.0, 6.5, 19.5, -19.5]
 KL_DIFFERENCES_AROUND_THE_CAP = [2.61, 2.612, -10.999, -11.001, 20.5, -20.5]
@@ -83,7 +83,7 @@ SEQUENCES = {
     "eight tokens of both signs": [0.2, -0.3, 0.5, -0.1, 0.0, 0.05, -0.25, 0.15],
 }
 
-# What divides or centres by more than one group.
+# Batches for methods that divide or centre by more than one group.
 BATCHES = {
     "one hit in 2 groups of 2": [GROUPS["one hit of 2"], GROUPS["no hit of 2"]],
     "no hit in 3 groups of 4": [GROUPS["no hit of 4"]] * 3,
@@ -145,7 +145,7 @@ def verl_advantages(function, rewards, **arguments):
 
 
 def verl_batch_advantages(function, groups, lengths, **arguments):
-    """Groups of completions, each as long as said, whose last token carries the reward."""
+    """Groups of completions of the given lengths, whose last token carries the reward."""
     rewards = torch.tensor([reward for group in groups for reward in group])
     counts = torch.tensor([length for group in lengths for length in group])
     place = torch.arange(counts.max()).unsqueeze(0)
@@ -156,7 +156,7 @@ def verl_batch_advantages(function, groups, lengths, **arguments):
         index=np.array([g for g, group in enumerate(groups) for _ in group], dtype=object),
         **arguments,
     )
-    # every token of a completion has the same; the first is always there
+    # every token of a completion has the same advantage; the first token always exists
     flat = iter(advantages[:, 0].tolist())
     return [[next(flat) for _ in group] for group in groups]
 
@@ -201,10 +201,10 @@ def verl_kl(estimator, policy, reference):
 
 
 class WithoutModel:
-    """What a trainer does with a model, given as numbers. The rest is the trainer's own code."""
+    """A trainer whose model is numbers. The rest is the trainer's own code."""
 
     def __init__(self, **attributes):
-        # not the trainer's: it would load a model and a data set
+        # the trainer's own constructor would load a model and a data set
         self.accelerator = Accelerator(cpu=True)
         self.model = types.SimpleNamespace(training=True, is_gradient_checkpointing=False)
         self.processing_class = self._tokenizer = types.SimpleNamespace(pad_token_id=0)
@@ -230,7 +230,7 @@ class WithoutModel:
 
     def _get_per_token_logps_and_entropies(self, model, input_ids, *_, **__):
         if model is self.model:
-            # of the old policy, for which an advantage has no use
+            # log-probs of the old policy, which no advantage reads
             return torch.zeros(input_ids.size(0), 1), None, None
         return model, torch.zeros_like(model), None
 
@@ -444,7 +444,7 @@ def surrogate():
             for p, o, a in zip(policy, old, advantages)
         ]
         case = surrogate_case("verl", clip, policy, old, advantages, found)
-        # a fraction of one token, but for the 1e-8 in verl's masked mean
+        # the fraction of one token is 0 or 1, but for the 1e-8 in verl's masked mean
         case["clipped"] = [metrics["actor/pg_clipfrac"] > 0.5 for *_, metrics in found]
         case["dual_clipped"] = [metrics["actor/pg_clipfrac_lower"] > 0.5 for *_, metrics in found]
         yield case
@@ -475,7 +475,7 @@ def clip_table(low, high, dual):
 
 
 def cispo():
-    # TRL has no lower bound, as with a low of 1, and names the largest weight, which is 1 + high
+    # TRL has no lower bound, as with a low of 1, and names the largest weight, 1 + high
     for low, high in [(0.2, 0.28), (1.0, 4.0)]:
         policy, old, advantages = tokens_of(LOG_RATIOS + BEYOND_THE_CLAMP)
         found = [
@@ -661,12 +661,12 @@ def toml(value):
     if isinstance(value, dict):
         return f"{{ {', '.join(pairs(value))} }}"
     assert math.isfinite(value)
-    # the shortest digits that give the same f64 back; a zero has no sign here
+    # `repr` gives the shortest digits of an f64; the sum removes the sign of a zero
     return repr(float(value) + 0.0)
 
 
 def pairs(table):
-    """The keys that have a value. A case without an epsilon or a dual clip does not name it."""
+    """The keys with a value. A case without an epsilon or a dual clip omits the key."""
     return [f"{key} = {toml(value)}" for key, value in table.items() if value is not None]
 
 

@@ -1,4 +1,4 @@
-//! The cases of `cases/objective.toml`, and how core and a device read them.
+//! The cases of `cases/objective.toml`, as core and a device read them.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use recast_burn::objective::LogProbs;
@@ -28,12 +28,12 @@ pub(super) struct LossCase {
     #[serde(default)]
     clip_high: f32,
     dual_clip: Option<f32>,
-    /// In place of a dual clip.
+    /// The delta of ECPO, in place of a dual clip.
     ecpo_delta: Option<f32>,
-    /// In place of any clip.
+    /// Whether GBPO takes the place of any clip.
     #[serde(default)]
     gbpo: bool,
-    /// In place of any clip.
+    /// Whether the objective has no clip.
     #[serde(default)]
     unclipped: bool,
     log_ratio_limit: f32,
@@ -50,7 +50,7 @@ enum SurrogateCase {
     #[default]
     Clipped,
     Cispo,
-    /// With the temperatures of its paper.
+    /// SAPO with the temperatures of its paper.
     Sapo,
     Sequence,
     GeometricMean,
@@ -75,7 +75,7 @@ impl From<Estimator> for KlEstimator {
 }
 
 impl LossCase {
-    /// Equal numbers in either precision: those of the file are `f32`.
+    /// The objective, with equal numbers in either precision: the file's numbers are `f32`.
     pub(super) fn objective<T: Real + From<f32>>(&self) -> Objective<T> {
         self.checked().expect("an objective")
     }
@@ -120,7 +120,8 @@ impl LossCase {
         Loss::Policy(self.policy_loss(ratio))
     }
 
-    /// Whether a completion of several tokens has one loss of its own, not the mean of theirs.
+    /// Whether a completion of several tokens has one loss of its own, not the mean of token
+    /// losses.
     pub(super) fn is_of_completions(&self) -> bool {
         matches!(self.surrogate, SurrogateCase::Sequence | SurrogateCase::GeometricMean)
     }

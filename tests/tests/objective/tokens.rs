@@ -1,4 +1,4 @@
-//! Completions of one token under every loss with advantages: where each branch is.
+//! Completions of one token under every loss with advantages, on every branch.
 
 use recast_burn::objective::{GroupAdvantages, UpdateBatch, policy_loss, unit_losses};
 use recast_core::objective::{
@@ -23,7 +23,7 @@ const SAMPLED: AnchorRatio<f32> = AnchorRatio::Recompute;
 
 impl Cases {
     fn tokens(&self) -> Vec<Token> {
-        // far enough below 0 for all log-probabilities to be negative; and a probable one
+        // the bases keep all log-probabilities negative; one base is probable
         let mut tokens = Vec::new();
         for policy in [-25.0, -0.3] {
             for log_ratio in &self.log_ratios {
@@ -95,7 +95,7 @@ fn every_device_gives_cores_value_and_gradient() {
     let tokens = cases.tokens();
     for (device_name, device) in devices() {
         for case in &cases.losses {
-            // a penalty times the ratio is as large as that, and so are its roundings
+            // a penalty times the ratio has roundings of the ratio's size
             let scale: Vec<f64> = tokens
                 .iter()
                 .map(|token| f64::from(token.log_ratio()).min(20.0).exp().max(1.0))
@@ -134,7 +134,7 @@ fn the_loss_is_the_weighted_sum_of_the_tokens() {
     // a term of e^20 would hide the others in a sum of f32
     tokens.retain(|token| token.log_ratio().abs() < 2.0 && (token.reference - token.policy) < 4.0);
     let advantages: Vec<f32> = tokens.iter().map(|token| token.advantage).collect();
-    // groups of seven that differ in their divisors, in a part of a larger minibatch
+    // the groups have seven tokens and several divisors, in a part of a larger minibatch
     let divisor = |group: usize| 1 + group % 5;
     let groups: Vec<GroupAdvantages<'_>> = advantages
         .chunks(7)

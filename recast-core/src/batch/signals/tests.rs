@@ -64,7 +64,7 @@ fn duplicates_are_counted_inside_their_group() {
     let (mut kept, mut advantages) = ([0; 10], [0.0; 10]);
     let mut outcomes = [BatchOutcome::default(); 4];
     Signal::recast().select_batch(marked, &mut kept, &mut advantages, &mut outcomes);
-    // In the last group 2 repeats 0, so it is no negative, though it is more probable.
+    // In the last group slot 2 repeats slot 0 and is no negative, though it is more probable.
     assert_eq!(outcomes[3], BatchOutcome::Trained { kept: 2, divisor: 2 });
     assert_eq!(kept[7..9], [0, 1]);
     assert_eq!(

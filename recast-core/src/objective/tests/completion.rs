@@ -202,7 +202,7 @@ fn token_advantages_that_differ_are_one_mean_to_a_shared_ratio() {
     }
 }
 
-// With d = ref - policy and k3 the gradient is ratio (policy - ref), the unbiased one of the
+// With d = ref - policy and k3 the gradient is ratio (policy - ref), an unbiased gradient of the
 // reverse divergence: TRL's derivation.
 #[test]
 fn k3_times_the_ratio_has_the_gradient_of_the_divergence() {

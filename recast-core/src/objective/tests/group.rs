@@ -89,7 +89,7 @@ fn offsets_that_miss_a_token_panic() {
     let _ = policy_loss(&PolicyLoss::default(), tokens, &Objective::default(), &mut [0.0; 3]);
 }
 
-/// Two completions of two tokens and one of one; the second is the anchor.
+/// A group of two completions of two tokens and one of one token; the second is the anchor.
 fn group() -> GroupTokens<'static, f64> {
     GroupTokens {
         offsets: &[0, 2, 4, 5],
@@ -133,7 +133,7 @@ fn a_preference_is_that_of_whole_completions() {
     let preference = Preference::new(0.3).unwrap();
     let mut gradients = [f64::NAN; 5];
     let loss = Loss::Preference(preference);
-    // Neither old log-probs nor the objective are read.
+    // The loss reads neither old log-probs nor the objective.
     let group = GroupTokens { old_log_probs: &[], ..group };
     let value = group_loss(&loss, group, &Objective::default(), &mut gradients);
     let mut negatives = [f64::NAN; 2];

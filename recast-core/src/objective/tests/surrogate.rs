@@ -31,7 +31,7 @@ fn without_a_dual_clip_a_negative_is_unbounded_above() {
 
 #[test]
 fn at_a_kink_the_gradient_is_the_inner_one() {
-    // Bounds that are exact at the ratio 1: exp(0) is exactly 1 + 0 and 1 - 0.
+    // The bounds are exact at the ratio 1: exp(0) is exactly 1 + 0 and 1 - 0.
     let clip = Clip::new(0.0, 0.0, None).unwrap();
     let objective = Objective::new(clip, 20.0, KlEstimator::K3, 0.0).unwrap();
     for advantage in [1.0, -1.0] {

@@ -115,7 +115,7 @@ fn s_dpo_keeps_the_hardest_negatives_in_slot_order() {
     assert_eq!(select(Signal::s_dpo(2), &rewards, &scores), two);
     let all = Ok(([0, 1, 2, 3].into(), [-1.0, -1.0, 1.0, -1.0].into()));
     assert_eq!(select(Signal::s_dpo(9), &rewards, &scores), all);
-    // Equal scores: the more probable miss, slot 0, is the harder one.
+    // The scores are equal, so the more probable miss, slot 0, is the harder one.
     let tied = Ok(([0, 2].into(), [-1.0, 1.0].into()));
     assert_eq!(select(Signal::s_dpo(1), &rewards, &[0.0, 0.0, 1.0, 0.0]), tied);
 }
