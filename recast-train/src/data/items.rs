@@ -94,6 +94,7 @@ impl Items {
     /// The number of every item under a key of the items file: a column of its table.
     ///
     /// # Errors
+    ///
     /// If no item has a number under the key, or some item has none: a missing number has no
     /// stand-in.
     pub fn column(&self, key: &str) -> Result<Vec<f64>> {

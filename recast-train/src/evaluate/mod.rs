@@ -50,6 +50,7 @@ impl EvaluateConfig {
     /// Checks the ranges.
     ///
     /// # Errors
+    ///
     /// If a count is 0 that must not be.
     pub(crate) fn check(&self) -> Result<()> {
         for (key, value, usual) in [
@@ -128,6 +129,7 @@ pub fn judge(examples: &[Example], rankings: &[Vec<u32>], sids: &SidTable) -> Ev
 /// Ranks items for each history by the search of `config`.
 ///
 /// # Errors
+///
 /// If the user interrupts.
 pub(crate) fn rank(
     model: &Decoder,
@@ -169,6 +171,7 @@ fn items(trie: &Trie, completions: &[Completion]) -> Vec<u32> {
 /// Ranks and judges examples.
 ///
 /// # Errors
+///
 /// If the user interrupts.
 pub(crate) fn evaluate(
     model: &Decoder,

@@ -72,6 +72,7 @@ fn top(completions: &[Completion]) -> &[Completion] {
 /// Searches each history exactly and with each beam width; one result for each width.
 ///
 /// # Errors
+///
 /// If the user interrupts.
 pub(crate) fn check_search(
     model: &Decoder,

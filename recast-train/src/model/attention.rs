@@ -9,6 +9,7 @@ use super::{ModelConfig, Precision, Projection, WeightSource};
 /// What every layer's attention needs to know about the tokens at hand.
 ///
 /// # Shapes
+///
 /// `cos` and `sin` `(B, S, K / 2)`; `mask` `(B, 1, S, T)` with `T` = cached slots + `S`.
 #[derive(Debug, Clone)]
 pub struct AttentionContext {

@@ -93,6 +93,7 @@ impl ModelConfig {
     /// Checks what the decoder relies on; `section` is where the settings stand, for messages.
     ///
     /// # Errors
+    ///
     /// If a size is zero, the heads do not share evenly, a head is of odd width, or the dropout is
     /// not in `[0, 1)`.
     pub(crate) fn check(&self, section: &str) -> Result<()> {

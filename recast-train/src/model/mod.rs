@@ -193,6 +193,7 @@ impl Decoder {
     /// With a cache, its slots come before the new tokens and the new ones are appended to it.
     ///
     /// # Shapes
+    ///
     /// `tokens (B, S)`, the result `(B S, D)`.
     #[must_use]
     pub fn forward(

@@ -49,6 +49,7 @@ impl Stage {
     /// Writes a checkpoint, then names it in `state.json`, then removes the one before.
     ///
     /// # Errors
+    ///
     /// If a file cannot be written; the checkpoint before is then still whole.
     pub(crate) fn save(
         &self,
@@ -87,6 +88,7 @@ impl Stage {
     /// The state of the last whole checkpoint; `None` if there is none.
     ///
     /// # Errors
+    ///
     /// If `state.json` is there and cannot be read.
     pub(crate) fn state<S: DeserializeOwned>(&self) -> Result<Option<S>> {
         Ok(self.named::<S>()?.map(|named| named.state))
@@ -107,6 +109,7 @@ impl Stage {
     /// The last whole checkpoint; `None` if there is none.
     ///
     /// # Errors
+    ///
     /// If its files cannot be read.
     pub(crate) fn load<S: DeserializeOwned>(
         &self,
@@ -135,6 +138,7 @@ impl Stage {
     /// Keeps a decoder as the best so far.
     ///
     /// # Errors
+    ///
     /// If the file cannot be written.
     pub(crate) fn save_best(&self, model: &Decoder) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(|source| Error::write(&self.folder, source))?;
@@ -144,6 +148,7 @@ impl Stage {
     /// The best decoder so far.
     ///
     /// # Errors
+    ///
     /// If there is none, or it does not fit the model.
     pub(crate) fn load_best(&self, model: Decoder) -> Result<Decoder> {
         load_decoder(model, &self.best_path())

@@ -90,6 +90,7 @@ impl Optimiser {
     /// Writes the moments to `path`.
     ///
     /// # Errors
+    ///
     /// If the file cannot be written.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let failed = |e: burn::store::RecordError| Error::write(path, std::io::Error::other(e));
@@ -100,6 +101,7 @@ impl Optimiser {
     /// the identities of its parameters.
     ///
     /// # Errors
+    ///
     /// If the file cannot be read or holds no moments.
     pub(crate) fn load(mut self, path: &Path) -> Result<Self> {
         let failed = |e: burn::store::RecordError| Error::read(path, std::io::Error::other(e));

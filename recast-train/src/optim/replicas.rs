@@ -17,6 +17,7 @@ pub struct Replicas {
 
 impl Replicas {
     /// # Panics
+    ///
     /// If there is no device.
     #[must_use]
     pub fn new(devices: Vec<Device>) -> Self {
