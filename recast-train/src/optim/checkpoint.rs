@@ -34,7 +34,7 @@ struct State<S> {
 }
 
 impl Stage {
-    /// The stage `name` of a run; nothing is written yet.
+    /// The stage `name` of a run. `new` writes nothing.
     #[must_use]
     pub(crate) fn new(run_dir: &Path, name: &str) -> Self {
         Self { name: name.to_owned(), folder: run_dir.join(name) }
@@ -46,7 +46,7 @@ impl Stage {
         &self.name
     }
 
-    /// Writes a checkpoint, then names it in `state.json`, then removes the one before.
+    /// Writes a checkpoint, then names it in `state.json`, then removes the checkpoint before.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// If `state.json` is there and cannot be read.
+    /// If `state.json` exists and cannot be read.
     pub(crate) fn state<S: DeserializeOwned>(&self) -> Result<Option<S>> {
         Ok(self.named::<S>()?.map(|named| named.state))
     }
@@ -129,7 +129,7 @@ impl Stage {
     ///
     /// If its files cannot be read.
     pub fn load_reference(&self, model: Decoder) -> Result<Option<Decoder>> {
-        // the state itself is of no interest here
+        // the state itself does not matter here
         let Some(named) = self.named::<serde_json::Value>()? else { return Ok(None) };
         let path = self.folder.join(named.checkpoint).join("reference.bpk");
         load_decoder(model, &path).map(Some)

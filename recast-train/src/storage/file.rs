@@ -1,4 +1,4 @@
-//! Files that are either whole or not there.
+//! Files that exist whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 ///
-/// If anything of that fails; the old file, if there was one, is then untouched.
+/// If a step fails; an old file is then untouched.
 pub(crate) fn write_atomic(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
