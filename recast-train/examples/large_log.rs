@@ -5,8 +5,8 @@
 //! cargo run --release -- prepare --interactions large.csv --json
 //! ```
 //!
-//! The arguments are rows, users, items and the file. Rows stand in the order of time, users come up evenly, and items by
-//! their rank: the chance of rank r falls as 1/r.
+//! The arguments are rows, users, items and the file. Rows stand in the order of time, and users
+//! come up evenly. Items come up by their rank: the chance of rank r falls as 1/r.
 
 use std::error::Error;
 use std::fs::File;
