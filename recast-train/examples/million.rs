@@ -44,8 +44,8 @@ struct Arguments {
     seed: u64,
 }
 
-/// The number of items of one random stream: fixed, so that embeddings don't depend on the number
-/// of threads.
+/// The number of items of one random stream: fixed, so that embeddings don't depend on the
+/// number of threads.
 const CHUNK: usize = 1024;
 
 /// The number of kinds of items, and of kinds within kinds.

@@ -10,8 +10,8 @@ use super::table::{Checked, SidTable, TableFile, rows_of};
 use crate::error::{Error, Result};
 use crate::storage::Entries;
 
-/// The table of another program or run: a JSON object of item ids and lists of codes, in the order
-/// of the file.
+/// The table of another program or run: a JSON object of item ids and lists of codes, in the
+/// order of the file.
 ///
 /// ```json
 /// {"17": ["<a_3>", "<b_299>"], "18": [0, 7]}

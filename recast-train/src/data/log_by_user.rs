@@ -70,8 +70,8 @@ impl LogByUser {
         self.timestamps.truncate(kept);
     }
 
-    /// Removes interactions whose user, item and timestamp are those of an earlier one. The table
-    /// of items takes 8 bytes an item.
+    /// Removes interactions whose user, item and timestamp are those of an earlier one. The
+    /// table of items takes 8 bytes an item.
     pub(super) fn remove_duplicates(&mut self, n_items: usize) {
         // a run is all interactions of one user and time, which stand together; runs count from 1
         let (mut run, mut of_run) = (0, None);
@@ -84,8 +84,8 @@ impl LogByUser {
         });
     }
 
-    /// Removes users and items with too few interactions until all have enough. Returns the number
-    /// of passes.
+    /// Removes users and items with too few interactions until all have enough. Returns the
+    /// number of passes.
     pub(super) fn keep_core(&mut self, n_items: usize, options: &PrepareOptions) -> usize {
         for pass in 1.. {
             let of_user: Vec<usize> = self.offsets.windows(2).map(|it| it[1] - it[0]).collect();

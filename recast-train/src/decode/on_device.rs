@@ -69,8 +69,8 @@ pub fn device_beam_search(
 /// The completions of [`super::rollout`], up to rounding: the same random numbers are uploaded.
 ///
 /// The host reads nothing from the device before the last level is done. `sample` uploads 4 bytes
-/// for each completion and level. `gumbel` uploads 4 bytes for each beam of a level and each child
-/// that the widest node has. Truncation compares the codes of each beam pair by pair, without
+/// for each completion and level. `gumbel` uploads 4 bytes for each beam of a level and each
+/// child that the widest node has. Truncation compares the codes of each beam pair by pair, without
 /// sorting.
 ///
 /// # Panics

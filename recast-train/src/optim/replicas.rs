@@ -21,7 +21,7 @@ impl Replicas {
     /// If there is no device.
     #[must_use]
     pub fn new(devices: Vec<Device>) -> Self {
-        assert!(!devices.is_empty(), "a step is computed somewhere");
+        assert!(!devices.is_empty(), "a training step needs at least one device");
         Self { devices }
     }
 
@@ -69,7 +69,7 @@ impl Replicas {
         };
         let copies = self.devices[1..].iter().map(|device| model.clone().fork(device));
         let replicas: Vec<Decoder> = std::iter::once(model.clone()).chain(copies).collect();
-        // processors share their threads anyhow; a single thread of the pool must not wait for
+        // processors share their threads already; a single thread of the pool must not wait for
         // itself
         let at_once = rayon::current_num_threads() > 1 && !self.devices.iter().any(is_cpu);
         let found: Vec<_> = if at_once {

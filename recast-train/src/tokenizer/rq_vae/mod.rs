@@ -43,8 +43,8 @@ const PHASE: &str = "tokenizer.rq_vae";
 /// nearest code at each level.
 ///
 /// Reconstruction errors are those of embeddings as given: the decoder reads the sum of the first l
-/// codes, and its output is scaled back. Equal seeds give equal codes on a CPU with an equal number
-/// of threads.
+/// codes, and its output is scaled back. Equal seeds give equal codes on a CPU with an equal
+/// number of threads.
 ///
 /// Sources:
 ///
