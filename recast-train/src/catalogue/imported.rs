@@ -101,7 +101,9 @@ impl SidTable {
     ///
     /// # Errors
     ///
-    /// The errors of [`ImportedTable::read`] and [`ImportedTable::sids_of`].
+    /// The errors of [`ImportedTable::read`]. [`Error::File`] if the file names an item twice or
+    /// lacks one of `item_ids`. [`Error::File`] if the file holds a SID of another length, a token
+    /// without a number or a code above 65535. The message names the item.
     pub fn import<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
         ImportedTable::read(path)?.sids_of(item_ids)
     }

@@ -15,8 +15,8 @@ pub struct Interaction {
 
 /// A log in file order, with the ids its indices stand for.
 ///
-/// The log holds interactions as three columns, 16 bytes each. It holds an id once, however often
-/// the user or item is met.
+/// The log holds interactions as three columns, 16 bytes each. An id stands in the log once,
+/// however often the user or item is met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interactions {
     /// User ids, in order of first appearance.

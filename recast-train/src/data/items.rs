@@ -42,8 +42,8 @@ pub struct Items {
 impl Items {
     /// Aligns `rows`, in the order of their file, to the vocabulary `ids`.
     ///
-    /// The first of two rows with one id counts. Rows outside the vocabulary only count as rows. No
-    /// rows are allowed: every title is then the id.
+    /// The first of two rows with one id counts. Rows outside the vocabulary only count as rows.
+    /// `rows` may be empty: every title is then the id.
     #[must_use]
     pub(crate) fn from_rows(rows: Vec<(String, ItemText)>, ids: &Ids) -> Self {
         let n_rows = rows.len();

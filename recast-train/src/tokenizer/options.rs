@@ -20,15 +20,18 @@ pub enum Method {
     Kmeans,
     /// Residual k-means whose codes name about equally many items.
     ///
-    /// [`Kmeans::fit`](super::Kmeans::fit) describes the fit. Source of even use: "OneRec: Unifying
-    /// Retrieve and Rank with Generative Recommender and Iterative Preference Alignment", Deng et
-    /// al., <https://arxiv.org/abs/2502.18965>, section 3.1.
+    /// An item asks the codes of a level, the nearest first, and a full code keeps the closest
+    /// items: see [`KmeansOptions::balanced`](super::KmeansOptions::balanced).
+    ///
+    /// Source of even use: "OneRec: Unifying Retrieve and Rank with Generative Recommender and
+    /// Iterative Preference Alignment", Deng et al., <https://arxiv.org/abs/2502.18965>, section
+    /// 3.1.
     ///
     /// Departs from the paper: the paper fills one cluster after the other, up to a fixed size. The
     /// last ones take the rest wherever it lies. Here all clusters choose at once, and each keeps
     /// the closest items.
     BalancedKmeans,
-    /// A residual-quantised autoencoder, trained; see [`rq_vae`](super::rq_vae()).
+    /// A residual-quantised autoencoder, trained; see [`RqVaeOptions`].
     RqVae,
 }
 

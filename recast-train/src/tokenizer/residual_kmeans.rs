@@ -15,8 +15,8 @@ use crate::random::{Purpose, stream};
 /// ```
 ///
 /// A level with fewer distinct residuals than codes uses fewer codes. In a balanced fit no code
-/// takes more than its share of the items (see [`Kmeans::fit`]). Equal seeds give equal codes for
-/// any number of threads.
+/// takes more than its share of the items (see [`KmeansOptions::balanced`]). Equal seeds give equal
+/// codes for any number of threads.
 ///
 /// `O(items * codes * D)` time a round and level. Residuals are computed when asked for. Memory
 /// beside the embeddings holds the codebooks, a few numbers an item, and 16 residuals a code while
