@@ -1,7 +1,7 @@
 //! Writes a log of any size as CSV, to measure how large a log `recast prepare` can read:
 //!
 //! ```sh
-//! cargo run --release --package recast-train --example large_log -- 20000000 1000000 100000 large.csv
+//! cargo run --release -p recast-train --example large_log -- 20000000 1000000 100000 large.csv
 //! cargo run --release -- prepare --interactions large.csv --json
 //! ```
 //!

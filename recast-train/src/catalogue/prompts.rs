@@ -4,7 +4,7 @@ use super::table::SidTable;
 use super::trie::Trie;
 use crate::model::Decoder;
 
-/// Semantic IDs, their trie and the longest prompt: a history becomes a prompt here.
+/// Semantic IDs, their trie and the longest prompt: the parts that make a prompt of a history.
 #[derive(Debug, Clone, Copy)]
 pub struct Catalogue<'a> {
     /// The semantic ID of each item.

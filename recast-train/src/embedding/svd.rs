@@ -31,8 +31,8 @@ pub(crate) struct TruncatedSvd {
 /// side of the matrix. The result does not depend on the number of threads; the sign of a vector is
 /// arbitrary. `O((entries + rows * rank) * rank)` time.
 ///
-/// See "Finding Structure with Randomness", Halko, Martinsson and Tropp, <https://arxiv.org/abs/0909.4061>,
-/// algorithms 4.4 and 5.1.
+/// See "Finding Structure with Randomness", Halko, Martinsson and Tropp,
+/// <https://arxiv.org/abs/0909.4061>, algorithms 4.4 and 5.1.
 #[must_use]
 pub(crate) fn truncated_svd(
     matrix: &SparseMatrix,

@@ -46,8 +46,9 @@ impl Popularity {
 /// Items that other users met close to those of the history.
 ///
 /// ```text
-/// near(a, b) = sum over pairs (a then b, d apart, d <= 3) of 1/d + sum over pairs (b then a) of 0.5/d
-/// score(b)   = sum_w 0.7^w near(h_w, b) / sqrt(count(b))        h_w: history from its end, w = 0..9
+/// near(a, b) = sum over pairs (a then b, d apart, d <= 3) of 1/d
+///              + sum over pairs (b then a) of 0.5/d
+/// score(b)   = sum_w 0.7^w near(h_w, b) / sqrt(count(b))    h_w: history from its end, w = 0..9
 /// ```
 ///
 /// A repeated item is near itself, by both sums: for people who come back to an item, that item is

@@ -1,8 +1,8 @@
 //! The checkpoints of one training stage.
 //!
 //! ```text
-//! <stage>/state.json            what the last whole checkpoint is; written last
-//! <stage>/step-000120/          decoder.bpk, optimiser.bpk; reference.bpk where it moves
+//! <stage>/state.json            names the last whole checkpoint; written last
+//! <stage>/step-000120/          decoder.bpk, optimiser.bpk; reference.bpk if the reference moves
 //! <stage>/best.bpk              the decoder of the best evaluation so far
 //! ```
 

@@ -49,10 +49,10 @@ impl Quantised {
         self.codebooks[level].get(start..start + self.dim)
     }
 
-    /// The loss of the embeddings after each level, relative to the embeddings.
+    /// The reconstruction error after each level, relative to the embeddings' squared length.
     ///
     /// ```text
-    /// sum_i |e_i - ê_il|^2 / sum_i |e_i|^2        ê_il: the embedding that the first l codes stand for
+    /// sum_i |e_i - ê_il|^2 / sum_i |e_i|^2    ê_il: the embedding that the first l codes stand for
     /// ```
     ///
     /// 0 if all embeddings are zero.
@@ -125,8 +125,8 @@ impl<'a> Residuals<'a> {
         }
     }
 
-    /// Some rows one after the other. They are written to `buffer` unless they stand in this order
-    /// in memory.
+    /// Some rows one after the other, written to `buffer` unless the rows stand in this order in
+    /// memory.
     pub(super) fn block<'b>(&'b self, rows: Range<usize>, buffer: &'b mut Vec<f32>) -> &'b [f32] {
         if self.codebooks.is_empty() && self.chosen.is_none() {
             return &self.vectors.values()[rows.start * self.dim()..rows.end * self.dim()];

@@ -43,7 +43,7 @@ impl Standard {
         into.extend(row.iter().zip(columns).map(|(x, (mean, deviation))| (x - mean) / deviation));
     }
 
-    /// The squared distance of a row from the row behind a standardised one.
+    /// The squared distance of a row from the row that a standardised row stands for.
     pub(super) fn squared_error(&self, row: &[f32], standardised: &[f32]) -> f64 {
         let columns = self.means.iter().zip(&self.deviations);
         row.iter()
