@@ -95,7 +95,7 @@ impl Autoencoder {
     /// The loss of a batch `x` `(B, D)`, each term a mean over its values.
     ///
     /// ```text
-    /// z = encode(x)    r_1 = z    e_l = nearest row of codebook l to r_l    r_(l+1) = r_l - sg(e_l)
+    /// z = encode(x)   r_1 = z   e_l = nearest row of codebook l to r_l    r_(l+1) = r_l - sg(e_l)
     /// loss = |decode(z + sg(sum_l e_l - z)) - x|^2
     ///        + sum_l |sg(r_l) - e_l|^2 + commitment |r_l - sg(e_l)|^2
     /// ```
