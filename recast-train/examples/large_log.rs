@@ -1,12 +1,12 @@
 //! Writes a log of any size as CSV, to measure how large a log `recast prepare` can read:
 //!
 //! ```sh
-//! cargo run --release --package recast-train --example large_log -- 20000000 1000000 100000 large.csv
+//! cargo run --release -p recast-train --example large_log -- 20000000 1000000 100000 large.csv
 //! cargo run --release -- prepare --interactions large.csv --json
 //! ```
 //!
-//! The arguments are rows, users, items and the file. Rows stand in the order of time, users come up evenly, and items by
-//! their rank: the chance of rank r falls as 1/r.
+//! The arguments are rows, users, items and the file. Rows stand in the order of time, and users
+//! come up evenly. Items come up by their rank: the chance of rank r falls as 1/r.
 
 use std::error::Error;
 use std::fs::File;

@@ -35,7 +35,7 @@ struct Arguments {
     codes: usize,
     #[arg(long, default_value_t = 10)]
     iterations: usize,
-    /// 0 means all items.
+    /// The number of sampled items a code; 0 means all items.
     #[arg(long, default_value_t = 32)]
     sample_per_code: usize,
     #[arg(long)]
@@ -44,13 +44,15 @@ struct Arguments {
     seed: u64,
 }
 
-/// Items of one random stream: fixed, so that embeddings don't depend on the number of threads.
+/// The number of items of one random stream: fixed, so that embeddings don't depend on the
+/// number of threads.
 const CHUNK: usize = 1024;
 
-/// Kinds of items, and kinds within kinds.
+/// The number of kinds of items, and of kinds within kinds.
 const KINDS: usize = 2000;
 
-/// Noise around one of many centres, around one of fewer centres: a catalogue with near duplicates.
+/// Item embeddings with noise around one of many centres, around one of fewer centres: a catalogue
+/// with near duplicates.
 fn generate(items: usize, dim: usize, seed: u64) -> Embeddings {
     let normal = |index: u64, length: usize| -> Vec<f32> {
         let mut rng = stream(seed, Purpose::Catalogue, index);

@@ -8,8 +8,8 @@
 //! kept completions --policy, reference--> log-probs --objective--> loss -> step
 //! ```
 //!
-//! [`run::Run::all`] takes one run through all of this; [`event`] tells how far it is. Each module
-//! uses only modules below it: no two of them use each other.
+//! [`run::Run::all`] takes one run through all of these steps; [`event`] tells its progress. Each
+//! module uses only modules below it: no two modules use each other.
 
 pub mod bench;
 pub mod catalogue;

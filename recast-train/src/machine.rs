@@ -1,9 +1,9 @@
-//! How much memory there is, and how much the process took.
+//! The memory of the machine, and the memory that the process took.
 
 use recast_burn::DeviceKind;
 
-/// The memory of a device in bytes: the GPU's own, or the machine's for a CPU. `None` where the
-/// system does not tell.
+/// The memory of a device in bytes: the GPU's own, or the machine's for a CPU. `None` if the system
+/// does not tell.
 #[must_use]
 pub(crate) fn device_memory_bytes(kind: DeviceKind) -> Option<u64> {
     if !kind.is_cpu() {
@@ -14,14 +14,14 @@ pub(crate) fn device_memory_bytes(kind: DeviceKind) -> Option<u64> {
     kibibytes(line)
 }
 
-/// `   12 kB` in bytes.
+/// A field such as `   12 kB` in bytes.
 fn kibibytes(field: &str) -> Option<u64> {
     let kibibytes: u64 = field.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
 
-/// The largest resident size of this process so far, in bytes; `None` where the system does not
-/// tell (only Linux does).
+/// The largest resident size of this process so far, in bytes. `None` if the system does not tell
+/// (only Linux does).
 #[must_use]
 pub fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -29,7 +29,8 @@ pub fn peak_memory_bytes() -> Option<u64> {
     kibibytes(line)
 }
 
-/// Makes [`peak_memory_bytes`] start anew from what is resident now; false where the system cannot.
+/// Restarts [`peak_memory_bytes`] from the present resident size. Returns false if the system
+/// cannot.
 #[must_use]
 pub(crate) fn reset_peak_memory() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()

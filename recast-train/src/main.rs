@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Training frees and takes large buffers all the time; the system's allocator gives them back to
-/// the kernel each time and clears them anew.
+/// Training frees and takes large buffers all the time. The system's allocator gives the buffers
+/// back to the kernel each time and clears them anew.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

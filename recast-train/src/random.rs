@@ -22,18 +22,18 @@ pub enum Purpose {
     Dropout = 6,
     /// The prompts of reinforcement learning; one stream a pass over them.
     Prompts = 7,
-    /// The validation prompts, where only some are used.
+    /// The validation prompts, if only some are used.
     Validation = 8,
     /// The order of a user's interactions of one timestamp.
     Ties = 9,
-    /// RQ-VAE: 0 its first weights, 2 e the order of items in epoch e, 2 e + 1 the items that
-    /// unused codes are set on.
+    /// RQ-VAE: stream 0 draws the first weights, stream 2 e the order of items in epoch e. Stream
+    /// 2 e + 1 draws the items that unused codes are set on in epoch e.
     RqVae = 10,
-    /// The items whose neighbours a tokenizer is judged by.
+    /// The items whose neighbours judge a tokenizer.
     Neighbours = 11,
     /// The completions of a prompt; one stream for each prompt of the endless order.
     Rollout = 12,
-    /// The target that an anchor is written from; one stream for each prompt of the endless order.
+    /// The target of an anchor; one stream for each prompt of the endless order.
     Anchor = 13,
 }
 
@@ -56,7 +56,7 @@ impl Purpose {
     ];
 }
 
-/// The generator of one purpose and index (an epoch, a step, a level): equal arguments, equal
+/// The generator of one purpose and index (an epoch, a step, a level). Equal arguments give equal
 /// numbers.
 #[must_use]
 pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {

@@ -10,18 +10,19 @@ use super::table::{Checked, SidTable, TableFile, rows_of};
 use crate::error::{Error, Result};
 use crate::storage::Entries;
 
-/// The table of another program or run: a JSON object of item ids and lists of codes, in the order of the file.
+/// The table of another program or run: a JSON object of item ids and lists of codes, in the
+/// order of the file.
 ///
 /// ```json
 /// {"17": ["<a_3>", "<b_299>"], "18": [0, 7]}
 /// ```
 ///
-/// A code is a number, or a token that ends in one. A level has as many codes as its largest code needs. What
-/// [`SidTable::save`] writes is read too. Items may share a SID.
+/// A code is a number, or a token that ends in one. A level has as many codes as its largest code
+/// needs. A file of [`SidTable::save`] is such a table too. Items may share a SID.
 #[derive(Debug)]
 pub struct ImportedTable {
     path: PathBuf,
-    /// As the file says, if it does.
+    /// The codes of each level by the file, if it names them.
     codes_per_level: Option<Vec<usize>>,
     entries: Vec<(String, Vec<Code>)>,
 }
@@ -59,8 +60,9 @@ impl ImportedTable {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] if the file names an item twice, lacks one of `item_ids`, or holds a SID of another length, a token
-    /// without a number or a code above 65535. The message names the item.
+    /// [`Error::File`] if the file names an item twice or lacks one of `item_ids`. [`Error::File`]
+    /// if the file holds a SID of another length, a token without a number or a code above 65535.
+    /// The message names the item.
     pub(crate) fn sids_of<S: AsRef<str>>(&self, item_ids: &[S]) -> Result<SidTable> {
         self.checked(item_ids).map_err(|(problem, hint)| Error::file(&self.path, problem, hint))
     }
@@ -69,7 +71,7 @@ impl ImportedTable {
     ///
     /// # Errors
     ///
-    /// As of [`ImportedTable::sids_of`].
+    /// The errors of [`ImportedTable::sids_of`].
     pub(crate) fn sids(&self) -> Result<SidTable> {
         let ids: Vec<&str> = self.entries.iter().map(|(id, _)| &id[..]).collect();
         self.sids_of(&ids)
@@ -94,17 +96,21 @@ impl ImportedTable {
 }
 
 impl SidTable {
-    /// Reads the SIDs of `item_ids`, in that order, from the table of another program; see [`ImportedTable`].
+    /// Reads the SIDs of `item_ids`, in that order, from the table of another program; see
+    /// [`ImportedTable`].
     ///
     /// # Errors
     ///
-    /// As of [`ImportedTable::read`], and if an item has no SID or one that does not fit the others.
+    /// The errors of [`ImportedTable::read`]. [`Error::File`] if the file names an item twice or
+    /// lacks one of `item_ids`. [`Error::File`] if the file holds a SID of another length, a token
+    /// without a number or a code above 65535. The message names the item.
     pub fn import<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
         ImportedTable::read(path)?.sids_of(item_ids)
     }
 }
 
-/// What the largest code of each level needs; as many levels as the first SID has.
+/// The least number of codes of each level, which its largest code needs. There are as many levels
+/// as the first SID has.
 fn least_codes(sids: &[(&str, Vec<u64>)]) -> Vec<usize> {
     let levels = sids.first().map_or(0, |(_, sid)| sid.len());
     let codes_of = |level: usize| {

@@ -4,14 +4,15 @@ use super::table::SidTable;
 use super::trie::Trie;
 use crate::model::Decoder;
 
-/// Semantic IDs and their trie, and the longest prompt: a history becomes a prompt here.
+/// Semantic IDs, their trie and the longest prompt: the parts that make a prompt of a history.
 #[derive(Debug, Clone, Copy)]
 pub struct Catalogue<'a> {
     /// The semantic ID of each item.
     pub sids: &'a SidTable,
-    /// The trie of these.
+    /// The trie of the semantic IDs.
     pub trie: &'a Trie,
-    /// Items of the longest prompt; of longer histories the last ones are read.
+    /// The number of items of the longest prompt; a prompt holds the last items of a longer
+    /// history.
     pub max_history: usize,
 }
 

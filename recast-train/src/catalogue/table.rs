@@ -11,10 +11,11 @@ use crate::error::{Error, Result};
 use crate::storage::Entries;
 use crate::storage::write_json;
 
-/// Codes are u16.
+/// The largest number of codes of a level: a code is a `u16`.
 pub(crate) const MAX_CODES: usize = 1 << 16;
 
-/// The semantic IDs (SIDs) of all items: `L` codes per item, each below its level's number of codes.
+/// The semantic IDs (SIDs) of all items: `L` codes per item, each below its level's number of
+/// codes.
 ///
 /// There is at least one item and one level. Items may share a SID.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +29,9 @@ impl SidTable {
     ///
     /// # Errors
     ///
-    /// [`Error::Data`] if there is no level or no item, a level has not 1 to 65536 codes, the last SID is not
-    /// full, a code is not below its level's number of codes, or there are more than 2^32 - 2 codes.
+    /// [`Error::Data`] if there is no level or no item, or a level has not 1 to 65536 codes.
+    /// [`Error::Data`] if the last SID is not full, or a code is not below its level's number of
+    /// codes. [`Error::Data`] if there are more than 2^32 - 2 codes.
     pub fn new(codes_per_level: Vec<usize>, codes: Vec<u16>) -> Result<Self> {
         check(&codes_per_level, &codes).map_err(|(problem, hint)| Error::data(problem, hint))?;
         Ok(Self { codes_per_level, codes })
@@ -87,7 +89,7 @@ impl SidTable {
     ///
     /// # Panics
     ///
-    /// If there are not as many levels.
+    /// If there are fewer levels.
     #[must_use]
     pub(crate) fn n_prefixes(&self, length: usize) -> usize {
         let prefix = |item: u32| &self.sid(item)[..length];
@@ -130,9 +132,10 @@ impl SidTable {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`] if the file cannot be read; [`Error::File`] if it is no such JSON object, names an item
-    /// that is not in `item_ids` or names one twice, lacks one, or holds a SID of another length or a code out
-    /// of range. The message names the item.
+    /// [`Error::Read`] if the file cannot be read. [`Error::File`] if the file is no such JSON
+    /// object, or names an item twice or one outside `item_ids`. [`Error::File`] if the file lacks
+    /// an item, or holds a SID of another length or a code out of range. The message names the
+    /// item.
     pub fn load<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
         Self::parse(&text, item_ids).map_err(|(problem, hint)| Error::file(path, problem, hint))
@@ -152,7 +155,8 @@ impl SidTable {
         Self::in_item_order(file.codes_per_level, &file.sids.0, item_ids, &rows)
     }
 
-    /// Puts the SIDs of a file, whose items are all among `item_ids`, in item order and checks them.
+    /// Puts the SIDs of a file in item order and checks them. The items of the file are all among
+    /// `item_ids`.
     pub(super) fn in_item_order<S: AsRef<str>>(
         codes_per_level: Vec<usize>,
         entries: &[(impl AsRef<str>, Vec<u64>)],
@@ -195,7 +199,7 @@ pub(super) fn rows_of<S: AsRef<str>>(item_ids: &[S]) -> HashMap<&str, usize> {
     item_ids.iter().enumerate().map(|(i, id)| (id.as_ref(), i)).collect()
 }
 
-/// What is wrong, and what to do.
+/// A fault, and its remedy.
 type Fault = (String, &'static str);
 
 pub(super) type Checked<T> = std::result::Result<T, Fault>;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::table::SidTable;
 
-/// A node of a [`Trie`]: only the trie makes them.
+/// A node of a [`Trie`]; only the trie makes nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node(u32);
 
@@ -18,9 +18,9 @@ impl Node {
 
 /// All prefixes of the SIDs of a table.
 ///
-/// Nodes stand in breadth-first order, siblings by ascending code: the children of a node are neighbours, and
-/// so are the nodes of a level. Every leaf is at the last level and holds at least one item.
-/// Memory: 6 bytes a node, 4 an item and 4 a leaf.
+/// Nodes stand in breadth-first order, siblings by ascending code. The children of a node are
+/// therefore neighbours, and so are the nodes of a level. Every leaf is at the last level and holds
+/// at least one item. Memory: 6 bytes a node, 4 an item and 4 a leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trie {
     /// The children of node `v` are `first_child[v]..first_child[v + 1]`.
@@ -115,7 +115,7 @@ impl Trie {
         self.nodes_at(level).map(|index| self.children(Node(index)).len()).max().unwrap_or(0)
     }
 
-    /// The node of an index; `None` if there are not so many.
+    /// The node of an index; `None` if the trie has fewer nodes.
     #[must_use]
     pub fn node(&self, index: u32) -> Option<Node> {
         ((index as usize) < self.n_nodes()).then_some(Node(index))
@@ -131,7 +131,7 @@ impl Trie {
     ///
     /// # Panics
     ///
-    /// Here as in every method, if `node` is of another, larger trie.
+    /// If `node` is of another, larger trie; every method panics so.
     #[must_use]
     pub fn code(&self, node: Node) -> u16 {
         self.codes[node.0 as usize]
@@ -154,7 +154,7 @@ impl Trie {
     ///
     /// # Panics
     ///
-    /// If there are not so many children.
+    /// If the node has fewer children.
     #[must_use]
     pub fn nth_child(&self, node: Node, position: usize) -> Node {
         let children = self.children(node);
@@ -162,26 +162,26 @@ impl Trie {
         Node(children.start + position as u32)
     }
 
-    /// The child that `code` leads to; `None` if no SID goes on so.
+    /// The child of `code`; `None` if no SID continues so.
     #[must_use]
     pub fn child(&self, node: Node, code: u16) -> Option<Node> {
         let position = self.codes(node).binary_search(&code).ok()?;
         Some(self.nth_child(node, position))
     }
 
-    /// The node of a prefix, of a whole SID or of none; `None` if no SID begins so.
+    /// The node of a prefix, which may be a whole SID or empty; `None` if no SID begins so.
     #[must_use]
     pub fn walk(&self, prefix: &[u16]) -> Option<Node> {
         prefix.iter().try_fold(Self::ROOT, |node, &code| self.child(node, code))
     }
 
-    /// The nodes from the root to `node`, both of them among these; `O(levels * log nodes)`.
+    /// The nodes from the root to `node`, both included; `O(levels * log nodes)`.
     #[must_use]
     pub fn path(&self, node: Node) -> Vec<Node> {
         let mut path = vec![node];
         let mut node = node;
         while node != Self::ROOT {
-            // inner nodes have children, so the first child that comes after `node` tells its parent
+            // inner nodes have children, so the first child after `node` tells its parent
             let later = self.first_child.partition_point(|&child| child <= node.0);
             node = Node(later as u32 - 1);
             path.push(node);

@@ -9,13 +9,14 @@ pub struct Interaction {
     pub user: u32,
     /// The item's index.
     pub item: u32,
-    /// When, in the file's unit; only the order counts.
+    /// The time of the meeting, in the file's unit; only the order counts.
     pub timestamp: i64,
 }
 
 /// A log in file order, with the ids its indices stand for.
 ///
-/// Interactions are held as three columns, 16 bytes each; an id is held once, however often it is met.
+/// The log holds interactions as three columns, 16 bytes each. An id stands in the log once,
+/// however often the user or item is met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interactions {
     /// User ids, in order of first appearance.
@@ -26,7 +27,7 @@ pub struct Interactions {
     pub below_min_rating: usize,
     /// The split that came with the log, if one did.
     pub given: Option<GivenSplit>,
-    /// What the reader found that a person should know before trusting numbers made from this log.
+    /// The reader's findings that a person should know before trusting numbers made from this log.
     pub warnings: Vec<String>,
     pub(super) user_of: Vec<u32>,
     pub(super) item_of: Vec<u32>,
@@ -52,13 +53,13 @@ impl Interactions {
         self.timestamps.push(timestamp);
     }
 
-    /// How many interactions there are.
+    /// The number of interactions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.user_of.len()
     }
 
-    /// Whether there are none.
+    /// Whether the log has no interaction.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.user_of.is_empty()

@@ -19,12 +19,12 @@ const TITLE_KEYS: [&str; 3] = ["title", "name", "keywords"];
 /// The key of an item's text in a run folder.
 const TEXT_KEY: &str = "text";
 
-/// What is known of an item in words.
+/// The words of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemText {
-    /// What to call it.
+    /// The item's title.
     pub title: String,
-    /// The title and everything else that is said of it.
+    /// The title and all other words of the item.
     pub text: String,
 }
 
@@ -42,8 +42,8 @@ pub struct Items {
 impl Items {
     /// Aligns `rows`, in the order of their file, to the vocabulary `ids`.
     ///
-    /// Of two rows with one id the first counts. Rows outside the vocabulary only count as rows. No rows are allowed:
-    /// every title is then the id.
+    /// The first of two rows with one id counts. Rows outside the vocabulary only count as rows.
+    /// `rows` may be empty: every title is then the id.
     #[must_use]
     pub(crate) fn from_rows(rows: Vec<(String, ItemText)>, ids: &Ids) -> Self {
         let n_rows = rows.len();
@@ -94,6 +94,7 @@ impl Items {
     /// The number of every item under a key of the items file: a column of its table.
     ///
     /// # Errors
+    ///
     /// If no item has a number under the key, or some item has none: a missing number has no
     /// stand-in.
     pub fn column(&self, key: &str) -> Result<Vec<f64>> {
@@ -121,40 +122,45 @@ impl Items {
         })
     }
 
-    /// The row of an item in its file, from 0, blank lines not counted: also its row in an embedding file that goes
-    /// with the items file.
+    /// The row of an item in its file, from 0, blank lines not counted. An embedding file that goes
+    /// with the items file has the item in the same row.
     #[must_use]
     pub fn row_of(&self, index: u32) -> Option<usize> {
         *self.rows.get(index as usize)?
     }
 
-    /// How many rows the file has, those outside the vocabulary included.
+    /// The number of rows of the file, those outside the vocabulary included.
     #[must_use]
     pub fn n_rows(&self) -> usize {
         self.n_rows
     }
 
-    /// How many items of the vocabulary have no text.
+    /// The number of items of the vocabulary without text.
     #[must_use]
     pub fn n_missing(&self) -> usize {
         self.texts.iter().filter(|it| it.is_none()).count()
     }
 }
 
-/// Reads item metadata and aligns it to the vocabulary `ids`: a table with a header line (`.csv`, `.tsv`, RecBole's
-/// `.item`), one JSON object of an object an id (`.json`) or lines of a semantic ID, a title and an id with tabs between
-/// them (`.txt`) as MiniOneRec writes them, else one JSON object a line. A number in a table is text only as an id or a
-/// title.
+/// Reads item metadata and aligns the items to the vocabulary `ids`.
 ///
-/// The id is a string or number under `id`, `item`, `item_id`, `parent_asin` or `asin`, whichever comes first in this
-/// list. The title is `title`, else `name`, else `keywords`, else the id. The text is the title and then, in
-/// alphabetical order of their keys, all other strings and arrays of strings. Numbers under all other keys
-/// are the item's numbers: [`Items::column`].
+/// - A table has a header line: `.csv`, `.tsv`, RecBole's `.item`.
+/// - A `.json` file is one JSON object that holds an object under each id.
+/// - A `.txt` file has lines of a semantic ID, a title and an id with tabs between them, as
+///   MiniOneRec writes them.
+/// - Any other file has one JSON object a line.
+///
+/// A number in a table is text only as an id or a title.
+///
+/// The id is a string or number under `id`, `item`, `item_id`, `parent_asin` or `asin`, whichever
+/// comes first in this list. The title is `title`, else `name`, else `keywords`, else the id. The
+/// text is the title and then, in alphabetical order of their keys, all other strings and arrays of
+/// strings. Numbers under all other keys are the item's numbers: [`Items::column`].
 ///
 /// # Errors
 ///
-/// If the file cannot be read, a line or the file is not of its kind, an item has no id, an id stands twice, or no item of the
-/// vocabulary is in the file.
+/// If the file cannot be read, or a line or the file is not of its kind. If an item has no id, or
+/// two items have one id. If no item of the vocabulary is in the file.
 pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
     let mut rows = Vec::new();
     let mut seen = Ids::new();
@@ -269,7 +275,8 @@ fn item_text(object: &Map<String, Value>, id: &str) -> ItemText {
         (!title.is_empty()).then_some((*key, title))
     });
     let (title_key, title) = named.unwrap_or(("", id));
-    // Sorted here: whether serde_json keeps a file's order is up to the features of other crates.
+    // The keys are sorted here: the features of other crates decide whether serde_json keeps a
+    // file's order.
     let mut keys: Vec<&String> = object.keys().collect();
     keys.sort_unstable();
     let mut parts = vec![title];
@@ -289,7 +296,7 @@ fn item_text(object: &Map<String, Value>, id: &str) -> ItemText {
     ItemText { title: title.to_owned(), text: parts.join(". ") }
 }
 
-/// The numbers of an item, none of them its id, title or text.
+/// The numbers of an item; its id, title and text are no numbers of it.
 fn item_numbers(object: Map<String, Value>) -> impl Iterator<Item = (String, f64)> {
     let is_name =
         |key: &str| ID_KEYS.contains(&key) || TITLE_KEYS.contains(&key) || key == TEXT_KEY;

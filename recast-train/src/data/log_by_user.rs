@@ -2,19 +2,22 @@
 
 use super::{Interactions, PrepareOptions};
 
-/// Interactions in columns, user by user, each user's in time order and those of one time in file order.
+/// Interactions in columns, user by user. A user's interactions stand in time order, those of one
+/// time in file order.
 ///
-/// 12 bytes an interaction, and 24 of a log while it is made of one.
+/// The columns take 12 bytes an interaction, and 24 bytes an interaction of the log while they are
+/// made of it.
 #[derive(Debug)]
 pub(super) struct LogByUser {
-    /// Where each user's interactions start, and at last how many there are: users + 1 values.
+    /// The start of each user's interactions, and at last their number: users + 1 values.
     pub(super) offsets: Vec<usize>,
     pub(super) items: Vec<u32>,
     pub(super) timestamps: Vec<i64>,
 }
 
 impl LogByUser {
-    /// Sorts a log's columns, which are taken out of it. `O(n)`, and a sort of each user's interactions.
+    /// Sorts a log's columns, which are taken out of the log. `O(n)`, and a sort of each user's
+    /// interactions.
     pub(super) fn take(log: &mut Interactions) -> Self {
         let users = std::mem::take(&mut log.user_of);
         let mut offsets = vec![0; log.users.len() + 1];
@@ -67,7 +70,8 @@ impl LogByUser {
         self.timestamps.truncate(kept);
     }
 
-    /// Removes interactions whose user, item and timestamp are those of one before. 8 bytes an item.
+    /// Removes interactions whose user, item and timestamp are those of an earlier one. The
+    /// table of items takes 8 bytes an item.
     pub(super) fn remove_duplicates(&mut self, n_items: usize) {
         // a run is all interactions of one user and time, which stand together; runs count from 1
         let (mut run, mut of_run) = (0, None);
@@ -80,7 +84,8 @@ impl LogByUser {
         });
     }
 
-    /// Removes users and items with too few interactions until all have enough; how many passes that took.
+    /// Removes users and items with too few interactions until all have enough. Returns the
+    /// number of passes.
     pub(super) fn keep_core(&mut self, n_items: usize, options: &PrepareOptions) -> usize {
         for pass in 1.. {
             let of_user: Vec<usize> = self.offsets.windows(2).map(|it| it[1] - it[0]).collect();
@@ -100,7 +105,7 @@ impl LogByUser {
     }
 }
 
-/// A column in the order of users, of one user in the order it had.
+/// A column in the order of users; within a user the values keep their order.
 fn by_user<T: Copy + Default>(column: Vec<T>, users: &[u32], offsets: &[usize]) -> Vec<T> {
     if users.is_sorted() {
         return column;

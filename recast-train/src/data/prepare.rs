@@ -14,10 +14,10 @@ use crate::random::{Purpose, stream};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TieOrder {
-    /// As in the file. If that is sorted by item, the next item is partly given away.
+    /// The order of the file. In a file sorted by item, the order partly gives the next item away.
     #[default]
     File,
-    /// At random, by the seed.
+    /// A random order, by the seed.
     Shuffle,
 }
 
@@ -35,14 +35,14 @@ impl TieOrder {
     }
 }
 
-/// What to keep of a log.
+/// The parts of a log to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PrepareOptions {
-    /// The fewest interactions a user must have; 0 does the same as 1.
+    /// The fewest interactions of a user; 0 does the same as 1.
     pub min_user: usize,
-    /// The fewest interactions an item must have; 0 also keeps items that the log never mentions.
+    /// The fewest interactions of an item; 0 also keeps items that the log never mentions.
     pub min_item: usize,
     /// The order of a user's interactions of one timestamp.
     pub tie_order: TieOrder,
@@ -55,7 +55,7 @@ impl Default for PrepareOptions {
     }
 }
 
-/// What cleaning found and did.
+/// The findings and the work of cleaning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Users kept.
@@ -90,14 +90,15 @@ pub struct Report {
     pub longest: usize,
     /// Mean length of the sequences.
     pub mean_length: f64,
-    /// Share of a user's neighbouring interactions that have the same timestamp, 0 if there are no neighbours.
+    /// Share of a user's neighbouring interactions that have the same timestamp, 0 if there are no
+    /// neighbours.
     pub tied_share: f64,
-    /// Share of a user's neighbouring interactions with different items in which the item with the later id comes
-    /// second; a half is expected. 0 if there are none.
+    /// Share of a user's neighbouring interactions with different items in which the item with the
+    /// later id comes second. A half is expected. 0 if there are none.
     pub ascending_share: f64,
-    /// The same among neighbours of one timestamp, in the order of the file.
+    /// The ascending share among neighbours of one timestamp, in the order of the file.
     pub tied_ascending_share: f64,
-    /// What a person should know before trusting numbers made from this data.
+    /// Findings that a person should know before trusting numbers made from this data.
     pub warnings: Vec<String>,
 }
 
@@ -133,15 +134,18 @@ impl fmt::Display for Report {
 
 /// Removes duplicates, keeps the k-core, and puts each user's interactions in time order.
 ///
-/// Users and items with too few interactions are removed in turns until all have enough. Interactions of equal time
-/// stand as `options.tie_order` says; `seed` is for shuffling them. Users stand in order of first appearance; items in
-/// numeric order of their ids if all ids of the log are integers, else in order of first appearance.
+/// Cleaning removes users and items with too few interactions in turns until all have enough.
+/// `options.tie_order` orders interactions of equal time; `seed` shuffles them. Users stand in
+/// order of first appearance. Items stand in numeric order of their ids if all ids of the log are
+/// integers, else in order of first appearance.
 ///
-/// `O(n log n)`, and `O(n)` for each pass of the k-core. 24 bytes an interaction at most, of which 12 are left.
+/// `O(n log n)`, and `O(n)` for each pass of the k-core. Cleaning takes at most 24 bytes an
+/// interaction, and 12 of them stay.
 ///
 /// # Errors
 ///
-/// If nothing is left, or a split came with the log and `options` may remove interactions from it.
+/// If nothing is left, or a split came with the log and `options` may remove interactions from the
+/// log.
 pub fn prepare(
     mut interactions: Interactions,
     options: &PrepareOptions,
@@ -248,7 +252,7 @@ fn compacted(
     }
 }
 
-/// How many interactions are with an item that the user had met before.
+/// The number of interactions with an item that the user had met before.
 fn repeats(sequences: &Sequences) -> usize {
     // users count from 1
     let mut met_by = vec![0; sequences.n_items()];
@@ -261,7 +265,8 @@ fn repeats(sequences: &Sequences) -> usize {
     count
 }
 
-/// The share of ties from which on they are told: fewer move no metric in a digit that is printed.
+/// The least share of ties that a warning tells: a smaller share moves no metric in a printed
+/// digit.
 const TIES_TOLD: f64 = 1e-4;
 
 /// Pairs of neighbouring interactions of one user.
@@ -269,17 +274,17 @@ const TIES_TOLD: f64 = 1e-4;
 struct Neighbours {
     all: usize,
     tied: usize,
-    /// Of different items.
+    /// Pairs of different items.
     different: usize,
     tied_different: usize,
-    /// Of different items, the one with the later id second.
+    /// Pairs of different items, the one with the later id second.
     ascending: usize,
     tied_ascending: usize,
 }
 
 impl Neighbours {
     fn count(sequences: &Sequences) -> Self {
-        // items stand in numeric order of their ids where all are integers; else ids are compared as text
+        // items stand in numeric order of their ids if all are integers; else ids count as text
         let by_index = sequences.items.iter().all(|id| id.parse::<i64>().is_ok());
         let ascends = |pair: &[u32]| {
             if by_index {

@@ -1,4 +1,4 @@
-//! The report on a log: what cleaning found and did, and what is in the split.
+//! The report on a log: the findings and the work of cleaning, and the sizes of the split.
 
 use std::fmt;
 

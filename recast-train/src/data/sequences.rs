@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// Item indices of each user, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histories {
-    /// Where each user's items start in `flat`, and at last its length: users + 1 values.
+    /// The start of each user's items in `flat`, and at last its length: users + 1 values.
     pub offsets: Vec<usize>,
     /// All users' items.
     pub flat: Vec<u32>,
@@ -48,7 +48,7 @@ impl Histories {
         self.offsets.windows(2).map(|it| &self.flat[it[0]..it[1]])
     }
 
-    /// How many users there are.
+    /// The number of users.
     #[must_use]
     pub fn len(&self) -> usize {
         self.offsets.len() - 1
@@ -63,20 +63,21 @@ impl Histories {
 
 /// Each user's items in time order, after cleaning.
 ///
-/// Items stand in *item order*: numeric order of their ids if all are integers, else order of first appearance in the
-/// log. Cleaning may remove items; `item_rows` tells where each stood before.
+/// Items stand in *item order*: numeric order of their ids if all are integers, else order of first
+/// appearance in the log. Cleaning may remove items; `item_rows` tells the place of each before
+/// cleaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequences {
     /// User ids, in order of first appearance in the log.
     pub users: Ids,
     /// Item ids, in item order.
     pub items: Ids,
-    /// The place of each item in the item order of the whole log, before cleaning: its row in an embedding file made
-    /// for that log, unless an items file gives another order.
+    /// The place of each item in the item order of the whole log, before cleaning. The place is the
+    /// item's row in an embedding file made for that log, unless an items file gives another order.
     pub item_rows: Vec<u32>,
-    /// How many items the log had before cleaning: the rows such an embedding file has.
+    /// The number of items of the log before cleaning: the rows of such an embedding file.
     pub log_items: usize,
-    /// Where each user's interactions start in `flat`, and at last its length: users + 1 values.
+    /// The start of each user's interactions in `flat`, and at last its length: users + 1 values.
     pub offsets: Vec<usize>,
     /// All users' items.
     pub flat: Vec<u32>,
@@ -95,19 +96,19 @@ struct Header {
     log_items: usize,
     items: Vec<String>,
     item_rows: Vec<u32>,
-    /// Of a given split.
+    /// The longest history of a given split.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_history: Option<usize>,
 }
 
-/// Any other line.
+/// Any line after the header.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
     user: String,
     items: Vec<u32>,
     timestamps: Vec<i64>,
-    /// Of a given split.
+    /// The held-out part of a given split.
     #[serde(skip_serializing_if = "Option::is_none")]
     held_out: Option<HeldOut>,
 }
@@ -132,7 +133,7 @@ impl Sequences {
         self.offsets.windows(2).map(|it| &self.flat[it[0]..it[1]])
     }
 
-    /// How many users there are.
+    /// The number of users.
     #[must_use]
     pub fn len(&self) -> usize {
         self.users.len()
@@ -144,7 +145,7 @@ impl Sequences {
         self.users.is_empty()
     }
 
-    /// How many items there are.
+    /// The number of items.
     #[must_use]
     pub fn n_items(&self) -> usize {
         self.items.len()
@@ -179,11 +180,12 @@ impl Sequences {
         writer.flush()
     }
 
-    /// Reads what [`Sequences::write_to`] wrote.
+    /// Reads a file of [`Sequences::write_to`].
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is of another layout or version, is cut short, or a line doesn't fit the header.
+    /// If the file cannot be read, is of another layout or version, or is cut short. If a line
+    /// doesn't fit the header.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let fault =
             |line, problem: String| Error::line(path, line, problem, "prepare the data again");
@@ -243,7 +245,7 @@ impl Sequences {
     }
 }
 
-/// Sequences without users yet, and how many are to come.
+/// Sequences without users yet, and the number of users to come.
 fn parse_header(path: &Path, line: u64, text: &str) -> Result<(Sequences, usize)> {
     let fault = |problem: String| Error::line(path, line, problem, "prepare the data again");
     let header: Header =

@@ -11,28 +11,30 @@ use crate::error::{Error, Result};
 /// A question to a recommender, with the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
-    /// Whose history it is.
+    /// The user of the history.
     pub user: u32,
-    /// The items before the targets, in time order: all of them, or as many as a given split keeps; never empty.
+    /// The items before the targets, in time order; never empty. A given split may keep only the
+    /// last of them.
     pub history: Vec<u32>,
-    /// What came next; never empty.
+    /// The next items; never empty.
     pub targets: Vec<u32>,
 }
 
-/// How interactions are shared out.
+/// A rule that shares out interactions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SplitKind {
     /// Each user's last item is for test, the last but one for validation, the others for training.
     ///
-    /// Users with fewer than three items are trained on whole and not evaluated. The test history holds the
-    /// validation item.
+    /// Users with fewer than three items are trained on whole and not evaluated. The test history
+    /// holds the validation item.
     LeaveOneOut,
-    /// The latest interactions of the log are for test, those before for validation, the others for training.
+    /// The latest interactions of the log are for test, those before for validation, the others for
+    /// training.
     ///
-    /// The two cuts are timestamps: quantiles of all interactions. An interaction at a cut is after it, so ties can
-    /// make the parts larger than asked. Each interaction after the first cut whose user has earlier ones is an
-    /// example of one target.
+    /// The two cuts are timestamps: quantiles of all interactions. An interaction at a cut is after
+    /// it, so ties can make the parts larger than asked. Each interaction after the first cut whose
+    /// user has earlier ones is an example of one target.
     GlobalTime {
         /// Share of the interactions for validation, in (0, 1).
         valid: f64,
@@ -46,30 +48,30 @@ pub enum SplitKind {
 /// A split that came with the data: the last interactions of each user are held out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenSplit {
-    /// Items of an example's longest history; of a longer one the last are kept. At least 1.
+    /// Items of an example's longest history; a longer history keeps its last ones. At least 1.
     pub max_history: usize,
-    /// What is held out of each user's interactions; at least one is left.
+    /// The held-out interactions of each user; at least one interaction is left to train on.
     pub held_out: Vec<HeldOut>,
 }
 
-/// How many of a user's last interactions are not for training.
+/// The numbers of a user's last interactions that are not for training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeldOut {
-    /// For validation: those before the test's.
+    /// Interactions for validation: those before the test's.
     pub valid: usize,
-    /// For test: the very last.
+    /// Interactions for test: the very last.
     pub test: usize,
 }
 
 /// Interactions, shared out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// What may be learnt from: one history a user, some of them empty.
+    /// The part to learn from: one history a user, some of them empty.
     pub train: Histories,
-    /// To choose by.
+    /// The examples to choose by.
     pub valid: Vec<Example>,
-    /// To report on.
+    /// The examples to report on.
     pub test: Vec<Example>,
 }
 
@@ -78,8 +80,9 @@ impl Split {
     ///
     /// # Errors
     ///
-    /// If the shares are out of range, one of the three parts would be empty, no split came with the data where that is
-    /// asked for, or a user has only one item: nothing comes before it and nothing after.
+    /// If the shares are out of range, or one of the three parts would be empty. If `kind` asks for
+    /// a given split and none came with the data. If a user has only one item, with nothing before
+    /// or after it.
     pub fn new(sequences: &Sequences, kind: SplitKind) -> Result<Self> {
         if let Some(user) = sequences.iter().position(|items| items.len() < 2) {
             let user = sequences.users.get(user as u32).unwrap_or_default();
@@ -110,7 +113,7 @@ impl Split {
     }
 }
 
-/// What is in a split that bears on its figures.
+/// The sizes of a split, and its traits that bear on figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitReport {
     /// Interactions to learn from.
@@ -119,7 +122,8 @@ pub struct SplitReport {
     pub valid: usize,
     /// Test examples.
     pub test: usize,
-    /// Test targets that no training history holds: nothing can be learnt about them from interactions.
+    /// Test targets that no training history holds: nothing can be learnt about them from
+    /// interactions.
     pub cold_targets: usize,
     /// Test targets that stand in their own history: masking the history makes them impossible.
     pub repeated_targets: usize,
@@ -141,7 +145,7 @@ impl fmt::Display for SplitReport {
 }
 
 impl Split {
-    /// Counts what bears on figures.
+    /// Counts the traits that bear on figures.
     #[must_use]
     pub fn report(&self) -> SplitReport {
         let trained: HashSet<u32> = self.train.iter().flatten().copied().collect();

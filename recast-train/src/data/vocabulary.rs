@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use indexmap::IndexSet;
 
-/// Distinct ids in a fixed order: id to index and back, each in `O(1)`.
+/// Distinct ids in a fixed order. A lookup of an index or an id takes `O(1)`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ids {
     set: IndexSet<String>,
 }
 
 impl Ids {
-    /// No ids.
+    /// A vocabulary without ids.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -42,20 +42,21 @@ impl Ids {
         self.set.get_index(index as usize).map(String::as_str)
     }
 
-    /// Keeps the ids whose index `keep` accepts, in their order; those after a removed one get lower indices.
+    /// Keeps the ids whose index `keep` accepts, in their order; those after a removed one get
+    /// lower indices.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
         let mut index = 0..;
         self.set.retain(|_| index.next().is_some_and(&mut keep));
         self.set.shrink_to_fit();
     }
 
-    /// How many ids there are.
+    /// The number of ids.
     #[must_use]
     pub fn len(&self) -> usize {
         self.set.len()
     }
 
-    /// Whether there are none.
+    /// Whether the vocabulary has no id.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.set.is_empty()
@@ -66,10 +67,11 @@ impl Ids {
         self.set.iter().map(String::as_str)
     }
 
-    /// The indices in *item order*: numeric order of the ids if all are integers, else as they stand.
+    /// The indices in *item order*: numeric order of the ids if all are integers, else as they
+    /// stand.
     ///
-    /// Ids that are equal as numbers (`7` and `007`) keep their order. The rows of an embedding file follow this
-    /// order unless an items file gives another.
+    /// Ids that are equal as numbers (`7` and `007`) keep their order. The rows of an embedding
+    /// file follow this order unless an items file gives another.
     #[must_use]
     pub(crate) fn item_order(&self) -> Vec<u32> {
         let numbers: Option<Vec<i64>> = self.iter().map(|id| id.parse().ok()).collect();

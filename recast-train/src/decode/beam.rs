@@ -1,14 +1,14 @@
-//! Beam search: of each level only the best prefixes are followed.
+//! Beam search: at each level the search follows only the best prefixes.
 
 use super::levels::{AnyCode, Beam, Best, Continuations, Frontier, LevelSearch};
 use super::{Completion, UnconstrainedCompletion};
 use crate::catalogue::Trie;
 use crate::model::Decoder;
 
-/// For each prompt its `width` best completions, best first; fewer where the trie has fewer.
+/// For each prompt its `width` best completions, best first; fewer if the trie has fewer.
 ///
-/// Equal log-probabilities are ordered by the parent's rank, then by code. Beams of one prompt
-/// are distinct. The prompts run as one batch, padded to the longest: give prompts of like length.
+/// Equal log-probabilities are ordered by the parent's rank, then by code. Beams of one prompt are
+/// distinct. The prompts run as one batch, padded to the longest: give prompts of like length.
 ///
 /// # Panics
 ///
@@ -29,10 +29,11 @@ pub fn beam_search(
     search.completions()
 }
 
-/// The same without a trie: any code may follow any other, so that a completion may be no item's.
+/// Beam search without a trie: any code may follow any other, so that a completion may be no
+/// item's.
 ///
-/// Other tools decode so: it shows the constraint's cost and its gain. Nothing is recommended
-/// from it.
+/// Other tools decode so. The search shows the constraint's cost and its gain; no recommendation
+/// comes from it.
 ///
 /// # Panics
 ///

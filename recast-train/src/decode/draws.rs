@@ -19,7 +19,7 @@ impl<'a> Draws<'a> {
         Self(streams)
     }
 
-    /// A number in (0, 1], a multiple of 2^-24: all of them are exact in `f32`.
+    /// A number in (0, 1], a multiple of 2^-24; each such number is exact in `f32`.
     pub(super) fn uniform(self, prompt: usize, level: usize, place: usize) -> f32 {
         let number = self.at(prompt, level, place).next_u32() >> 8;
         (number + 1) as f32 * (-24_f32).exp2()
@@ -39,8 +39,8 @@ impl<'a> Draws<'a> {
         })
     }
 
-    /// The stream where the numbers of a level and place begin: 2^16 for each of 2^24 places, one
-    /// for each code that may follow.
+    /// The stream at the first number of a level and place. Each of 2^24 places has 2^16 numbers,
+    /// one for each code that may follow.
     fn at(self, prompt: usize, level: usize, place: usize) -> ChaCha8Rng {
         let mut stream = self.0[prompt].clone();
         stream.set_word_pos((level as u128) << 40 | (place as u128) << 16);
@@ -68,7 +68,7 @@ mod tests {
         let count = numbers.len();
         numbers.sort_unstable();
         numbers.dedup();
-        // 2,400 numbers of 24 bits: a few may be equal by chance, those of a whole place may not
+        // 2,400 numbers of 24 bits: a few may be equal by chance, but not those of a whole place
         assert!(count == 2400 && numbers.len() > count - 10, "{} of {count}", numbers.len());
     }
 
@@ -80,7 +80,7 @@ mod tests {
         let numbers = || draws.gumbels(0, 0, 0).take(n as usize).map(f64::from);
         let mean = numbers().sum::<f64>() / f64::from(n);
         let variance = numbers().map(|x| (x - mean).powi(2)).sum::<f64>() / f64::from(n);
-        // 4 standard deviations of each: fourth central moment 14.6
+        // within 4 standard deviations of each moment; the fourth central moment is 14.6
         let expected = std::f64::consts::PI.powi(2) / 6.0;
         assert!((mean - euler).abs() < 4.0 * (expected / f64::from(n)).sqrt(), "{mean}");
         assert!((variance - expected).abs() < 4.0 * (11.9 / f64::from(n)).sqrt(), "{variance}");

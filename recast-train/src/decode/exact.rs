@@ -1,4 +1,5 @@
-//! Exact search: every semantic ID of the catalogue is scored, each prefix's state computed once.
+//! Exact search: it scores every semantic ID of the catalogue and computes each prefix's state
+//! once.
 
 use std::ops::Range;
 
@@ -10,13 +11,13 @@ use super::{Completion, children};
 use crate::catalogue::{Node, Trie};
 use crate::model::Decoder;
 
-/// Nodes of a level that are read at once for each prompt: enough for the matrix products, few
-/// enough that seeing nothing of each other costs little.
+/// The number of nodes of a level that each prompt reads at once. The matrix products have enough
+/// work, and hiding the nodes from each other costs little.
 const CHUNK: u32 = 128;
 
 /// For each prompt its `width` best completions of the whole catalogue, best first.
 ///
-/// Beam search approximates this. Equal log-probabilities are ordered by semantic ID.
+/// Beam search approximates the exact search. Equal log-probabilities are ordered by semantic ID.
 /// `O(prefixes)` decoder tokens a prompt; memory as for [`leaf_log_probs`].
 ///
 /// # Panics
@@ -48,10 +49,10 @@ pub fn exact_search(
 
 /// For each prompt the log-probability of every leaf of the trie, in the trie's order, in nats.
 ///
-/// Log-probabilities are renormalised over the allowed codes of each level, so that those of all
-/// leaves are those of one distribution. The trie's inner nodes are read in depth-first order, a
-/// prompt's and a node's keys and values once: memory is that of the prompts, of 128 nodes a
-/// level, and 4 bytes for each node and prompt.
+/// Log-probabilities are renormalised over the allowed codes of each level, so that the leaves
+/// share one distribution. The search reads the trie's inner nodes in depth-first order, and a
+/// prompt's and a node's keys and values once. Memory holds the prompts, 128 nodes a level, and 4
+/// bytes for each node and prompt.
 ///
 /// # Panics
 ///
@@ -72,21 +73,21 @@ pub fn leaf_log_probs(model: &Decoder, trie: &Trie, prompts: &[&[u32]]) -> Vec<V
     scores.log_probs.into_iter().map(|mut nodes| nodes.split_off(first_leaf)).collect()
 }
 
-/// Nodes that were read together.
+/// Nodes of one read.
 struct Chunk {
     nodes: Range<u32>,
-    /// The slot of the first.
+    /// The slot of the first node.
     slot: usize,
 }
 
 struct Scores<'a> {
     trie: &'a Trie,
-    /// For each prompt, of every node scored so far.
+    /// For each prompt the log-probability of every node scored so far.
     log_probs: Vec<Vec<f32>>,
 }
 
 impl Scores<'_> {
-    /// Scores everything below `nodes`, which are of one level and scored themselves.
+    /// Scores all nodes below `nodes`, which are of one level and have scores themselves.
     ///
     /// `above` are the chunks, one a level, that hold their ancestors.
     fn descend(&mut self, reading: &Reading<'_>, nodes: Range<u32>, above: &mut Vec<Chunk>) {
@@ -106,11 +107,11 @@ impl Scores<'_> {
         }
     }
 
-    /// Reads the codes of `nodes` after every prompt; their hidden states.
+    /// Reads the codes of `nodes` after every prompt and returns their hidden states.
     fn read(&self, reading: &mut Reading<'_>, nodes: &Range<u32>, above: &[Chunk]) -> Tensor<2> {
         let mut step = reading.step(above.len(), nodes.len());
         for (index, node) in nodes.clone().filter_map(|index| self.trie.node(index)).enumerate() {
-            // without the root, which has no slot; what is left over is the node itself
+            // without the root, which has no slot; the node itself is the last of the path
             let path = self.trie.path(node);
             let ancestors = path[1..].iter().zip(above);
             let slots: Vec<usize> = ancestors

@@ -10,7 +10,7 @@ use crate::model::Decoder;
 
 /// The codes that may follow a prefix.
 pub(super) trait Continuations: Sync {
-    /// A prefix, as far as it matters; of one parent they stand in the order of their codes.
+    /// A prefix, as far as it matters; prefixes of one parent stand in the order of their codes.
     type Node: Copy + Ord + Send + Sync;
 
     fn start(&self) -> Self::Node;
@@ -18,8 +18,8 @@ pub(super) trait Continuations: Sync {
     /// The last code of a prefix.
     fn code(&self, node: Self::Node) -> u16;
 
-    /// The extensions of a prefix of log-probability `log_prob`, each with its own, in order of
-    /// codes; `logits` are those of all codes of the level.
+    /// The extensions of a prefix of log-probability `log_prob`, each with its own log-probability,
+    /// in order of codes. `logits` are those of all codes of the level.
     fn after<'a>(
         &'a self,
         node: Self::Node,
@@ -49,7 +49,7 @@ impl Continuations for Trie {
     }
 }
 
-/// No trie: any code may follow any other.
+/// The continuations without a trie: any code may follow any other.
 pub(super) struct AnyCode;
 
 impl Continuations for AnyCode {
@@ -79,13 +79,13 @@ impl Continuations for AnyCode {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Beam<N> {
     pub(super) node: N,
-    /// Under the policy.
+    /// The log-probability under the policy.
     pub(super) log_prob: f32,
     /// The log-probability at the temperature of Gumbel top-k; elsewhere the policy's.
     pub(super) tempered: f32,
     /// The number that ranks beams: the log-probability, which Gumbel top-k perturbs.
     pub(super) score: f32,
-    /// The beam of the level before that this one extends.
+    /// The beam of the level before that this beam extends.
     pub(super) parent: usize,
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Beam<N> {
 pub(super) struct Frontier<'a, N> {
     pub(super) prompt: usize,
     pub(super) level: usize,
-    /// The best first; before level 0 one beam, the empty prefix.
+    /// The beams, the best first; before level 0 one beam, the empty prefix.
     pub(super) beams: &'a [Beam<N>],
     /// `codes` numbers for each beam; numbers past these belong to no beam.
     pub(super) logits: &'a [f32],
@@ -108,7 +108,7 @@ impl<'a, N> Frontier<'a, N> {
     }
 }
 
-/// The best beams of those offered: it never holds more than twice `width`.
+/// The best beams of those offered; a `Best` never holds more than twice `width`.
 pub(super) struct Best<'a, N> {
     beams: &'a mut Vec<Beam<N>>,
     width: usize,
@@ -144,7 +144,7 @@ impl<'a, N: Copy + Ord> Best<'a, N> {
 pub(super) struct Level<N> {
     width: usize,
     places: Vec<Beam<N>>,
-    /// How many of its places each prompt fills, the best beam first.
+    /// The number of places that each prompt fills, the best beam first.
     filled: Vec<usize>,
 }
 
@@ -159,7 +159,7 @@ pub(super) struct LevelSearch<'a, C: Continuations> {
     allowed: &'a C,
     width: usize,
     reading: Reading<'a>,
-    /// Slots of the prompts; those of the beams come after these, `width` for each level.
+    /// The number of slots of the prompts; `width` slots for each level follow.
     prompt_slots: usize,
     /// The levels so far.
     pub(super) levels: Vec<Level<C::Node>>,
@@ -192,10 +192,11 @@ impl<'a, C: Continuations> LevelSearch<'a, C> {
         self.levels.last().map_or(&[], |level| level.of(prompt))
     }
 
-    /// Reads the codes of all beams of a level; their hidden states, `width` for each prompt.
+    /// Reads the codes of all beams of a level and returns their hidden states, `width` for each
+    /// prompt.
     ///
-    /// Where the trie is narrower than the beam, what stands in the place of beams that do not
-    /// exist is never read.
+    /// If the trie is narrower than the beam, some places hold no beam; the search never reads
+    /// their numbers.
     fn read(&mut self, level: usize) -> Tensor<2> {
         let mut step = self.reading.step(level, self.width);
         for prompt in 0..self.levels[level].filled.len() {

@@ -1,8 +1,8 @@
 //! From prompts to completions: search and sampling constrained by the trie.
 //!
-//! At each level only the codes of a trie node's children may follow, and log-probabilities are
-//! renormalised over these: an illegal semantic ID cannot be expressed. The prompt is computed
-//! once for all its completions.
+//! At each level only the codes of a trie node's children may follow. Log-probabilities are
+//! renormalised over these codes, so that an illegal semantic ID cannot be expressed. The prompt is
+//! computed once for all its completions.
 
 mod beam;
 mod draws;
@@ -35,28 +35,28 @@ pub struct Completion {
     /// Sum over levels of the policy's log-probability, renormalised over the allowed codes, in
     /// nats.
     ///
-    /// Temperature and truncation of a rollout are not in it: the update's old log-probabilities
+    /// The sum ignores temperature and truncation of a rollout. The update's old log-probabilities
     /// are the same numbers, up to rounding.
     pub log_prob: f32,
 }
 
-/// A completion that no trie was asked about.
+/// A completion of a search without a trie.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnconstrainedCompletion {
-    /// The codes, one a level: a semantic ID, or what looks like one.
+    /// The codes, one a level: a semantic ID, or codes that resemble one.
     pub codes: Vec<u16>,
     /// Sum over levels of the log-probability over all codes, in nats.
     pub log_prob: f32,
 }
 
-/// How the best completions are looked for.
+/// The search for the best completions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Search {
-    /// Beam search: the best prefixes of each level are followed.
+    /// Beam search: the search follows the best prefixes of each level.
     #[default]
     Beam,
-    /// The whole catalogue is scored: slow, and the oracle of beam search.
+    /// Exact search of the whole catalogue: slow, and the oracle of beam search.
     Exact,
 }
 
@@ -74,7 +74,7 @@ impl Search {
     }
 }
 
-/// A decoder and a trie, ready to complete prompts: beam search runs where the decoder is.
+/// A decoder and a trie, ready to complete prompts: beam search runs on the decoder's device.
 #[derive(Debug)]
 pub struct Searcher<'a> {
     model: &'a Decoder,
@@ -84,7 +84,7 @@ pub struct Searcher<'a> {
 }
 
 impl<'a> Searcher<'a> {
-    /// Copies the trie to the decoder's device, if that is a GPU.
+    /// Copies the trie to the decoder's device, if that device is a GPU.
     #[must_use]
     pub fn new(model: &'a Decoder, trie: &'a Trie) -> Self {
         let device = model.device();
@@ -117,13 +117,13 @@ impl<'a> Searcher<'a> {
         self.run(Search::Beam, prompts, width)
     }
 
-    /// For each prompt a group of `width` completions, as [`rollout`] generates them where the
-    /// decoder is.
+    /// For each prompt a group of `width` completions, as [`rollout`] generates them, on the
+    /// decoder's device.
     ///
     /// # Panics
     ///
-    /// If a prompt is empty, the width is 0, or, unless `rollout` is beam search, there is not one
-    /// stream for each prompt.
+    /// If a prompt is empty or the width is 0. If there is not one stream for each prompt, unless
+    /// `rollout` is beam search.
     #[must_use]
     pub fn rollout(
         &self,
@@ -140,7 +140,8 @@ impl<'a> Searcher<'a> {
     }
 }
 
-/// The children of a node of log-probability `log_prob`, each with its own; in order of codes.
+/// The children of a node of log-probability `log_prob`, each with its own log-probability, in
+/// order of codes.
 ///
 /// `logits` are those of all codes of the children's level.
 fn children<'a>(

@@ -39,19 +39,19 @@ impl<'a> DeviceTrie<'a> {
 struct Beams<'a> {
     /// Nodes of the trie, `(B, W)`.
     nodes: Tensor<2, Int>,
-    /// `(B, W)`. Where the trie is narrower than the beam the places left over hold far less than
-    /// any beam, and a node that another beam holds.
+    /// Log-probabilities, `(B, W)`. If the trie is narrower than the beam, some places hold no
+    /// beam. Such a place holds far less than any beam, and a node that another beam holds.
     log_probs: Tensor<2>,
     /// For each level before, the place of each beam's ancestor there, `(B, W)`.
     ancestors: Vec<Tensor<2, Int>>,
-    /// How these are extended.
+    /// The rule that chooses the extensions.
     choice: Choice<'a>,
 }
 
-/// The completions of [`super::beam_search`], up to the order of equal log-probabilities, which is
-/// any.
+/// The completions of [`super::beam_search`]; those of equal log-probability may stand in any
+/// order.
 ///
-/// Nothing is read from the device before the last level is done.
+/// The host reads nothing from the device before the last level is done.
 ///
 /// # Panics
 ///
@@ -68,14 +68,15 @@ pub fn device_beam_search(
 
 /// The completions of [`super::rollout`], up to rounding: the same random numbers are uploaded.
 ///
-/// Nothing is read from the device before the last level is done. `sample` uploads 4 bytes for each
-/// completion and level. `gumbel` uploads 4 bytes for each beam of a level and each child that the
-/// widest node has. Truncation compares the codes of each beam pair by pair, without sorting.
+/// The host reads nothing from the device before the last level is done. `sample` uploads 4 bytes
+/// for each completion and level. `gumbel` uploads 4 bytes for each beam of a level and each
+/// child that the widest node has. Truncation compares the codes of each beam pair by pair, without
+/// sorting.
 ///
 /// # Panics
 ///
-/// If a prompt is empty, the width is 0, or, unless `rollout` is beam search, there is not one
-/// stream for each prompt.
+/// If a prompt is empty or the width is 0. If there is not one stream for each prompt, unless
+/// `rollout` is beam search.
 #[must_use]
 pub fn device_rollout(
     model: &Decoder,
@@ -98,7 +99,7 @@ pub fn device_rollout(
         ancestors: Vec::new(),
         choice: Choice::new(rollout.0, streams, prompts.len(), &device),
     };
-    // beams of each level that is read
+    // the number of beams of each level that is read
     let mut widths = Vec::new();
     for level in 0..model.levels() {
         if level > 0 {
@@ -129,7 +130,7 @@ impl Beams<'_> {
         let end = of_nodes(&trie.first_child, nodes + 1).reshape([rows, 1]);
         let child = first.clone() + Tensor::arange(0..most as i64, &device).reshape([1, most]);
         let missing = child.clone().greater_equal(end.expand([rows, most]));
-        // a child that is not there is another, of no probability
+        // another child, at no probability, stands in for a missing one
         let child = child.mask_where(missing.clone(), first.expand([rows, most]));
         let codes = of_nodes(&trie.codes, child.clone().reshape([rows * most]));
         let allowed = logits.clone().gather(1, codes.reshape([rows, most]));
@@ -151,7 +152,8 @@ impl Beams<'_> {
         Self { nodes, log_probs, ancestors, choice }
     }
 
-    /// The tokens of all beams, `(B, W)`, and their mask, `(B, 1, W, T)`: each sees the prompt, its
+    /// The tokens of all beams, `(B, W)`, and their mask, `(B, 1, W, T)`. Each token sees the
+    /// prompt, its ancestors and itself.
     /// ancestors and itself.
     fn step(
         &self,
@@ -188,7 +190,7 @@ impl Beams<'_> {
     }
 }
 
-/// Reads the beams of the last level, and leaves out places that hold none.
+/// Reads the beams of the last level, and leaves out places without a beam.
 fn completions(trie: &Trie, beams: &Beams<'_>) -> Vec<Vec<Completion>> {
     let [_, width] = beams.nodes.dims();
     #[expect(clippy::expect_used, reason = "the device was asked for these types")]

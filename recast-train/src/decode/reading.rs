@@ -7,7 +7,7 @@ use crate::model::{Decoder, KvCache, indices};
 
 /// A batch of prompts, padded to the longest, and the slots of keys and values after them.
 ///
-/// Cloning shares what is read so far: the copies go on apart.
+/// Clones share the slots read so far, and then read on apart.
 #[derive(Clone)]
 pub(super) struct Reading<'a> {
     pub(super) model: &'a Decoder,
@@ -16,11 +16,11 @@ pub(super) struct Reading<'a> {
     slots: usize,
 }
 
-/// The codes that each prompt of a batch is followed by, all of one level.
+/// The codes of one level that follow each prompt of a batch.
 pub(super) struct Step {
     /// The level of these codes.
     level: usize,
-    /// How many for each prompt.
+    /// The number of codes for each prompt.
     per_prompt: usize,
     /// Slots before this step and of it.
     slots: usize,
@@ -30,7 +30,7 @@ pub(super) struct Step {
 }
 
 impl<'a> Reading<'a> {
-    /// Reads the prompts; the hidden state of each one's last token, `(B, D)`.
+    /// Reads the prompts and returns the hidden state of each one's last token, `(B, D)`.
     pub(super) fn prompts(model: &'a Decoder, prompts: &'a [&'a [u32]]) -> (Self, Tensor<2>) {
         let slots = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         let batch = prompts.len();
@@ -64,7 +64,7 @@ impl<'a> Reading<'a> {
     }
 
     /// A step that reads `per_prompt` codes of `level` after each prompt. Until [`Step::place`]
-    /// says otherwise, each sees nothing but itself.
+    /// changes the mask, each code sees nothing but itself.
     pub(super) fn step(&self, level: usize, per_prompt: usize) -> Step {
         let rows = self.prompts.len() * per_prompt;
         let slots = self.slots + per_prompt;
@@ -76,14 +76,14 @@ impl<'a> Reading<'a> {
         Step { level, per_prompt, slots, tokens, positions, mask }
     }
 
-    /// Reads a step's codes; their hidden states, `(B per_prompt, D)`.
+    /// Reads a step's codes and returns their hidden states, `(B per_prompt, D)`.
     pub(super) fn read(&mut self, step: Step) -> Tensor<2> {
         self.slots = step.slots;
         self.read_numbers(step.tokens, &step.positions, step.mask, step.per_prompt)
     }
 
-    /// Reads tokens `(B, W)` of a level that see what `mask` `(B, 1, W, T)` says; their hidden
-    /// states, `(B W, D)`.
+    /// Reads tokens `(B, W)` of a level and returns their hidden states, `(B W, D)`. The tokens see
+    /// the slots that `mask` `(B, 1, W, T)` leaves.
     pub(super) fn read_level(
         &mut self,
         tokens: Tensor<2, Int>,
@@ -118,8 +118,8 @@ impl<'a> Reading<'a> {
 }
 
 impl Step {
-    /// Puts `code` at place `index` after a prompt: it sees the prompt, the slots of its ancestors
-    /// and itself.
+    /// Puts `code` at place `index` after a prompt. The code sees the prompt, the slots of its
+    /// ancestors and itself.
     pub(super) fn place(
         &mut self,
         reading: &Reading<'_>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How the completions of a group are generated.
+/// The way to generate the completions of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -37,14 +37,15 @@ impl RolloutKind {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RolloutConfig {
-    /// How completions are generated.
+    /// The way to generate completions.
     pub rollout: RolloutKind,
     /// The divisor of the logits, above 0; for `sample` and `gumbel`.
     pub temperature: f64,
-    /// Codes of each level that `sample` draws from, the most probable ones; 0 means all.
+    /// The number of codes of each level that `sample` draws from, the most probable ones; 0 means
+    /// all.
     pub top_k: usize,
-    /// The probability, in (0, 1], of the codes of each level that `sample` draws from; 1 means
-    /// all codes.
+    /// The probability, in (0, 1], of the codes of each level that `sample` draws from. 1 means all
+    /// codes.
     pub top_p: f64,
 }
 
@@ -54,11 +55,11 @@ impl Default for RolloutConfig {
     }
 }
 
-/// A way of generating groups whose settings are in range: [`RolloutConfig::rollout`] makes it.
+/// A way to generate groups, with settings in range: [`RolloutConfig::rollout`] makes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rollout(pub(super) Rule);
 
-/// How partial completions are extended by a level.
+/// The rule that extends partial completions by a level.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Rule {
     Beam,
@@ -69,16 +70,16 @@ pub(super) enum Rule {
 /// The distribution that each level's code is drawn from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sampling {
-    /// Finite and above 0.
+    /// The divisor of the logits; finite and above 0.
     pub(super) temperature: f32,
-    /// 0 for all codes.
+    /// The number of most probable codes to keep; 0 for all codes.
     pub(super) top_k: usize,
-    /// In (0, 1]; 1 for all codes.
+    /// The probability to keep, in (0, 1]; 1 for all codes.
     pub(super) top_p: f32,
 }
 
 impl RolloutConfig {
-    /// These settings, checked.
+    /// Checks the settings and returns the rollout.
     ///
     /// # Errors
     ///
@@ -120,11 +121,11 @@ impl RolloutConfig {
         }))
     }
 
-    /// Whether the settings are in range.
+    /// Checks whether the settings are in range.
     ///
     /// # Errors
     ///
-    /// As [`RolloutConfig::rollout`].
+    /// The errors of [`RolloutConfig::rollout`].
     pub fn check(&self) -> Result<()> {
         self.rollout().map(drop)
     }
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_temperature_must_be_finite_and_above_zero() {
-        // the last is 0 in the precision of the logits
+        // the last value is 0 in the precision of the logits
         for value in ["0.0", "-1.0", "inf", "nan", "1e-60"] {
             let message = refusal(&format!("rollout = 'sample'\ntemperature = {value}"));
             assert!(message.contains("config key 'rl.temperature'"), "{message}");

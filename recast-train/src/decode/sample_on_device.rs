@@ -1,6 +1,6 @@
 //! The choice of extensions on the decoder's device: the best, drawn ones, or perturbed ones.
 //!
-//! Random numbers come from the prompts' streams and are uploaded, so that equal seeds give equal
+//! Random numbers come from the prompts' streams and are uploaded. Equal seeds therefore give equal
 //! draws on every device, up to rounding. The cost is that of [`super::device_rollout`].
 
 use burn::tensor::activation::log_softmax;
@@ -13,10 +13,11 @@ use super::draws::Draws;
 use super::rollout::{Rule, Sampling};
 use super::sample::LEAST_LOG_WEIGHT;
 
-/// Codes that a code is compared with at once: enough for a device, few enough for its memory.
+/// The number of codes that a code is compared with at once: enough for a device, few enough for
+/// its memory.
 const COMPARED: usize = 32;
 
-/// How extensions of beams are chosen, with what is known of the beams for it.
+/// The rule that chooses extensions of beams, with its numbers of the beams.
 #[expect(clippy::large_enum_variant, reason = "a rollout holds one of these")]
 pub(super) enum Choice<'a> {
     Best,
@@ -27,9 +28,9 @@ pub(super) enum Choice<'a> {
     Perturbed {
         temperature: f32,
         draws: Draws<'a>,
-        /// The log-probabilities of the beams at that temperature, `(B, W)`.
+        /// The log-probabilities of the beams at the temperature, `(B, W)`.
         tempered: Tensor<2>,
-        /// The perturbed ones, `(B, W)`.
+        /// The perturbed log-probabilities, `(B, W)`.
         scores: Tensor<2>,
     },
 }
@@ -42,7 +43,7 @@ pub(super) struct Children {
     pub(super) most: usize,
     /// The log-probability of each child given its beam, `(B W, most)`.
     pub(super) log_probs: Tensor<2>,
-    /// Which children are not there.
+    /// Whether each child is missing.
     pub(super) missing: Tensor<2, Bool>,
 }
 
@@ -71,7 +72,7 @@ impl<'a> Choice<'a> {
 
     /// The places of the `width` chosen children, their log-probabilities, and the choice below.
     ///
-    /// `log_probs` are those of whole prefixes, `(B, W most)`, in which the places are.
+    /// `log_probs` are those of whole prefixes, `(B, W most)`; a place counts along a row.
     pub(super) fn choose(
         self,
         children: &Children,
@@ -100,8 +101,8 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// The numbers that order the completions of a group, the highest first; equal ones stay as
-    /// they are.
+    /// The numbers that order the completions of a group, the highest first. Completions of equal
+    /// numbers keep their order.
     pub(super) fn ranks(&self, log_probs: &[f32]) -> Vec<f32> {
         match self {
             Self::Best => log_probs.to_vec(),
@@ -137,7 +138,7 @@ impl Children {
         let total = cumulative.clone().narrow(1, most - 1, 1);
         let shape = [rows, each, most];
         let targets = (numbers * total).reshape([rows, each, 1]).expand(shape);
-        // the first child that reaches the target comes after all that do not
+        // the first child that reaches the target follows all children that do not
         let short = cumulative.reshape([rows, 1, most]).expand(shape).lower(targets);
         let drawn = short.int().sum_dim(2).reshape([prompts, width]);
         let beam: Tensor<1, Int> = Tensor::arange(0..beams as i64, &device);
@@ -145,8 +146,8 @@ impl Children {
         drawn + first.expand([prompts, beams, each]).reshape([prompts, width])
     }
 
-    /// The log-probabilities of all children at a temperature, and the perturbed ones as
-    /// `sample::conditioned` has them, `(B W, most)`.
+    /// The log-probabilities of all children at a temperature, and the perturbed ones by the
+    /// formula of `sample::conditioned`, `(B W, most)`.
     fn perturb(
         &self,
         temperature: f32,
@@ -171,7 +172,7 @@ impl Children {
         let gap = perturbed.clone().max_dim(1) - perturbed.clone();
         let rest = gap.neg().exp().neg().add_scalar(1.0);
         let highest = rest.clone().lower_equal_elem(0.0);
-        // the logarithm of 0 is infinite, and what replaces it is not read
+        // the logarithm of 0 is infinite, and its replacement is never read
         let rest = rest.clamp_min(f32::MIN_POSITIVE).log();
         let v = parents.clone() - tempered.clone() - perturbed + rest;
         let scores = parents.clone() - v.clone().clamp_min(0.0) - v.abs().neg().exp().log1p();
@@ -179,7 +180,7 @@ impl Children {
     }
 }
 
-/// The weights, with 0 for those that truncation leaves out.
+/// The weights, with 0 for codes that truncation leaves out.
 fn truncated(weights: Tensor<2>, sampling: Sampling) -> Tensor<2> {
     let Sampling { top_k, top_p, .. } = sampling;
     let [_, most] = weights.dims();
@@ -198,7 +199,8 @@ fn truncated(weights: Tensor<2>, sampling: Sampling) -> Tensor<2> {
 
 /// For each code of a row the sum of `numbers` over the more probable codes.
 ///
-/// No sorting, which goes through the host: `O(C^2)` comparisons, `32 C` numbers of memory a row.
+/// The function does not sort, as a sort goes through the host: `O(C^2)` comparisons, `32 C`
+/// numbers of memory a row.
 fn of_more_probable(weights: &Tensor<2>, numbers: &Tensor<2>) -> Tensor<2> {
     let [rows, codes] = weights.dims();
     let mut sums = weights.zeros_like();

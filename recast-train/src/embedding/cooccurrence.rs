@@ -1,4 +1,4 @@
-//! Which items stand near each other in the sequences, as positive pointwise mutual information.
+//! Items that stand near each other in the sequences, as positive pointwise mutual information.
 
 use rayon::prelude::*;
 
@@ -14,11 +14,11 @@ const CONTEXT_SMOOTHING: f64 = 0.75;
 /// ppmi_ij = max(0, ln (n_ij / n_i) - ln (n_j^0.75 / sum_k n_k^0.75))          n_i = sum_j n_ij
 /// ```
 ///
-/// The exponent 0.75 keeps rare items from dominating. An item that has no neighbour has an empty row.
+/// The exponent 0.75 keeps rare items from dominating. An item without neighbours has an empty row.
 /// `O(interactions * window)` time; equal for any number of threads.
 ///
-/// See "Improving Distributional Similarity with Lessons Learned from Word Embeddings", Levy, Goldberg and
-/// Dagan, <https://aclanthology.org/Q15-1016/>, section 3.
+/// See "Improving Distributional Similarity with Lessons Learned from Word Embeddings", Levy,
+/// Goldberg and Dagan, <https://aclanthology.org/Q15-1016/>, section 3.
 ///
 /// # Panics
 ///
@@ -56,7 +56,7 @@ pub(crate) fn positive_mutual_information<S: AsRef<[u32]> + Sync>(
     SparseMatrix::from_rows(n_items, &rows)
 }
 
-/// Where each item stands: (sequence, position), ascending.
+/// The places of each item: (sequence, position), ascending.
 fn places_of_items<S: AsRef<[u32]>>(sequences: &[S], n_items: usize) -> Vec<Vec<(u32, u32)>> {
     let mut places = vec![Vec::new(); n_items];
     for (number, sequence) in sequences.iter().enumerate() {

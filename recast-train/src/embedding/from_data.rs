@@ -1,4 +1,5 @@
-//! Item embeddings made from the data alone: who is bought with whom, and the words of the texts.
+//! Item embeddings made from the data alone: neighbours in the histories, and the words of the
+//! texts.
 
 use super::Embeddings;
 use super::cooccurrence::positive_mutual_information;
@@ -11,20 +12,21 @@ use crate::random::{Purpose, stream};
 const WINDOW: usize = 5;
 
 impl Embeddings {
-    /// Embeds items by their neighbours in `sequences` and, where given, the words of their texts.
+    /// Embeds items by their neighbours in `sequences` and, if given, the words of their texts.
     ///
     /// ```text
     /// e_i = unit(concat(unit(U_i S^0.5 of the mutual information), unit(U_i S^0.5 of the tf-idf)))
     /// ```
     ///
-    /// `unit` divides by the Euclidean length and leaves zeros alone: an item that is in no sequence and has no
-    /// known word gets zeros. With texts each part has half of `dim` (the neighbours take the odd one). A part
-    /// with fewer directions than that is filled with zeros. Equal seeds give equal embeddings for any number
-    /// of threads.
+    /// `unit` divides by the Euclidean length and leaves zeros alone: an item that is in no
+    /// sequence and has no known word gets zeros. With texts each part has half of `dim` (the
+    /// neighbours take the odd one). Zeros fill up a part with fewer directions than that. Equal
+    /// seeds give equal embeddings for any number of threads.
     ///
     /// # Panics
     ///
-    /// If `n_items` or `dim` is 0, an item is not below `n_items`, or there is not one text per item.
+    /// If `n_items` or `dim` is 0, an item is not below `n_items`, or there is not one text per
+    /// item.
     #[must_use]
     pub fn from_data<S: AsRef<[u32]> + Sync>(
         sequences: &[S],

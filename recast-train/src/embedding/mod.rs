@@ -18,7 +18,7 @@ use safetensors::tensor::Metadata;
 use crate::error::{Error, Result};
 use crate::storage::write_atomic;
 
-/// The name a `.safetensors` file gives the embeddings where it holds several tensors.
+/// The name of the embeddings in a `.safetensors` file that holds several tensors.
 const TENSOR_NAME: &str = "embeddings";
 
 /// One vector per item, row `i` of item `i`. Every value is finite.
@@ -33,8 +33,8 @@ impl Embeddings {
     ///
     /// # Errors
     ///
-    /// [`Error::Data`] if there is no row, if the last row is not full, or if a value is not finite; the
-    /// message names its row and column, both from 0.
+    /// [`Error::Data`] if there is no row, the last row is not full, or a value is not finite. The
+    /// message names the row and column of such a value, both from 0.
     pub fn new(dim: usize, values: Vec<f32>) -> Result<Self> {
         check_values(dim, &values).map_err(|(problem, hint)| Error::data(problem, hint))?;
         Ok(Self { dim, values })
@@ -88,7 +88,7 @@ impl Embeddings {
         &self.values[i * self.dim..(i + 1) * self.dim]
     }
 
-    /// Checks that there is one row for each of `expected` items; `path` is the file to name.
+    /// Checks that the file `path` has one row for each of `expected` items.
     ///
     /// # Errors
     ///
@@ -107,15 +107,15 @@ impl Embeddings {
 
 /// Reads the embeddings of a `.npy` or `.safetensors` file.
 ///
-/// A `.npy` file holds one array [items, D] of f16, f32 or f64 in C order. A `.safetensors` file holds one
-/// tensor [items, D] of F16, BF16 or F32, or several of which one is named `embeddings`. Everything is
-/// converted to f32 while it is read: no more than the result is held in memory.
+/// A `.npy` file holds one array [items, D] of f16, f32 or f64 in C order. A `.safetensors` file
+/// holds one tensor [items, D] of F16, BF16 or F32, or several of which one is named `embeddings`.
+/// The reader converts numbers to f32 while it reads, and holds no more than the result in memory.
 ///
 /// # Errors
 ///
-/// [`Error::Read`] if the file cannot be read; [`Error::File`] if it is of another kind, type or rank, is
-/// shorter or longer than its header says, or holds a value that is not finite (the message names its row
-/// and column, both from 0).
+/// [`Error::Read`] if the file cannot be read. [`Error::File`] if the file is of another kind, type
+/// or rank, or is shorter or longer than its header says. [`Error::File`] if a value is not finite;
+/// the message names its row and column, both from 0.
 pub fn read_embeddings(path: &Path) -> Result<Embeddings> {
     let parse = match path.extension().and_then(|extension| extension.to_str()) {
         Some("npy") => parse_npy,
@@ -139,7 +139,7 @@ pub fn read_embeddings(path: &Path) -> Result<Embeddings> {
         .map_err(|(problem, hint)| Error::file(path, problem, hint))
 }
 
-/// What is wrong, and what to do.
+/// A fault, and its remedy.
 type Fault = (String, &'static str);
 
 type Checked<T> = std::result::Result<T, Fault>;
@@ -213,9 +213,10 @@ fn parse_npy(mut reader: BufReader<File>, length: u64) -> Checked<(usize, Vec<f3
     Ok((dim, values.map_err(not_npy)?))
 }
 
-/// Refuses a header that npyz 0.9 would read for ever: its time doubles with every bracket within another.
+/// Refuses a header that npyz 0.9 would read for ever: its time doubles with every bracket within
+/// another.
 ///
-/// That of an array takes about a hundred bytes and two brackets, one of records a few more.
+/// The header of an array takes about a hundred bytes and two brackets, one of records a few more.
 fn check_npy_header(reader: &mut BufReader<File>) -> std::io::Result<()> {
     const LONGEST: usize = 1 << 16;
     const DEEPEST: usize = 8;
@@ -261,7 +262,8 @@ fn npy_values<T: Deserialize>(
     Ok(values)
 }
 
-/// The longest header that is read; that of one tensor takes about a hundred bytes.
+/// The longest header that the reader accepts; the header of one tensor takes about a hundred
+/// bytes.
 const LONGEST_HEADER: u64 = 1 << 26;
 
 fn parse_safetensors(mut reader: BufReader<File>, length: u64) -> Checked<(usize, Vec<f32>)> {

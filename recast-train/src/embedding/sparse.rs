@@ -87,7 +87,8 @@ impl SparseMatrix {
 
     /// The product with a dense matrix of `width` columns, both dense matrices row-major.
     ///
-    /// Each row of the result is summed in the order of its columns: equal for any number of threads.
+    /// Each row of the result is summed in the order of its columns: equal for any number of
+    /// threads.
     ///
     /// # Panics
     ///

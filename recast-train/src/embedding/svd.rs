@@ -6,9 +6,10 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::sparse::SparseMatrix;
 
-/// Directions carried along beyond those asked for.
+/// The number of directions carried along beyond those asked for.
 const OVERSAMPLING: usize = 10;
-/// Passes of power iteration: the error falls with the spectrum's decay to the power 2 * passes + 1.
+/// Passes of power iteration: the error falls with the spectrum's decay to the power
+/// `2 * passes + 1`.
 const PASSES: usize = 4;
 
 /// The leading left singular vectors and singular values of a matrix.
@@ -26,12 +27,12 @@ pub(crate) struct TruncatedSvd {
 /// Q = orth(A Omega);  4 times: Q = orth(A orth(A^T Q));  A^T Q = P R;  R^T = W S V^T;  U = Q W
 /// ```
 ///
-/// Omega is normal, from `rng`, with 10 directions more than `rank`. The rank is cut to the smaller side of
-/// the matrix. The result does not depend on the number of threads; the sign of a vector is arbitrary.
-/// `O((entries + rows * rank) * rank)` time.
+/// Omega is normal, from `rng`, with 10 directions more than `rank`. The rank is cut to the smaller
+/// side of the matrix. The result does not depend on the number of threads; the sign of a vector is
+/// arbitrary. `O((entries + rows * rank) * rank)` time.
 ///
-/// See "Finding Structure with Randomness", Halko, Martinsson and Tropp, <https://arxiv.org/abs/0909.4061>,
-/// algorithms 4.4 and 5.1.
+/// See "Finding Structure with Randomness", Halko, Martinsson and Tropp,
+/// <https://arxiv.org/abs/0909.4061>, algorithms 4.4 and 5.1.
 #[must_use]
 pub(crate) fn truncated_svd(
     matrix: &SparseMatrix,
@@ -83,7 +84,7 @@ mod tests {
     use crate::random::{Purpose, stream};
     use rand::RngExt;
 
-    /// A sparse matrix whose entries are there with probability 0.3, and the same as a dense one.
+    /// A sparse matrix with each entry at probability 0.3, and the same matrix as a dense one.
     fn random_matrix(rows: usize, columns: usize, seed: u64) -> (SparseMatrix, DMatrix<f32>) {
         let mut rng = stream(seed, Purpose::Embedding, 9);
         let mut dense = DMatrix::zeros(rows, columns);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::sparse::SparseMatrix;
 
-/// A word must stand in at least this many texts: one that stands in a single text compares nothing.
+/// The least number of texts of a word: a word of a single text compares nothing.
 const MIN_DOCUMENTS: u32 = 2;
 
 /// Term frequency times inverse document frequency of the words of each text, rows of length 1.
@@ -13,8 +13,9 @@ const MIN_DOCUMENTS: u32 = 2;
 /// tf-idf_iw = tf_iw * (ln ((1 + n) / (1 + df_w)) + 1)
 /// ```
 ///
-/// A word is a run of letters and digits (Unicode), lower case. Words of fewer than two texts are left out.
-/// A missing text, or one with no word left, has an empty row. The columns are the words in sorted order.
+/// A word is a run of letters and digits (Unicode), lower case. Words of fewer than two texts are
+/// left out. A missing text, or one with no word left, has an empty row. The columns are the words
+/// in sorted order.
 #[must_use]
 pub(crate) fn tf_idf<T: AsRef<str>>(texts: &[Option<T>]) -> SparseMatrix {
     let counts: Vec<BTreeMap<String, u32>> = texts
@@ -80,7 +81,8 @@ mod tests {
     fn weights_follow_the_formula_and_rows_have_length_one() {
         let matrix = tf_idf(&[Some("soap soap red"), Some("soap"), Some("red lonely"), None]);
         assert_eq!(matrix.n_columns(), 2, "'lonely' stands in one text only");
-        // Columns: red, soap; both of two texts, so that the inverse document frequency cancels.
+        // Columns: red, soap; each is a word of two texts, so that the inverse document frequency
+        // cancels.
         let row: Vec<(u32, f32)> = matrix.row(0).collect();
         assert_eq!((row[0].0, row[1].0), (0, 1));
         assert!((row[0].1 - 0.2f32.sqrt()).abs() < 1e-6);

@@ -1,6 +1,8 @@
-//! What a trained recommender must beat: the most popular items, and items bought close to those of the history.
+//! Baselines that a trained recommender must beat: the most popular items, and neighbours of the
+//! history's items.
 //!
-//! Both learn from training histories only and rank the whole catalogue. Equal scores go by item index, lower first.
+//! The baselines learn from training histories only and rank the whole catalogue. Equal scores go
+//! by item index, lower first.
 
 use std::cmp::Ordering;
 
@@ -8,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::data::Histories;
 
-/// The same items for everybody: those met most often.
+/// The same items for everybody: the items met most often.
 #[derive(Debug, Clone)]
 pub struct Popularity {
     counts: Vec<u32>,
@@ -32,7 +34,8 @@ impl Popularity {
         Self { counts, order }
     }
 
-    /// The `k` most popular items, without those of `history` if `mask_history`; fewer only if the catalogue is smaller.
+    /// The `k` most popular items, without those of `history` if `mask_history`. There are fewer
+    /// only if the catalogue is smaller.
     #[must_use]
     pub fn rank(&self, history: &[u32], k: usize, mask_history: bool) -> Vec<u32> {
         let allowed = self.order.iter().filter(|item| !mask_history || !history.contains(item));
@@ -40,18 +43,19 @@ impl Popularity {
     }
 }
 
-/// Items met close to those of the history, in other users' histories.
+/// Items that other users met close to those of the history.
 ///
 /// ```text
-/// near(a, b) = sum over pairs (a then b, d apart, d <= 3) of 1/d + sum over pairs (b then a) of 0.5/d
-/// score(b)   = sum_w 0.7^w near(h_w, b) / sqrt(count(b))        h_w: history from its end, w = 0..9
+/// near(a, b) = sum over pairs (a then b, d apart, d <= 3) of 1/d
+///              + sum over pairs (b then a) of 0.5/d
+/// score(b)   = sum_w 0.7^w near(h_w, b) / sqrt(count(b))    h_w: history from its end, w = 0..9
 /// ```
 ///
-/// An item met again is near itself, by both sums: where people come back to an item, that is the best guess. Items
-/// without a score follow in order of popularity.
+/// A repeated item is near itself, by both sums: for people who come back to an item, that item is
+/// the best guess. Items without a score follow in order of popularity.
 #[derive(Debug, Clone)]
 pub struct ItemKnn {
-    /// Where each item's neighbours start: `n_items + 1` values.
+    /// The start of each item's neighbours: `n_items + 1` values.
     offsets: Vec<usize>,
     /// Neighbours, rising by index within a row, with `near / sqrt(count)`.
     neighbours: Vec<(u32, f32)>,
@@ -60,11 +64,11 @@ pub struct ItemKnn {
 
 /// The largest distance at which two items of a history count as close.
 const WINDOW: usize = 3;
-/// What a neighbour that came earlier counts, relative to one that came later.
+/// The weight of an earlier neighbour, relative to a later one.
 const BACKWARD: f32 = 0.5;
-/// What an item counts, relative to the one after it in the history.
+/// The weight of an item, relative to the next one in the history.
 const RECENCY: f32 = 0.7;
-/// How many items of the history count, from its end.
+/// The number of items of the history that count, from its end.
 const HISTORY: usize = 10;
 
 impl ItemKnn {
@@ -93,7 +97,8 @@ impl ItemKnn {
             .par_windows(2)
             .map(|it| {
                 let mut row = pairs[it[0]..it[1]].to_vec();
-                // Stable, so that sums of floats are in log order and equal on every machine.
+                // The sort is stable, so that sums of floats are in log order and equal on every
+                // machine.
                 row.sort_by_key(|(to, _)| *to);
                 let merged = row.chunk_by(|left, right| left.0 == right.0);
                 merged
@@ -111,7 +116,8 @@ impl ItemKnn {
         Self { offsets, neighbours: rows.concat(), popularity }
     }
 
-    /// The `k` best items, without those of `history` if `mask_history`; fewer only if the catalogue is smaller.
+    /// The `k` best items, without those of `history` if `mask_history`. There are fewer only if
+    /// the catalogue is smaller.
     ///
     /// `O(n_items)` to clear the scores, plus the neighbours of ten items.
     ///
@@ -186,12 +192,14 @@ mod tests {
 
     #[test]
     fn scores_are_those_of_the_formula() {
-        // One history 0 1 2 3 4: near(0, 1) = 1, near(0, 2) = 1/2, near(0, 3) = 1/3, near(0, 4) = 0 (too far).
+        // One history 0 1 2 3 4: near(0, 1) = 1, near(0, 2) = 1/2, near(0, 3) = 1/3, near(0, 4) = 0
+        // (too far).
         let knn = ItemKnn::fit(&histories(&[&[0, 1, 2, 3, 4]]), 6);
         let row = |item: usize| &knn.neighbours[knn.offsets[item]..knn.offsets[item + 1]];
         assert_eq!(row(0), [(1, 1.0), (2, 0.5), (3, 1.0 / 3.0)]);
         assert_eq!(row(2), [(0, 0.25), (1, 0.5), (3, 1.0), (4, 0.5)]);
-        // History 0, 2: 1 has 0.7 + 0.5, 3 has 0.7/3 + 1, 4 has 0.5, 2 has 0.35, 0 has 0.25; 5 fills up.
+        // History 0, 2: 1 has 0.7 + 0.5, 3 has 0.7/3 + 1, 4 has 0.5, 2 has 0.35, 0 has 0.25; 5
+        // fills up.
         assert_eq!(knn.rank(&[0, 2], 6, false), [3, 1, 4, 2, 0, 5]);
         assert_eq!(knn.rank(&[0, 2], 6, true), [3, 1, 4, 5]);
         assert_eq!(knn.rank(&[0, 2], 1, true), [3]);

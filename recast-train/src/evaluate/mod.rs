@@ -17,20 +17,20 @@ use crate::event::Monitor;
 pub use crate::event::{Metrics, SearchCheck};
 use crate::model::Decoder;
 
-/// How recommendations are made and judged.
+/// The settings of recommendations and their metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EvaluateConfig {
-    /// How semantic IDs are looked for.
+    /// The search for semantic IDs.
     pub search: Search,
-    /// Beams of the search; also how many semantic IDs are ranked.
+    /// The beams of the search, and the number of ranked semantic IDs.
     pub beam_width: usize,
     /// Whether items of the history are left out of the recommendations.
     pub mask_history: bool,
-    /// Prompts decoded at once.
+    /// The number of prompts decoded at once.
     pub batch_prompts: usize,
-    /// Test prompts; 0 means all. Fewer than all is said in every table.
+    /// The number of test prompts; 0 means all. Every table says a number below all.
     pub test_prompts: usize,
 }
 
@@ -50,7 +50,8 @@ impl EvaluateConfig {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// If a count is 0 that must not be.
+    ///
+    /// If a count is 0 but must not be.
     pub(crate) fn check(&self) -> Result<()> {
         for (key, value, usual) in [
             ("evaluate.beam_width", self.beam_width, "give 10 or more"),
@@ -65,7 +66,8 @@ impl EvaluateConfig {
 }
 
 impl Metrics {
-    /// The means over prompts; each gives its ranking and its targets. All 0 without prompts.
+    /// The means over prompts; each prompt gives its ranking and its targets. All means are 0
+    /// without prompts.
     #[must_use]
     pub(crate) fn mean<'a, I: PartialEq + 'a>(
         rankings: impl ExactSizeIterator<Item = (&'a [I], &'a [I])>,
@@ -94,13 +96,13 @@ impl Metrics {
 /// The metrics of a ranking system at both levels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// An item counts as hit only if it is the target itself.
+    /// Metrics with an item as a hit only if the item is the target itself.
     pub item: Metrics,
-    /// A semantic ID counts as hit if a target carries it, whatever else does.
+    /// Metrics with a semantic ID as a hit if a target carries it, whatever other items do.
     pub sid: Metrics,
 }
 
-/// Judges rankings of items, one for each example, in order.
+/// The metrics of rankings of items, one ranking for each example, in order.
 #[must_use]
 pub fn judge(examples: &[Example], rankings: &[Vec<u32>], sids: &SidTable) -> Evaluation {
     let item = examples.iter().zip(rankings);
@@ -128,6 +130,7 @@ pub fn judge(examples: &[Example], rankings: &[Vec<u32>], sids: &SidTable) -> Ev
 /// Ranks items for each history by the search of `config`.
 ///
 /// # Errors
+///
 /// If the user interrupts.
 pub(crate) fn rank(
     model: &Decoder,
@@ -161,14 +164,15 @@ pub(crate) fn rank(
     Ok(rankings)
 }
 
-/// The items of completions in order; those that share a semantic ID in order of items.
+/// The items of completions in order; items that share a semantic ID stand in order of items.
 fn items(trie: &Trie, completions: &[Completion]) -> Vec<u32> {
     completions.iter().flat_map(|completion| trie.items(completion.leaf)).copied().collect()
 }
 
-/// Ranks and judges examples.
+/// Ranks items for examples and computes the metrics.
 ///
 /// # Errors
+///
 /// If the user interrupts.
 pub(crate) fn evaluate(
     model: &Decoder,

@@ -1,4 +1,4 @@
-//! What beam search misses: its result beside that of the exact search.
+//! Completions that beam search misses: its result beside that of the exact search.
 
 use crate::catalogue::Catalogue;
 use crate::catalogue::Trie;
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::event::{Monitor, SearchCheck};
 use crate::model::Decoder;
 
-/// How many of the best completions are compared.
+/// The number of best completions that the check compares.
 const TOP: usize = 10;
 
 impl SearchCheck {
@@ -47,7 +47,7 @@ impl SearchCheck {
     }
 }
 
-/// How many completions are an item's.
+/// The number of completions that are an item's.
 #[derive(Debug, Clone, Copy, Default)]
 struct LegalCount {
     completions: usize,
@@ -72,6 +72,7 @@ fn top(completions: &[Completion]) -> &[Completion] {
 /// Searches each history exactly and with each beam width; one result for each width.
 ///
 /// # Errors
+///
 /// If the user interrupts.
 pub(crate) fn check_search(
     model: &Decoder,
@@ -122,7 +123,7 @@ mod tests {
             codes.iter().map(completion).collect()
         };
         let all: Vec<u16> = (0..12).collect();
-        // the second beam lacks code 0 among its first ten; what comes after does not count
+        // the second beam lacks code 0 among its first ten; later completions do not count
         let lacking = [&all[1..11], &[0]].concat();
         let pairs = [(ranking(&all), ranking(&all)), (ranking(&lacking), ranking(&all[..10]))];
         let mut count = LegalCount::default();

@@ -6,23 +6,24 @@ use recast_burn::fused::{masked_softmax, matmul, rms_norm, rope};
 
 use super::{ModelConfig, Precision, Projection, WeightSource};
 
-/// What every layer's attention needs to know about the tokens at hand.
+/// The positions and the mask that every layer's attention reads.
 ///
 /// # Shapes
+///
 /// `cos` and `sin` `(B, S, K / 2)`; `mask` `(B, 1, S, T)` with `T` = cached slots + `S`.
 #[derive(Debug, Clone)]
 pub struct AttentionContext {
     /// Cosines of the rotary embedding at each token's position.
     pub cos: Tensor<3>,
-    /// Sines of the same.
+    /// Sines of the rotary embedding at each token's position.
     pub sin: Tensor<3>,
     /// Additive mask.
     pub mask: Tensor<4>,
 }
 
-/// Keys and values of one layer, in order of arrival; nothing is ever moved or dropped.
+/// Keys and values of one layer, in order of arrival; the cache never moves or drops one.
 ///
-/// Beams are not reordered either: a beam's ancestors are slots, and the mask picks them.
+/// Beams keep their places too: a beam's ancestors are slots, and the mask picks them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LayerCache {
     /// Keys and values, `(B, key-value heads, T, K)`.

@@ -21,7 +21,7 @@ pub struct ModelConfig {
     pub head_dim: usize,
     /// Width of the feed-forward layer.
     pub intermediate_size: usize,
-    /// Added to the mean square in each normalisation.
+    /// The number added to the mean square in each normalisation.
     pub rms_norm_eps: f64,
     /// Base of the rotary embedding's frequencies.
     pub rope_theta: f64,
@@ -38,25 +38,25 @@ impl Default for ModelConfig {
 }
 
 impl ModelConfig {
-    /// About 0.1 million weights beside the embeddings: seconds on a CPU.
+    /// A shape of about 0.1 million weights beside the embeddings: seconds on a CPU.
     #[must_use]
     pub fn tiny() -> Self {
         Self::of_width(64, 2, 2)
     }
 
-    /// About 0.9 million weights beside the embeddings: minutes on a CPU.
+    /// A shape of about 0.9 million weights beside the embeddings: minutes on a CPU.
     #[must_use]
     pub fn small() -> Self {
         Self::of_width(128, 4, 4)
     }
 
-    /// About 5 million weights beside the embeddings: hours on a CPU.
+    /// A shape of about 5 million weights beside the embeddings: hours on a CPU.
     #[must_use]
     pub fn base() -> Self {
         Self::of_width(256, 6, 8)
     }
 
-    /// About 85 million weights beside the embeddings: for a GPU.
+    /// A shape of about 85 million weights beside the embeddings: for a GPU.
     #[must_use]
     pub fn large() -> Self {
         Self::of_width(768, 12, 12)
@@ -77,7 +77,7 @@ impl ModelConfig {
         }
     }
 
-    /// The weights of a decoder of this shape.
+    /// The number of weights of a decoder of this shape.
     #[must_use]
     pub(crate) fn weights(&self, codes_per_level: &[usize]) -> usize {
         let (width, head) = (self.hidden_size, self.head_dim);
@@ -90,9 +90,11 @@ impl ModelConfig {
         self.num_hidden_layers * layer + tables * vocabulary * width + width
     }
 
-    /// Checks what the decoder relies on; `section` is where the settings stand, for messages.
+    /// Checks the numbers that the decoder relies on; `section` is the place of the settings, for
+    /// messages.
     ///
     /// # Errors
+    ///
     /// If a size is zero, the heads do not share evenly, a head is of odd width, or the dropout is
     /// not in `[0, 1)`.
     pub(crate) fn check(&self, section: &str) -> Result<()> {

@@ -5,13 +5,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use rayon::prelude::*;
 
-/// Elements of a parallel task, at least.
+/// The least number of elements of a parallel task.
 const GRAIN: usize = 1 << 14;
 
 /// Sets a share of elements to zero and scales the others up, so that the mean stays.
 ///
-/// Masks come from a stream of our own: equal seed, equal masks, on every device. The share is
-/// rounded to a multiple of 1/256, one random byte an element.
+/// Masks come from one of our own seeded streams: equal seeds give equal masks on every device. The
+/// share is rounded to a multiple of 1/256, one random byte an element.
 #[derive(Debug)]
 pub struct Dropout {
     rng: ChaCha8Rng,
@@ -19,7 +19,8 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Dropout of about `share` of the elements, which is in `[0, 1)`; `None` if it rounds to none.
+    /// Dropout of about `share` of the elements, which is in `[0, 1)`; `None` if the share rounds
+    /// to 0.
     #[must_use]
     pub fn new(share: f32, rng: ChaCha8Rng) -> Option<Self> {
         let threshold = (share * 256.0).round() as u16;

@@ -1,35 +1,37 @@
-//! How much memory training takes, estimated from shapes before anything is allocated.
+//! Memory that training takes, estimated from shapes before anything is allocated.
 
 use serde::Serialize;
 
 use super::{ModelConfig, Precision};
 
-/// What goes through the decoder at once, forward and backward.
+/// The rows, slots and predictions that go through the decoder at once, forward and backward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pass {
     /// Rows `B`.
     pub rows: usize,
     /// Slots `S` of a row, padding included.
     pub slots: usize,
-    /// Tokens that are predicted at each level.
+    /// The number of tokens predicted at each level.
     pub predictions: usize,
 }
 
-/// Bytes that training takes at its largest, without what the program takes anyhow.
+/// Bytes that training takes at its largest, without the rest of the program.
 ///
-/// Counted: weights, their gradients, the optimiser's two moments, a second copy of the weights
-/// while they are updated, every tensor that a pass keeps for its backward, and the largest of those
-/// that come and go. `recast bench` sets the estimate beside the measured peak.
+/// The estimate counts weights, their gradients, the optimiser's two moments, and a second copy of
+/// the weights while they are updated. The estimate also counts every tensor that a pass keeps for
+/// its backward, and the largest of those that come and go. `recast bench` sets the estimate beside
+/// the measured peak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct MemoryEstimate {
     /// Weights, gradients, optimiser, and decoders that are only read.
     pub(crate) state_bytes: u64,
-    /// One pass.
+    /// The tensors of one pass.
     pub(crate) pass_bytes: u64,
 }
 
 impl MemoryEstimate {
-    /// Of training a decoder beside `frozen` others of its shape that are only read.
+    /// The estimate for a decoder in training beside `frozen` others of its shape that are only
+    /// read.
     #[must_use]
     pub(crate) fn new(
         model: &ModelConfig,
@@ -54,21 +56,23 @@ impl MemoryEstimate {
         }
     }
 
-    /// All of it.
+    /// The state and the pass together.
     #[must_use]
     pub(crate) fn bytes(self) -> u64 {
         self.state_bytes + self.pass_bytes
     }
 }
 
-/// What a layer keeps of each token for its backward pass.
+/// The bytes of each token that a layer keeps for its backward pass.
 fn layer_bytes(model: &ModelConfig, slots: usize, precision: Precision) -> usize {
     let (width, heads) = (model.hidden_size, model.num_attention_heads);
     let queries = heads * model.head_dim;
     let keys = model.num_key_value_heads * model.head_dim;
-    // inputs of the normalisations of both branches, of queries and of keys; attention probabilities
+    // inputs of the normalisations of both branches, of queries and of keys; attention
+    // probabilities
     let wide = 2 * width + queries + keys + heads * slots;
-    // inputs of the products: both branches, queries, keys, values, their mean; gate, up and the gated
+    // inputs of the products: both branches, queries, keys, values, their mean; gate, up and the
+    // gated
     let products = 2 * width + 2 * queries + 2 * keys + 3 * model.intermediate_size;
     let narrowed = match precision {
         Precision::F32 => 0,
@@ -78,7 +82,7 @@ fn layer_bytes(model: &ModelConfig, slots: usize, precision: Precision) -> usize
     4 * (wide + masks) + precision.bytes() * (products + narrowed)
 }
 
-/// The gradients that one layer's backward pass holds at once, of each token.
+/// The bytes of each token of the gradients that one layer's backward pass holds at once.
 fn passing_bytes(model: &ModelConfig, slots: usize) -> usize {
     let feed_forward = 3 * model.intermediate_size;
     let attention = 2 * model.num_attention_heads * slots;

@@ -33,12 +33,12 @@ const INITIAL_STD: f32 = 0.02;
 /// A linear map without bias.
 #[derive(Module, Debug)]
 pub struct Projection {
-    /// `(in, out)`.
+    /// The weights, `(in, out)`.
     weight: Param<Tensor<2>>,
 }
 
 impl Projection {
-    /// Of `x` in the precision, and as it comes out.
+    /// The product of `x` and the weights in the precision, as the product comes out.
     fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
         matmul(x, precision.narrow(self.weight.val()))
     }
@@ -76,7 +76,7 @@ pub struct Decoder {
     embed_tokens: Param<Tensor<2>>,
     layers: Vec<Layer>,
     norm: Param<Tensor<1>>,
-    /// `(D, V)`; without it the embeddings serve.
+    /// The head's weights, `(D, V)`; without them the embeddings serve.
     lm_head: Option<Param<Tensor<2>>>,
     #[module(skip)]
     config: ModelConfig,
@@ -130,7 +130,7 @@ impl Decoder {
         }
     }
 
-    /// The same decoder, multiplying in another precision than `f32`.
+    /// The same decoder, with products in another precision than `f32`.
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
@@ -142,7 +142,7 @@ impl Decoder {
         self.level_starts.len() - 1
     }
 
-    /// Codes of a level.
+    /// The number of codes of a level.
     #[must_use]
     pub fn codes(&self, level: usize) -> usize {
         self.level_starts[level + 1] - self.level_starts[level]
@@ -174,7 +174,7 @@ impl Decoder {
         let base = self.config.rope_theta as f32;
         let frequency = |i: usize| base.powf(-(i as f32) / half as f32);
         let frequencies: Vec<f32> = (0..half).map(frequency).collect();
-        // one line for each position there is, laid out on the device
+        // one line for each position, laid out on the device
         let lines = positions.iter().max().map_or(0, |&last| last + 1);
         let angles = (0..lines).flat_map(|at| frequencies.iter().map(move |f| at as f32 * f));
         let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
@@ -190,9 +190,11 @@ impl Decoder {
 
     /// The hidden states after the last normalisation.
     ///
-    /// With a cache, its slots come before the new tokens and the new ones are appended to it.
+    /// With a cache, the cached slots come before the new tokens, and the new tokens are appended
+    /// to the cache.
     ///
     /// # Shapes
+    ///
     /// `tokens (B, S)`, the result `(B S, D)`.
     #[must_use]
     pub fn forward(

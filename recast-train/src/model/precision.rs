@@ -1,4 +1,4 @@
-//! What number format the decoder multiplies in.
+//! The number format of the decoder's products.
 
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// 24 bits of significand.
+    /// Numbers with 24 bits of significand.
     #[default]
     F32,
-    /// 8 bits of significand: what GPUs multiply fastest. Slow on a CPU.
+    /// Numbers with 8 bits of significand, which GPUs multiply fastest. Slow on a CPU.
     Bf16,
 }
 
@@ -39,7 +39,7 @@ impl Precision {
         }
     }
 
-    /// Whether a device computes in it.
+    /// Whether a device computes in the format.
     #[must_use]
     pub fn is_supported(self, device: &Device) -> bool {
         match self {
@@ -48,7 +48,7 @@ impl Precision {
         }
     }
 
-    /// `f32` numbers as they go into a product; gradients come back as `f32`.
+    /// `f32` numbers in the format of a product; gradients come back as `f32`.
     pub(crate) fn narrow<const R: usize>(self, x: Tensor<R>) -> Tensor<R> {
         match self {
             Self::F32 => x,
@@ -56,7 +56,7 @@ impl Precision {
         }
     }
 
-    /// What came out of a product, as `f32`.
+    /// The result of a product, as `f32`.
     pub(super) fn widen<const R: usize>(self, x: Tensor<R>) -> Tensor<R> {
         match self {
             Self::F32 => x,

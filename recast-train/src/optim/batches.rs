@@ -1,6 +1,7 @@
 //! Batches by their number of tokens.
 
-/// Cuts a list into runs of at most `tokens` tokens, each of at least one entry; for 0 into one.
+/// Cuts a list into runs of at most `tokens` tokens, each of at least one entry. For 0 tokens there
+/// is one run.
 pub(crate) fn batches_of<T>(
     list: &[T],
     tokens: usize,

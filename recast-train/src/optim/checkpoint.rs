@@ -1,8 +1,8 @@
 //! The checkpoints of one training stage.
 //!
 //! ```text
-//! <stage>/state.json            what the last whole checkpoint is; written last
-//! <stage>/step-000120/          decoder.bpk, optimiser.bpk; reference.bpk where it moves
+//! <stage>/state.json            names the last whole checkpoint; written last
+//! <stage>/step-000120/          decoder.bpk, optimiser.bpk; reference.bpk if the reference moves
 //! <stage>/best.bpk              the decoder of the best evaluation so far
 //! ```
 
@@ -34,7 +34,7 @@ struct State<S> {
 }
 
 impl Stage {
-    /// The stage `name` of a run; nothing is written yet.
+    /// The stage `name` of a run. `new` writes nothing.
     #[must_use]
     pub(crate) fn new(run_dir: &Path, name: &str) -> Self {
         Self { name: name.to_owned(), folder: run_dir.join(name) }
@@ -46,9 +46,10 @@ impl Stage {
         &self.name
     }
 
-    /// Writes a checkpoint, then names it in `state.json`, then removes the one before.
+    /// Writes a checkpoint, then names it in `state.json`, then removes the checkpoint before.
     ///
     /// # Errors
+    ///
     /// If a file cannot be written; the checkpoint before is then still whole.
     pub(crate) fn save(
         &self,
@@ -87,7 +88,8 @@ impl Stage {
     /// The state of the last whole checkpoint; `None` if there is none.
     ///
     /// # Errors
-    /// If `state.json` is there and cannot be read.
+    ///
+    /// If `state.json` exists and cannot be read.
     pub(crate) fn state<S: DeserializeOwned>(&self) -> Result<Option<S>> {
         Ok(self.named::<S>()?.map(|named| named.state))
     }
@@ -107,6 +109,7 @@ impl Stage {
     /// The last whole checkpoint; `None` if there is none.
     ///
     /// # Errors
+    ///
     /// If its files cannot be read.
     pub(crate) fn load<S: DeserializeOwned>(
         &self,
@@ -126,7 +129,7 @@ impl Stage {
     ///
     /// If its files cannot be read.
     pub fn load_reference(&self, model: Decoder) -> Result<Option<Decoder>> {
-        // the state itself is of no interest here
+        // the state itself does not matter here
         let Some(named) = self.named::<serde_json::Value>()? else { return Ok(None) };
         let path = self.folder.join(named.checkpoint).join("reference.bpk");
         load_decoder(model, &path).map(Some)
@@ -135,6 +138,7 @@ impl Stage {
     /// Keeps a decoder as the best so far.
     ///
     /// # Errors
+    ///
     /// If the file cannot be written.
     pub(crate) fn save_best(&self, model: &Decoder) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(|source| Error::write(&self.folder, source))?;
@@ -144,6 +148,7 @@ impl Stage {
     /// The best decoder so far.
     ///
     /// # Errors
+    ///
     /// If there is none, or it does not fit the model.
     pub(crate) fn load_best(&self, model: Decoder) -> Result<Decoder> {
         load_decoder(model, &self.best_path())

@@ -3,7 +3,7 @@
 use super::optimiser::StepGradients;
 use crate::error::{Error, Result};
 
-/// Checks what every kind of training shares.
+/// Checks the settings that every kind of training shares.
 pub(crate) fn check_rates(
     section: &str,
     learning_rate: f64,
@@ -31,7 +31,7 @@ pub(crate) fn check_rates(
     Ok(())
 }
 
-/// Stops training that has left the finite numbers, before the step that would spoil the weights.
+/// Stops training whose numbers are no longer finite, before the step that would spoil the weights.
 pub(crate) fn check_finite(phase: &str, step: usize, found: &StepGradients) -> Result<()> {
     for (quantity, value) in [("loss", found.loss), ("gradient norm", found.norm.into())] {
         if !value.is_finite() {

@@ -23,12 +23,12 @@ impl std::fmt::Debug for Optimiser {
     }
 }
 
-/// What the losses of one optimiser step come to.
+/// The gradients and numbers of the losses of one optimiser step.
 #[derive(Debug)]
 pub struct StepGradients {
-    /// Their gradients together, clipped.
+    /// The gradients of all losses together, clipped.
     pub clipped: GradientsParams,
-    /// The norm of these before they were clipped.
+    /// The norm of the gradients before clipping.
     pub norm: f32,
     /// The sum of the losses.
     pub loss: f64,
@@ -50,9 +50,9 @@ impl Optimiser {
 
     /// The gradients of a sum of losses, one for each micro-batch.
     ///
-    /// Each loss is taken when the gradients of the one before are done: an iterator that computes
-    /// them when asked keeps one forward pass in memory at a time. A loss or a norm that is not
-    /// finite is left to the caller, who stops.
+    /// The iterator gives a loss after the gradients of the one before are done. An iterator that
+    /// computes losses when asked therefore keeps one forward pass in memory at a time. The caller
+    /// stops at a loss or a norm that is not finite.
     #[must_use]
     pub fn gradients<M: Module>(
         &self,
@@ -62,8 +62,8 @@ impl Optimiser {
         self.clipped(model, Accumulated::of(model, losses), Vec::new())
     }
 
-    /// Clips accumulated gradients; loss, norm and the other numbers are read at once, so that a step
-    /// waits for a GPU once.
+    /// Clips accumulated gradients. Loss, norm and the other numbers are read at once, so that a
+    /// step waits for a GPU once.
     pub(super) fn clipped<M: Module>(
         &self,
         model: &M,
@@ -90,16 +90,18 @@ impl Optimiser {
     /// Writes the moments to `path`.
     ///
     /// # Errors
+    ///
     /// If the file cannot be written.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let failed = |e: burn::store::RecordError| Error::write(path, std::io::Error::other(e));
         self.adamw.save(path).map_err(failed)
     }
 
-    /// Goes on from the moments in `path`. Load the model's record first: moments are found by
-    /// the identities of its parameters.
+    /// Continues from the moments in `path`. Load the model's record first: the optimiser finds
+    /// moments by the identities of the model's parameters.
     ///
     /// # Errors
+    ///
     /// If the file cannot be read or holds no moments.
     pub(crate) fn load(mut self, path: &Path) -> Result<Self> {
         let failed = |e: burn::store::RecordError| Error::read(path, std::io::Error::other(e));
@@ -112,7 +114,7 @@ impl Optimiser {
 #[derive(Debug, Default)]
 pub(super) struct Accumulated {
     pub(super) gradients: GradientsParams,
-    /// `None` of no micro-batch.
+    /// The sum of the losses; `None` without micro-batches.
     pub(super) loss: Option<Tensor<1>>,
 }
 
@@ -132,7 +134,7 @@ impl Accumulated {
     }
 }
 
-/// Tensors of one device as numbers; a missing one has none.
+/// The numbers of tensors on one device; a missing tensor has none.
 fn read_at_once(tensors: Vec<Option<Tensor<1>>>) -> Vec<Vec<f32>> {
     let lengths: Vec<usize> =
         tensors.iter().map(|tensor| tensor.as_ref().map_or(0, |tensor| tensor.dims()[0])).collect();

@@ -17,21 +17,23 @@ pub struct Replicas {
 
 impl Replicas {
     /// # Panics
+    ///
     /// If there is no device.
     #[must_use]
     pub fn new(devices: Vec<Device>) -> Self {
-        assert!(!devices.is_empty(), "a step is computed somewhere");
+        assert!(!devices.is_empty(), "a training step needs at least one device");
         Self { devices }
     }
 
-    /// How many there are.
+    /// The number of devices.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
         self.devices.len()
     }
 
-    /// Tokens of a micro-batch, so that a step of `tokens` has work for all; 0 means all at once.
+    /// The number of tokens of a micro-batch, so that a step of `tokens` has work for all devices.
+    /// 0 means all tokens at once.
     #[must_use]
     pub fn micro_batch_tokens(&self, bound: usize, tokens: usize) -> usize {
         match (self.len(), bound) {
@@ -43,9 +45,9 @@ impl Replicas {
 
     /// The gradients of the sum of the losses of all micro-batches, and other numbers of each.
     ///
-    /// `loss` computes one of them on the decoder it is given, a copy on one of the devices; they go
-    /// round. The gradients are added up on the first device. One device computes them one after the
-    /// other: the bits are those of [`Optimiser::gradients`].
+    /// `loss` computes one loss on the decoder it is given, a copy on one of the devices;
+    /// micro-batches go round the devices. The first device adds the gradients up. One device
+    /// computes the losses one after the other: the bits are those of [`Optimiser::gradients`].
     #[must_use]
     pub fn gradients<B: Sync>(
         &self,
@@ -67,7 +69,8 @@ impl Replicas {
         };
         let copies = self.devices[1..].iter().map(|device| model.clone().fork(device));
         let replicas: Vec<Decoder> = std::iter::once(model.clone()).chain(copies).collect();
-        // processors share their threads anyhow; a single thread of the pool must not wait for itself
+        // processors share their threads already; a single thread of the pool must not wait for
+        // itself
         let at_once = rayon::current_num_threads() > 1 && !self.devices.iter().any(is_cpu);
         let found: Vec<_> = if at_once {
             std::thread::scope(|scope| {
@@ -94,7 +97,7 @@ impl Replicas {
 
 /// The parts of all devices added up on the first.
 fn summed(model: &Decoder, mut parts: Vec<Accumulated>) -> Accumulated {
-    // with fewer micro-batches than devices some have nothing
+    // with fewer micro-batches than devices some devices have nothing
     parts.retain(|part| part.loss.is_some());
     if parts.len() < 2 {
         return parts.pop().unwrap_or_default();

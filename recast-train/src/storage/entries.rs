@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A JSON object of one value an item id; keeps its order and ids that stand twice.
+/// A JSON object of one value an item id, in the order of the file. Repeated ids stay.
 #[derive(Debug)]
 pub(crate) struct Entries<V>(pub(crate) Vec<(String, V)>);
 

@@ -1,4 +1,4 @@
-//! Files that are either whole or not there.
+//! Files that exist whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 /// Writes a file under a temporary name in the same folder, syncs it and renames it.
 ///
 /// # Errors
-/// If anything of that fails; the old file, if there was one, is then untouched.
+///
+/// If a step fails; an old file is then untouched.
 pub(crate) fn write_atomic(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
@@ -35,6 +36,7 @@ pub(crate) fn write_atomic(
 /// Writes a value as indented JSON, whole or not at all.
 ///
 /// # Errors
+///
 /// If the file cannot be written.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write_atomic(path, |writer| {
@@ -46,6 +48,7 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// The SHA-256 of a file, in hexadecimal.
 ///
 /// # Errors
+///
 /// If the file cannot be read.
 pub fn checksum(path: &Path) -> Result<String> {
     let failed = |source| Error::read(path, source);

@@ -1,4 +1,4 @@
-//! Files: whole or not there, with checksums, and JSON whose order counts.
+//! Files that exist whole or not at all, checksums, and JSON whose order counts.
 
 mod entries;
 mod file;

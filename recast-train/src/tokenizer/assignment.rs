@@ -1,6 +1,7 @@
 //! The nearest centroid of every row, found by matrix products.
 //!
-//! Loops are compiled for the vectors of the CPU found at run time, without fused multiply-add: equal bits for all.
+//! Loops are compiled for the vectors of the CPU found at run time, without fused multiply-add:
+//! equal bits for all.
 
 use burn::tensor::{Tensor, TensorData};
 use pulp::Arch;
@@ -40,7 +41,7 @@ impl Centroids {
         &self.half_norms
     }
 
-    /// `x.c` of each row with all centroids: as many numbers a row as there are codes, row after row.
+    /// `x.c` of each row with all centroids: as many numbers a row as codes, row after row.
     pub(super) fn products(&self, rows: &[f32]) -> Vec<f32> {
         let [dim, _] = self.matrix.dims();
         let rows = TensorData::new(rows.to_vec(), [rows.len() / dim, dim]);
@@ -106,7 +107,7 @@ impl Assignment {
 
 /// `argmin |c|^2 / 2 - x.c`; ties go to the lowest index.
 ///
-/// Eight lanes each look at every eighth code and keep the first of their smallest.
+/// Eight lanes look at every eighth code each, and keep the first of their smallest.
 #[inline(always)]
 fn nearest(products: &[f32], half_norms: &[f32]) -> usize {
     const LANES: usize = 8;

@@ -9,10 +9,11 @@ use super::residual::Residuals;
 use crate::error::Result;
 use crate::event::Progress;
 
-/// Centroids that a row asks before it is left for those with room.
+/// The number of centroids that a row asks before the search for centroids with room.
 const CANDIDATES: usize = 32;
 
-/// A row that a centroid has taken; the farthest, then the last one, comes first and is the first to go.
+/// A row that a centroid has taken. The farthest row, then the last one, comes first and is the
+/// first to leave.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Taken {
     distance: f32,
@@ -39,14 +40,17 @@ type Candidates = Vec<(f32, u16)>;
 impl Assignment {
     /// Gives each row a centroid, and no centroid more than `ceil(rows / centroids)` rows.
     ///
-    /// Rows ask their centroids, the nearest first. A full centroid takes a closer row in place of its farthest one, which
-    /// then asks its next (deferred acceptance). So pairs are formed as if all were taken in the order of their distance.
-    /// A row that none of its 32 nearest keeps goes on, in the same way, with those that have room. Ties go to the lowest
-    /// row and the lowest code. Equal for any number of threads.
+    /// Rows ask their centroids, the nearest first. A full centroid takes a closer row in place of
+    /// its farthest one, which then asks its next centroid (deferred acceptance). The result is the
+    /// pairs taken in the order of their distance. A row that none of its 32 nearest centroids
+    /// keeps asks, in the same way, the centroids with room. Ties go to the lowest row and the
+    /// lowest code. Equal for any number of threads.
     ///
-    /// `O(rows * (codes * D + log rows))` time, and 32 candidates a row of memory. `progress` counts rows.
+    /// `O(rows * (codes * D + log rows))` time, and 32 candidates a row of memory. `progress`
+    /// counts rows.
     ///
-    /// See "College Admissions and the Stability of Marriage", Gale and Shapley, The American Mathematical Monthly 69, 1962.
+    /// See "College Admissions and the Stability of Marriage", Gale and Shapley, The American
+    /// Mathematical Monthly 69, 1962.
     pub(super) fn within_capacity(
         rows: Residuals<'_>,
         centroids: &[f32],
@@ -117,7 +121,7 @@ fn candidates(
     Ok(found)
 }
 
-/// The `count` smallest pairs in ascending order; the others come out of order.
+/// The `count` smallest pairs in ascending order; the other pairs have no order.
 fn smallest(pairs: &mut [(f32, u16)], count: usize) -> Vec<(f32, u16)> {
     let ascending = |a: &(f32, u16), b: &(f32, u16)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
     let count = count.min(pairs.len());
@@ -129,7 +133,7 @@ fn smallest(pairs: &mut [(f32, u16)], count: usize) -> Vec<(f32, u16)> {
     first
 }
 
-/// The rows that each centroid keeps, and the rows that none does, ascending.
+/// The rows that each centroid keeps, and the rows that no centroid keeps, ascending.
 fn accept(candidates: &[Candidates], rooms: &[usize]) -> (Vec<BinaryHeap<Taken>>, Vec<u32>) {
     let mut taken: Vec<BinaryHeap<Taken>> = vec![BinaryHeap::new(); rooms.len()];
     let mut asked = vec![0usize; candidates.len()];

@@ -1,4 +1,4 @@
-//! What to do with items that quantisation gave the same SID.
+//! Items that quantisation gave the same SID, and ways to tell them apart.
 
 use std::collections::HashMap;
 
@@ -11,38 +11,39 @@ use crate::catalogue::SidTable;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
 
-/// How items that share a SID are told apart.
+/// The way to tell items that share a SID apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Collisions {
-    /// One more level whose code numbers the items of a SID in item order, from 0; it has as many codes as the
-    /// largest group has items, and is there even if no items collide.
+    /// One more level, whose code numbers the items of a SID in item order, from 0. The level has
+    /// as many codes as the largest group has items, and exists even if no items collide.
     ///
     /// See "Recommender Systems with Generative Retrieval", Rajput et al.,
     /// <https://arxiv.org/abs/2305.05065>, section 3.1.
     #[default]
     ExtraLevel,
-    /// The item closest to the centroids of a SID keeps it; the others, closest first, move to the nearest
-    /// free code of the last level, or of an earlier one where a prefix is full.
+    /// The item closest to the centroids of a SID keeps it. The other items, closest first, move to
+    /// the nearest free code of the last level, or of an earlier one if a prefix is full.
     NearestFree,
-    /// Items go on sharing SIDs.
+    /// Items continue to share SIDs.
     Keep,
 }
 
 impl Collisions {
-    /// The SIDs of all items once collisions are resolved.
+    /// The SIDs of all items after collisions are resolved.
     ///
-    /// Deterministic; ties go to the lowest item, then to the lowest code. A code without a centroid stands at
-    /// the origin of the residuals. `NearestFree` takes `O(moved items * codes * D)` time.
+    /// Deterministic; ties go to the lowest item, then to the lowest code. A code without a
+    /// centroid stands at the origin of the residuals. `NearestFree` takes
+    /// `O(moved items * codes * D)` time.
     ///
     /// # Errors
     ///
-    /// [`Error::Data`] if more than 65536 items share a SID under `ExtraLevel`, or there are more items than
-    /// SIDs under `NearestFree`.
+    /// [`Error::Data`] if more than 65536 items share a SID under `ExtraLevel`, or there are more
+    /// items than SIDs under `NearestFree`.
     ///
     /// # Panics
     ///
-    /// If `fit` is not a fit of `vectors`: the embeddings, or what an encoder made of them.
+    /// If `fit` is not a fit of `vectors`: the embeddings, or the latent vectors of an encoder.
     pub(crate) fn resolve(self, fit: &Quantised, vectors: &Embeddings) -> Result<SidTable> {
         let table = SidTable::new(fit.codes_per_level().to_vec(), fit.codes().to_vec())?;
         assert_eq!(table.n_items(), vectors.rows(), "items of the fit, rows of vectors");
@@ -154,7 +155,7 @@ impl<'a> Places<'a> {
         self.fit.centroid(level, code).unwrap_or(&self.origin)
     }
 
-    /// What a prefix leaves of a vector.
+    /// The residual of a vector after a prefix.
     fn residual(&self, vector: &[f32], prefix: &[u16]) -> Vec<f32> {
         let mut rest = vector.to_vec();
         for (level, &code) in prefix.iter().enumerate() {
@@ -163,10 +164,11 @@ impl<'a> Places<'a> {
         rest
     }
 
-    /// A free SID that shares the longest prefix of `sid` with room and is nearest at each level after it.
+    /// A free SID that shares the longest prefix of `sid` with room and is nearest at each level
+    /// after it.
     ///
-    /// At least one SID must be free. A prefix that is not full has a code that is not full, so the descent
-    /// never meets a dead end.
+    /// At least one SID must be free. A prefix that is not full has a code that is not full, so the
+    /// descent never meets a dead end.
     fn nearest_free(&self, vector: &[f32], sid: &[u16]) -> Vec<u16> {
         let kept = (0..sid.len()).rev().find(|&level| !self.is_full(&sid[..level])).unwrap_or(0);
         let mut found = sid[..kept].to_vec();

@@ -11,7 +11,7 @@ use crate::event::{LevelReport, TokenizerReport};
 pub struct TokenizerComparison {
     /// The tables, in the order of columns.
     pub tables: Vec<ComparedTable>,
-    /// What cannot be compared, and why.
+    /// The reports that cannot be compared, and why.
     pub notes: Vec<String>,
 }
 
@@ -20,7 +20,7 @@ pub struct TokenizerComparison {
 pub struct ComparedTable {
     /// The run folder or the file.
     pub name: String,
-    /// Its report.
+    /// The table's report.
     #[serde(flatten)]
     pub report: TokenizerReport,
 }

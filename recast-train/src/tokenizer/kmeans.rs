@@ -17,54 +17,63 @@ const MIN_SEEDING_ROWS: usize = 1 << 12;
 /// Rows of the sample that a thread measures at a time.
 const SEEDING_CHUNK: usize = 128;
 
-/// How k-means goes about it.
+/// The settings of k-means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KmeansOptions {
-    /// The most rounds.
+    /// The largest number of rounds.
     pub iterations: usize,
     /// Whether no code may take more than its share of the rows.
     pub balanced: bool,
-    /// Centroids are fitted to a sample of at most this many rows a code; 0 means to all rows.
+    /// The largest number of rows a code in the sample that centroids are fitted to; 0 means all
+    /// rows.
     pub sample_per_code: usize,
 }
 
 /// The result of k-means.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Kmeans {
-    /// The centroids as rows; fewer than asked for where there are fewer distinct rows.
+    /// The centroids as rows; fewer than asked for if there are fewer distinct rows.
     pub(crate) centroids: Vec<f32>,
-    /// The code of each row: the nearest centroid, ties to the lowest index; or, balanced, one with room.
+    /// The code of each row: the nearest centroid, ties to the lowest index. A balanced fit may
+    /// give a farther centroid with room.
     pub(crate) codes: Vec<u16>,
-    /// The sum of squared distances to the assigned centroid after each assignment: of the rows that centroids are
-    /// fitted to, and at last of all rows.
+    /// The sum of squared distances to the assigned centroid after each assignment. The sums are of
+    /// the rows that centroids are fitted to, and the last one is of all rows.
     pub(crate) inertia: Vec<f64>,
 }
 
 impl Kmeans {
     /// Clusters `rows` around at most `n_codes` centroids.
     ///
-    /// The first centroids are drawn with a probability proportional to the squared distance to those drawn
-    /// before (k-means++), from a sample of the rows if there are many. Then centroids become means and rows
-    /// move to their nearest centroid until nothing moves or after `iterations` rounds. An empty cluster takes
-    /// the row farthest from its centroid. Equal generators give equal results for any number of threads.
+    /// The first centroids are drawn with a probability proportional to the squared distance to the
+    /// centroids drawn before (k-means++). If there are many rows, a sample of the rows is used.
+    /// Then centroids become means and rows move to their nearest centroid until nothing moves or
+    /// after `iterations` rounds. An empty cluster takes the row farthest from its centroid. Equal
+    /// generators give equal results for any number of threads.
     ///
-    /// Balanced, no centroid takes more than `ceil(rows / codes)` rows: a row asks its centroids, the nearest first, and a
-    /// full centroid keeps the closest. Then nearly all codes are used equally, and distances are longer.
+    /// In a balanced fit no centroid takes more than `ceil(rows / codes)` rows. A row asks its
+    /// centroids, the nearest first, and a full centroid keeps the closest rows. Nearly all codes
+    /// are then used equally, and distances are longer.
     ///
-    /// With `sample_per_code` the rounds see that many rows a code, drawn without replacement; all rows then go to
-    /// these centroids. `O(rows * n_codes * D)` time a round; beside the rows memory for a code and a number a row
-    /// (balanced, 32 of each), the centroids, and the seeding's sample of 16 rows a code.
+    /// With `sample_per_code` the rounds see that many rows a code, drawn without replacement; all
+    /// rows then go to these centroids.
     ///
-    /// Distances are compared as `|c|^2 - 2 x.c` in f32: rows whose common offset is far larger than their
-    /// spread should be centred first.
+    /// `O(rows * n_codes * D)` time a round. Memory beside the rows: a code and a number a row
+    /// (balanced, 32 of each), the centroids, and the seeding's 16 rows a code.
+    ///
+    /// Distances are compared as `|c|^2 - 2 x.c` in f32. Rows whose common offset is far larger
+    /// than their spread should be centred first.
     ///
     /// See "k-means++: The Advantages of Careful Seeding", Arthur and Vassilvitskii,
-    /// <https://theory.stanford.edu/~sergei/papers/kMeansPP-soda.pdf>; for the sample "Billion-Scale Similarity Search
-    /// with GPUs", Johnson, Douze and Jégou, <https://arxiv.org/abs/1702.08734>, whose program FAISS takes 256 rows a code.
+    /// <https://theory.stanford.edu/~sergei/papers/kMeansPP-soda.pdf>.
+    ///
+    /// For the sample see "Billion-Scale Similarity Search with GPUs", Johnson, Douze and Jégou,
+    /// <https://arxiv.org/abs/1702.08734>. The paper's program FAISS takes 256 rows a code.
     ///
     /// # Errors
     ///
-    /// [`Error::Interrupted`](crate::Error::Interrupted) once the user asked to stop. `progress` counts rows assigned.
+    /// [`Error::Interrupted`](crate::Error::Interrupted) after the user asked to stop. `progress`
+    /// counts rows assigned.
     ///
     /// # Panics
     ///
@@ -114,7 +123,7 @@ impl KmeansOptions {
         (size > 0 && size < rows).then_some(size)
     }
 
-    /// The rows that a fit assigns, all rounds together, if none settles early.
+    /// The number of rows that a fit assigns, all rounds together, if no round settles early.
     pub(super) fn assignments(self, n_codes: usize, rows: usize) -> usize {
         match self.sample_size(n_codes, rows) {
             Some(sample) => (self.iterations + 1) * sample + rows,
@@ -162,7 +171,7 @@ fn first_centroids(
     }
 }
 
-/// `size` of 0..n without repetition, ascending; all if there are no more.
+/// `size` numbers of 0..n without repetition, ascending; all numbers if `n` is not larger.
 pub(super) fn sorted_sample(n: usize, size: usize, rng: &mut impl Rng) -> Vec<u32> {
     let all = 0..n as u32;
     if n <= size {

@@ -1,4 +1,4 @@
-//! From embeddings to semantic IDs: quantisers, collisions, and how good the table is.
+//! From embeddings to semantic IDs: quantisers, collisions, and the quality of the table.
 
 mod assignment;
 mod capacity;
@@ -28,13 +28,14 @@ use crate::error::Result;
 use crate::event::Monitor;
 pub use crate::event::{LevelReport, Neighbourhood, SharedPrefix, TokenizerReport};
 
-/// Gives every item a SID, and reports how well.
+/// Gives every item a SID, and reports the quality of the SIDs.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`](crate::Error::Setting) if the options do not pass [`TokenizerOptions::check`];
-/// [`Error::Data`](crate::Error::Data) if collisions cannot be resolved; what [`rq_vae()`] says of its training;
-/// [`Error::Interrupted`](crate::Error::Interrupted) once the user asked to stop.
+/// [`Error::Setting`](crate::Error::Setting) if the options do not pass
+/// [`TokenizerOptions::check`]. [`Error::Data`](crate::Error::Data) if collisions cannot be
+/// resolved. [`Error::Interrupted`](crate::Error::Interrupted) after the user asked to stop. The
+/// training of an autoencoder adds the errors of [`rq_vae()`].
 pub(crate) fn tokenize(
     embeddings: &Embeddings,
     options: &TokenizerOptions,

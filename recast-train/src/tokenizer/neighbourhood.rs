@@ -1,4 +1,4 @@
-//! How much of the neighbourhood of the embeddings a shared prefix keeps.
+//! The share of the embeddings' neighbourhoods that a shared prefix keeps.
 
 use nalgebra::{DMatrix, DMatrixView};
 use rayon::prelude::*;
@@ -10,28 +10,28 @@ use crate::error::Result;
 use crate::event::{Monitor, Neighbourhood, SharedPrefix};
 use crate::random::{Purpose, stream};
 
-/// Neighbours looked at, of each item.
+/// The number of neighbours of each item.
 const NEIGHBOURS: usize = 10;
 
-/// Items whose neighbours are looked for; all if there are no more.
+/// The number of sampled items with neighbours; all items if there are no more.
 const SAMPLE: usize = 2000;
 
-/// Sampled items, and items they are compared with, of one matrix product: fixed, so that results don't depend on the
-/// number of threads.
+/// The number of sampled items, and of items that they are compared with, of one matrix product.
+/// The number is fixed, so that results don't depend on the number of threads.
 const SAMPLED_AT_ONCE: usize = 64;
 const COMPARED_AT_ONCE: usize = 1024;
 
 impl Neighbourhood {
-    /// Looks for the 10 nearest neighbours by cosine of each of 2,000 items (all, if there are no more) among all items,
-    /// and counts with how many of them it shares a prefix.
+    /// Finds the 10 nearest neighbours by cosine of each of 2,000 items among all items, and counts
+    /// how many share a prefix with the item. A catalogue of fewer items is compared whole.
     ///
-    /// An item is no neighbour of itself; ties go to the lowest item; zero vectors, which have no cosine, are left out. The
-    /// share of random pairs is exact. Equal seeds give equal results for any number of threads. `O(sampled * items * D)` time,
-    /// memory for one number an item.
+    /// An item is no neighbour of itself; ties go to the lowest item. Zero vectors, which have no
+    /// cosine, are left out. The share of random pairs is exact. Equal seeds give equal results for
+    /// any number of threads. `O(sampled * items * D)` time, memory for one number an item.
     ///
     /// # Errors
     ///
-    /// [`Error::Interrupted`](crate::Error::Interrupted) once the user asked to stop.
+    /// [`Error::Interrupted`](crate::Error::Interrupted) after the user asked to stop.
     ///
     /// # Panics
     ///
@@ -127,7 +127,7 @@ fn nearest_by_cosine(
     found
 }
 
-/// Inserts a candidate that comes after those of equal cosine, and drops the farthest beyond the number looked at.
+/// Inserts a candidate behind those of equal cosine, and drops the farthest beyond [`NEIGHBOURS`].
 fn keep_nearest(found: &mut Vec<(f32, u32)>, candidate: (f32, u32)) {
     if found.len() == NEIGHBOURS && found[NEIGHBOURS - 1].0 >= candidate.0 {
         return;
@@ -141,7 +141,8 @@ fn common_prefix(a: &[u16], b: &[u16]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// The share of pairs of different items with the same first `length` codes; 0 if there is one item.
+/// The share of pairs of different items with the same first `length` codes; 0 if there is one
+/// item.
 fn random_share(table: &SidTable, length: usize) -> f64 {
     let prefix = |item: u32| &table.sid(item)[..length];
     let order = table.items_by_sid();
@@ -186,7 +187,8 @@ mod tests {
 
     #[test]
     fn shares_are_counted_by_prefix() {
-        // Two bundles of directions with 11 items each; the first code names the bundle, the second half of it.
+        // Two bundles of directions with 11 items each; the first code names the bundle, the second
+        // its half.
         let rows = (0..22).flat_map(|i| {
             let angle = (i / 11) as f32 * 1.5 + i as f32 * 0.001;
             [angle.cos(), angle.sin()]

@@ -10,23 +10,28 @@ use super::rq_vae::RqVaeOptions;
 use crate::catalogue::MAX_CODES;
 use crate::error::{Error, Result};
 
-/// What makes codes of embeddings.
+/// The quantiser that makes codes of embeddings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// Residual k-means: fast, and the closest to the embeddings; some codes name one item, some very many.
+    /// Residual k-means: fast, and the closest to the embeddings. Some codes name one item, some
+    /// very many.
     #[default]
     Kmeans,
     /// Residual k-means whose codes name about equally many items.
     ///
-    /// That codes of a SID should be used evenly: "OneRec: Unifying Retrieve and Rank with Generative Recommender and Iterative
-    /// Preference Alignment", Deng et al., <https://arxiv.org/abs/2502.18965>, section 3.1.
-    /// [`residual_kmeans`](super::residual_kmeans()) says how.
+    /// An item asks the codes of a level, the nearest first, and a full code keeps the closest
+    /// items: see [`KmeansOptions::balanced`](super::KmeansOptions::balanced).
     ///
-    /// Departs from the paper: it fills one cluster after the other, up to a fixed size, and the last ones take what
-    /// is left wherever that lies; here all clusters choose at once, and each keeps the closest items.
+    /// Source of even use: "OneRec: Unifying Retrieve and Rank with Generative Recommender and
+    /// Iterative Preference Alignment", Deng et al., <https://arxiv.org/abs/2502.18965>, section
+    /// 3.1.
+    ///
+    /// Departs from the paper: the paper fills one cluster after the other, up to a fixed size. The
+    /// last ones take the rest wherever it lies. Here all clusters choose at once, and each keeps
+    /// the closest items.
     BalancedKmeans,
-    /// A residual-quantised autoencoder, trained; see [`rq_vae`](super::rq_vae()).
+    /// A residual-quantised autoencoder, trained; see [`RqVaeOptions`].
     RqVae,
 }
 
@@ -34,30 +39,31 @@ pub enum Method {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a number of codes, or a list of one for each level")]
 pub enum Codes {
-    /// Each level has as many.
+    /// One number for all levels.
     Each(usize),
     /// One number for each level.
     PerLevel(Vec<usize>),
 }
 
-/// How embeddings become SIDs.
+/// The settings that make SIDs of embeddings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TokenizerOptions {
-    /// What makes codes of embeddings.
+    /// The quantiser that makes codes of embeddings.
     pub method: Method,
     /// The levels L of a SID; `extra_level` adds one more to the table.
     pub levels: usize,
     /// The codes of these levels.
     pub codes: Codes,
-    /// The most rounds of k-means at each level.
+    /// The largest number of rounds of k-means at each level.
     pub iterations: usize,
-    /// K-means fits centroids to a sample of at most this many items a code; 0 means to all items.
+    /// The largest number of items a code in the sample that k-means fits centroids to; 0 means all
+    /// items.
     pub sample_per_code: usize,
-    /// What to do with items that share a SID.
+    /// The way to tell items that share a SID apart.
     pub collisions: Collisions,
-    /// The autoencoder, where that is the method.
+    /// The autoencoder, if that is the method.
     pub rq_vae: RqVaeOptions,
     /// The table of another program, taken as it is: the settings above then mean nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +85,7 @@ impl Default for TokenizerOptions {
     }
 }
 
-/// The most levels of a SID: more would name any catalogue many times over.
+/// The largest number of levels of a SID: more levels would name any catalogue many times over.
 const MAX_LEVELS: usize = 16;
 
 impl TokenizerOptions {
@@ -87,8 +93,9 @@ impl TokenizerOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if there is no level or there are more than 16, a level has not 1 to 65536 codes, there are
-    /// not as many numbers of codes as levels, or the autoencoder's settings do not pass [`RqVaeOptions::check`].
+    /// [`Error::Setting`] if there is no level or there are more than 16, or a level has not 1 to
+    /// 65536 codes. [`Error::Setting`] if there are not as many numbers of codes as levels.
+    /// [`Error::Setting`] if the autoencoder's settings do not pass [`RqVaeOptions::check`].
     pub(crate) fn check(&self) -> Result<()> {
         if self.levels > MAX_LEVELS {
             let problem = format!("{} levels", self.levels);

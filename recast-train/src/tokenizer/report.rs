@@ -1,15 +1,16 @@
-//! How good a tokenizer is: use of the codes, collisions, what the codes lose and what neighbours share.
+//! The quality of a tokenizer: use of the codes, collisions, losses of the codes and shares of
+//! neighbours.
 
 use crate::catalogue::SidTable;
 use crate::event::{LevelReport, Neighbourhood, TokenizerReport};
 
 impl TokenizerReport {
-    /// Compares the SIDs of the quantiser with the table that collisions were resolved to; an imported table is both,
-    /// without reconstruction errors. `O(items * levels * log items)` time.
+    /// Compares the SIDs of the quantiser with the table after collisions are resolved. An imported
+    /// table stands for both, without reconstruction errors. `O(items * levels * log items)` time.
     ///
     /// # Panics
     ///
-    /// If both have not the same number of items.
+    /// If the two tables have not the same number of items.
     #[must_use]
     pub(crate) fn new(
         before: &SidTable,
@@ -56,7 +57,7 @@ impl LevelReport {
     }
 }
 
-/// The entropy of shares in proportion to `counts`, in nats; 0 if nothing is counted.
+/// The entropy of shares in proportion to `counts`, in nats; 0 if all counts are 0.
 pub(super) fn entropy(counts: &[u32]) -> f64 {
     let total: f64 = counts.iter().map(|&count| f64::from(count)).sum();
     counts

@@ -1,4 +1,4 @@
-//! What a residual quantiser makes of vectors, and what its levels leave of them.
+//! The codes of a residual quantiser, and the residuals that its levels leave of vectors.
 
 use std::ops::Range;
 
@@ -11,9 +11,10 @@ use crate::embedding::Embeddings;
 pub struct Quantised {
     pub(super) dim: usize,
     pub(super) codes_per_level: Vec<usize>,
-    /// The codebook of each level, its centroids as rows; fewer rows than codes where nothing was left to tell apart.
+    /// The codebook of each level, its centroids as rows. Rows are fewer than codes if fewer
+    /// residuals were distinct.
     pub(super) codebooks: Vec<Vec<f32>>,
-    /// One vector after the other, L codes each.
+    /// The codes, one vector after the other, L codes each.
     pub(super) codes: Vec<u16>,
     pub(super) reconstruction_errors: Vec<f64>,
 }
@@ -48,10 +49,10 @@ impl Quantised {
         self.codebooks[level].get(start..start + self.dim)
     }
 
-    /// What is left of the embeddings after each level, relative to all of it.
+    /// The reconstruction error after each level, relative to the embeddings' squared length.
     ///
     /// ```text
-    /// sum_i |e_i - ê_il|^2 / sum_i |e_i|^2        ê_il: the embedding that the first l codes stand for
+    /// sum_i |e_i - ê_il|^2 / sum_i |e_i|^2    ê_il: the embedding that the first l codes stand for
     /// ```
     ///
     /// 0 if all embeddings are zero.
@@ -61,13 +62,14 @@ impl Quantised {
     }
 }
 
-/// What the first levels of a residual quantiser leave of vectors.
+/// The residuals of vectors after the first levels of a residual quantiser.
 ///
 /// ```text
 /// r_i = x_i - m_1(c_i1) - m_2(c_i2) - ..
 /// ```
 ///
-/// Rows are computed where they are needed, in `O(levels * D)` each: nothing of the size of the vectors is kept.
+/// Rows are computed when asked for, in `O(levels * D)` each: nothing of the size of the vectors is
+/// kept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Residuals<'a> {
     vectors: &'a Embeddings,
@@ -81,13 +83,14 @@ pub(crate) struct Residuals<'a> {
 }
 
 impl<'a> Residuals<'a> {
-    /// What no level leaves: the vectors themselves.
+    /// The residuals before the first level: the vectors themselves.
     #[must_use]
     pub(crate) fn of(vectors: &'a Embeddings) -> Self {
         Self { vectors, codebooks: &[], codes: &[], levels: 0, chosen: None }
     }
 
-    /// What `codebooks` leave, where every vector has `levels` codes, the first ones for these codebooks.
+    /// The residuals after `codebooks`. Every vector has `levels` codes, the first ones for these
+    /// codebooks.
     pub(super) fn after(
         vectors: &'a Embeddings,
         codebooks: &'a [Vec<f32>],
@@ -97,7 +100,7 @@ impl<'a> Residuals<'a> {
         Self { vectors, codebooks, codes, levels, chosen: None }
     }
 
-    /// The same of the vectors `chosen` alone.
+    /// The same residuals, of the vectors `chosen` alone.
     pub(super) fn chosen(self, chosen: &'a [u32]) -> Self {
         Self { chosen: Some(chosen), ..self }
     }
@@ -122,7 +125,8 @@ impl<'a> Residuals<'a> {
         }
     }
 
-    /// Some rows one after the other; they are written to `buffer` unless they stand like that in memory.
+    /// Some rows one after the other, written to `buffer` unless the rows stand in this order in
+    /// memory.
     pub(super) fn block<'b>(&'b self, rows: Range<usize>, buffer: &'b mut Vec<f32>) -> &'b [f32] {
         if self.codebooks.is_empty() && self.chosen.is_none() {
             return &self.vectors.values()[rows.start * self.dim()..rows.end * self.dim()];

@@ -1,4 +1,4 @@
-//! Residual k-means: each level clusters what the levels before left unexplained.
+//! Residual k-means: each level clusters the residuals of the levels before.
 
 use super::kmeans::{Kmeans, KmeansOptions};
 use super::options::check_codes;
@@ -14,18 +14,18 @@ use crate::random::{Purpose, stream};
 /// r_i0 = e_i        c_il = argmin_c |r_il - m_lc|        r_i(l+1) = r_il - m_l(c_il)
 /// ```
 ///
-/// The first centroids are drawn by k-means++. Where a level has fewer distinct residuals than codes,
-/// it uses fewer codes. Balanced, no code takes more than `ceil(items / codes)` items: an item asks
-/// its centroids, the nearest first, and a full centroid keeps the closest. Equal seeds give equal
+/// A level with fewer distinct residuals than codes uses fewer codes. In a balanced fit no code
+/// takes more than its share of the items (see [`KmeansOptions::balanced`]). Equal seeds give equal
 /// codes for any number of threads.
 ///
-/// `O(items * codes * D)` time a round and level. Residuals are computed where they are needed: beside the embeddings
-/// stand the codebooks, a few numbers an item, and 16 residuals a code while a level is seeded.
+/// `O(items * codes * D)` time a round and level. Residuals are computed when asked for. Memory
+/// beside the embeddings holds the codebooks, a few numbers an item, and 16 residuals a code while
+/// a level is seeded.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`](crate::Error::Setting) if there is no level or a level has not 1 to 65536 codes;
-/// [`Error::Interrupted`](crate::Error::Interrupted) once the user asked to stop.
+/// [`Error::Setting`](crate::Error::Setting) if there is no level or a level has not 1 to 65536
+/// codes. [`Error::Interrupted`](crate::Error::Interrupted) after the user asked to stop.
 pub fn residual_kmeans(
     embeddings: &Embeddings,
     codes_per_level: &[usize],
@@ -74,7 +74,8 @@ pub(super) mod tests {
         Embeddings::new(dim, values).unwrap()
     }
 
-    /// The embeddings of Amazon Beauty in the folder that `RECAST_DATA` names, or a message that they are missing.
+    /// The embeddings of Amazon Beauty in the folder that `RECAST_DATA` names, or a message that
+    /// they are missing.
     pub(in crate::tokenizer) fn beauty() -> Option<Embeddings> {
         let folder = std::env::var_os("RECAST_DATA").unwrap_or_default();
         let path = Path::new(&folder).join("beauty/embeddings.minilm384.f16.npy");

@@ -83,7 +83,7 @@ fn only_the_same_user_item_and_time_is_a_duplicate() {
 
 #[test]
 fn the_core_is_iterated_until_it_holds() {
-    // c has one row; without it v has one; without that a has two.
+    // c has one row; without c, v has one; without v, a has two.
     let rows =
         [("u", "a", 1), ("u", "b", 2), ("v", "c", 1), ("v", "a", 2), ("w", "a", 1), ("w", "b", 2)];
     let (sequences, report) =

@@ -11,7 +11,7 @@ use super::rows::Rows;
 use super::{Columns, Interactions};
 use crate::error::{Error, Result};
 
-/// What parts the fields of a line.
+/// The separator of the fields of a line.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::data) enum Dialect {
     /// Commas; a field in double quotes may hold commas and line ends.
@@ -22,7 +22,8 @@ pub(in crate::data) enum Dialect {
     TypedTab,
 }
 
-/// Reads a table; white space around fields is removed. A row after blank lines is reported at the first of them.
+/// Reads a table and removes white space around fields. An error names a row after blank lines by
+/// the first of these lines.
 pub(super) fn read(
     path: &Path,
     dialect: Dialect,
@@ -48,7 +49,7 @@ pub(super) fn read(
     Ok(rows.into_log())
 }
 
-/// A table being read.
+/// A table while it is read.
 pub(in crate::data) struct Table<'a> {
     path: &'a Path,
     reader: csv::Reader<WithoutCarriageReturns>,
@@ -89,7 +90,7 @@ impl<'a> Table<'a> {
         Ok(read.then_some((line, &self.record)))
     }
 
-    /// Where the column `name` stands in a row.
+    /// The place of the column `name` in a row.
     pub(super) fn position(&self, name: &str) -> Result<usize> {
         let header = &self.header;
         let mut positions =
@@ -118,7 +119,8 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A file with its carriage returns left out: between `\r` and `\n` the csv crate counts lines one too low.
+/// A file with its carriage returns left out: between `\r` and `\n` the csv crate counts lines one
+/// too low.
 struct WithoutCarriageReturns(File);
 
 impl Read for WithoutCarriageReturns {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Where a value stands, for the error that names it.
+/// The place of a value, for the error that names it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) path: &'a Path,
@@ -33,7 +33,8 @@ impl Place<'_> {
         Ok(value)
     }
 
-    /// A timestamp: an integer, or a float without a fraction whose magnitude `f64` counts exactly (`< 2^53`).
+    /// A timestamp: an integer, or a float without a fraction. `f64` counts its magnitude exactly
+    /// (`< 2^53`).
     pub(super) fn timestamp(&self, value: &str) -> Result<i64> {
         if let Ok(timestamp) = value.parse() {
             return Ok(timestamp);

@@ -10,7 +10,8 @@ use super::rows::Rows;
 use super::{Columns, Interactions};
 use crate::error::{Error, Result};
 
-/// Reads the objects' keys named in `columns`; other keys are ignored. Values are strings or numbers.
+/// Reads the objects' keys named in `columns`; other keys are ignored. Values are strings or
+/// numbers.
 pub(super) fn read(
     path: &Path,
     columns: &Columns,

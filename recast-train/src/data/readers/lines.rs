@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// Calls `read` with the number, from 1, and the text of each line that is not blank.
 ///
-/// A byte order mark and line ends of either kind are removed. One line is held at a time.
+/// The reader removes a byte order mark and line ends of either kind, and holds one line at a time.
 ///
 /// # Errors
 ///
@@ -39,14 +39,14 @@ pub(in crate::data) fn for_each_line(
     Ok(())
 }
 
-/// What is wrong with bytes that are no text.
+/// The fault of bytes that are no text.
 pub(super) const NOT_UTF8: &str = "is not UTF-8 text";
-/// What to do about it.
+/// The way to mend such bytes.
 pub(super) const NOT_UTF8_HINT: &str =
     "convert the file to UTF-8 (a compressed file must be unpacked)";
 
-/// The error about a line that is not the JSON it should be; the column is named, serde's own line number, which is
-/// always 1, is not.
+/// The error about a line that is not the JSON it should be. The error names the column, but not
+/// serde's own line number, which is always 1.
 pub(in crate::data) fn json_error(path: &Path, line: u64, source: &serde_json::Error) -> Error {
     let text = source.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);

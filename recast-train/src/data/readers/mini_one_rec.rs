@@ -1,5 +1,5 @@
-//! A folder as MiniOneRec publishes one: the semantic IDs and texts of all items, and the split as rows of a history
-//! and what came next.
+//! A folder as MiniOneRec publishes one: the semantic IDs and texts of all items, and the split.
+//! Each row of the split is a history and the next item.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::data::{GivenSplit, HeldOut, Ids, Interactions};
 use crate::error::{Error, Result};
 use crate::storage::Entries;
 
-/// What a file's name ends in, after `NAME`.
+/// The end of a file's name, after `NAME`.
 const INDEX: &str = ".index.json";
 const TRAIN: &str = ".train.csv";
 const RECOVERED: &str = ".recovered_sequences.jsonl";
@@ -83,7 +83,7 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// If there is nothing to learn from.
+    /// If there is no file to learn from.
     pub(crate) fn interactions(&self) -> Result<[PathBuf; 4]> {
         let train = self.existing([TRAIN, RECOVERED]).ok_or_else(|| {
             Error::file(
@@ -96,12 +96,16 @@ impl Folder {
     }
 }
 
-/// Reads the catalogue and the split; an interaction's timestamp is its position among the user's, from 0.
+/// Reads the catalogue and the split. An interaction's timestamp is its position among the user's,
+/// from 0.
 ///
-/// The items are all those of `NAME.index.json`. The users' sequences are put together from rows of a history and what
-/// came next, of which each must go on where the one before it ended: first `NAME.train.csv`, or where that is missing
-/// the training part of `NAME.recovered_sequences.jsonl`, which is told as a warning; then `NAME.valid.csv`, then
-/// `NAME.test.csv`. The longest history of a row is that of the split.
+/// The items are all those of `NAME.index.json`. The reader puts the users' sequences together from
+/// rows of a history and the next item. Each row must continue the sequence at the end of the row
+/// before.
+///
+/// The rows stand first in `NAME.train.csv`, then in `NAME.valid.csv`, then in `NAME.test.csv`. If
+/// `NAME.train.csv` is missing, the training part of `NAME.recovered_sequences.jsonl` stands in for
+/// it, and a warning says so. The longest history of a row is that of the split.
 pub(super) fn read(path: &Path, min_rating: Option<f64>) -> Result<Interactions> {
     without_ratings(path, "a folder of MiniOneRec", min_rating)?;
     let folder = Folder::open(path)?;
@@ -193,12 +197,12 @@ struct Part<'a> {
     rows: Vec<Row>,
 }
 
-/// A history, and what came next.
+/// A history, and the next item.
 #[derive(Debug)]
 struct Row {
     line: u64,
     user: String,
-    /// Never empty.
+    /// The history; never empty.
     history: Vec<u32>,
     target: u32,
 }
@@ -257,14 +261,15 @@ struct Sequences {
 }
 
 impl Sequences {
-    /// A user's items; none yet if the user is new.
+    /// A user's items; a new user has none yet.
     fn of(&mut self, user: &str) -> (u32, &mut Vec<u32>) {
         let user = self.users.intern(user);
         self.items.resize(self.users.len(), Vec::new());
         (user, &mut self.items[user as usize])
     }
 
-    /// Adds what came next in each row, and for a new user the row's history before it; the users of the rows.
+    /// Adds the next item of each row, and for a new user the row's history before that item.
+    /// Returns the users of the rows.
     fn extend(&mut self, part: &Part<'_>, max_history: usize) -> Result<Vec<u32>> {
         let mut users = Vec::with_capacity(part.rows.len());
         for row in &part.rows {

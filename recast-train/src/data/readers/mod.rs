@@ -1,4 +1,5 @@
-//! Readers of interaction logs: one file a format; what is read is indexed at once, no file is held as text.
+//! Readers of interaction logs: one file a format. A reader indexes rows at once and holds no file
+//! as text.
 
 pub(super) mod csv;
 mod field;
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 
 pub(crate) use mini_one_rec::Folder;
 
-/// How a log of interactions is written.
+/// The format of a log of interactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -36,14 +37,14 @@ pub enum Format {
     S3Rec,
     /// A table in columns (`.parquet`), in builds with the feature `parquet`.
     Parquet,
-    /// A folder as MiniOneRec publishes it, with a split of its own: `NAME.index.json`, `NAME.train.csv`,
-    /// `NAME.valid.csv`, `NAME.test.csv`.
+    /// A folder as MiniOneRec publishes it, with a split of its own: `NAME.index.json`,
+    /// `NAME.train.csv`, `NAME.valid.csv`, `NAME.test.csv`.
     #[serde(rename = "mini_one_rec")]
     MiniOneRec,
 }
 
 impl Format {
-    /// The format a file's extension stands for, or a folder's files.
+    /// The format of a file by its extension, or of a folder by its files.
     ///
     /// # Errors
     ///
@@ -73,19 +74,20 @@ impl Format {
 
 const EXTENSIONS: &str = ".csv, .tsv, .inter, .jsonl, .txt, .parquet";
 
-/// The names under which a table or JSON object holds an interaction. S3-Rec text and folders of MiniOneRec ignore them;
-/// in a file of RecBole the defaults stand for `user_id`, `item_id`, `timestamp` and `rating`.
+/// The names under which a table or JSON object holds an interaction. S3-Rec text and folders of
+/// MiniOneRec ignore these names. In a file of RecBole the defaults stand for `user_id`, `item_id`,
+/// `timestamp` and `rating`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Columns {
-    /// Who.
+    /// The user.
     pub user: String,
-    /// What.
+    /// The item.
     pub item: String,
-    /// When: an integer, or a float without a fraction.
+    /// The time: an integer, or a float without a fraction.
     pub timestamp: String,
-    /// How much it was liked; read only where a least rating is asked for.
+    /// The rating; a reader reads it only if a least rating is asked for.
     pub rating: String,
 }
 
@@ -115,20 +117,23 @@ impl Columns {
     }
 }
 
-/// Reads a log, in `format` or the one its extension stands for, and leaves out rows rated below `min_rating`.
+/// Reads a log, in `format` or the one its extension stands for, and leaves out rows rated below
+/// `min_rating`.
 ///
-/// In S3-Rec text and in a folder of MiniOneRec a timestamp is the position among the user's interactions, from 0, so a
-/// split by global time means nothing there. Elsewhere all timestamps whose unit shows in their size (seconds,
-/// milliseconds, microseconds or nanoseconds of a year from 1973 to 5138) must be of one unit.
+/// In S3-Rec text and in a folder of MiniOneRec a timestamp is the position among the user's
+/// interactions, from 0. A split by global time means nothing for such a log.
 ///
-/// Memory: 16 bytes an interaction, at most 24 while the columns grow, and about 100 bytes and the text of each user
-/// and item.
+/// In all other formats, timestamps whose size shows their unit must be of one unit. The size shows
+/// the unit of a year from 1973 to 5138, in seconds, milliseconds, microseconds or nanoseconds.
+///
+/// A log takes 16 bytes an interaction, at most 24 while the columns grow. Each user and item takes
+/// about 100 bytes and its text.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, a line or value is malformed (the error names it), a column is missing, timestamps are
-/// of several units, `min_rating` is asked of a format without ratings, this build cannot read the format, or no row
-/// is left.
+/// If the file cannot be read, or this build cannot read the format. If a line or value is
+/// malformed (the error names it), a column is missing, or timestamps are of several units. If
+/// `min_rating` is asked of a format without ratings, or no row is left.
 pub fn read_interactions(
     path: &Path,
     format: Option<Format>,
@@ -183,7 +188,7 @@ pub(crate) fn silence_caught_panics() {
     }
 }
 
-/// The error of a least rating where there are no ratings.
+/// The error of a least rating in a format without ratings.
 fn without_ratings(path: &Path, format: &str, min_rating: Option<f64>) -> Result<()> {
     let Some(least) = min_rating else { return Ok(()) };
     Err(Error::file(
@@ -199,7 +204,8 @@ mod testing {
 
     use super::*;
 
-    /// Reads `content` as a file with `suffix` and gives the interactions or the message after the path.
+    /// Reads `content` as a file with `suffix` and gives the interactions or the message after the
+    /// path.
     pub(super) fn read_text(
         suffix: &str,
         content: &[u8],

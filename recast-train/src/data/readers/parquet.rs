@@ -26,8 +26,8 @@ const BATCH: usize = 8192;
 /// The name of the thread that decodes.
 pub(super) const THREAD: &str = "parquet";
 
-/// Reads a table in a thread of its own: the parquet crate panics on some files whose parts contradict one another, and
-/// these are damaged like others.
+/// Reads a table in a thread of its own. The parquet crate panics on some files whose parts
+/// contradict one another; such a file is reported as damaged.
 pub(super) fn read(
     path: &Path,
     columns: &Columns,
@@ -45,9 +45,9 @@ pub(super) fn read(
 
 /// Reads a table; in errors rows count from 1.
 ///
-/// Ids are strings or integers; timestamps integers, floats without a fraction, strings of these, or of one of
-/// Parquet's types for times, in the unit of the file; ratings numbers or strings of these. A field of a group is named
-/// with dots: `event.user`.
+/// Ids are strings or integers. Timestamps are integers, floats without a fraction, strings of
+/// these, or of one of Parquet's types for times, in the unit of the file. Ratings are numbers or
+/// strings of numbers. Dots name a field of a group: `event.user`.
 fn read_table(path: &Path, columns: &Columns, min_rating: Option<f64>) -> Result<Interactions> {
     let file = File::open(path).map_err(|cause| Error::read(path, cause))?;
     let damaged = |fault: ParquetError| damaged(path, &fault.to_string());
@@ -87,7 +87,8 @@ fn read_table(path: &Path, columns: &Columns, min_rating: Option<f64>) -> Result
     Ok(rows.into_log())
 }
 
-/// Adds the row at which the chunks stand: of users, items, timestamps and, where they are asked for, ratings.
+/// Adds the row at which the chunks stand. The chunks hold users, items, timestamps and, if they
+/// are asked for, ratings.
 fn read_row(rows: &mut Rows<'_>, row: u64, chunks: &[Chunk<'_>]) -> Result<()> {
     if let Some(rating) = chunks.get(3)
         && rows.rated_too_low(row, rating.text(row)?.trim())?
@@ -163,9 +164,9 @@ struct Chunk<'a> {
     field: &'a Field<'a>,
     path: &'a Path,
     values: Values,
-    /// The definition levels of the batch; none where no value can be missing.
+    /// The definition levels of the batch; none if no value can be missing.
     levels: Vec<i16>,
-    /// Where it stands in the batch, by rows and by values that are there.
+    /// The chunk's place in the batch, by rows and by values that are not missing.
     row: usize,
     value: usize,
 }
@@ -193,7 +194,7 @@ impl Chunk<'_> {
         self.row += 1;
     }
 
-    /// The value where it stands; `row` is for the error.
+    /// The value at the chunk's place; `row` is for the error.
     fn text(&self, row: u64) -> Result<Cow<'_, str>> {
         let place = Place { path: self.path, line: row, column: self.field.name };
         if self.is_null() {
@@ -241,7 +242,8 @@ impl Values {
         }
     }
 
-    /// A value as text, or its bytes if they are none. Times of 96 bits are given in nanoseconds.
+    /// A value as text, or its bytes if they are no text. A time of 96 bits is given in
+    /// nanoseconds.
     fn text(&self, at: usize, unsigned: bool) -> std::result::Result<Cow<'_, str>, &[u8]> {
         let number = match self {
             Self::Bytes(batch) => {
@@ -262,7 +264,7 @@ impl Values {
 
 type Read<T> = std::result::Result<T, ParquetError>;
 
-/// Decoded values, those that are missing left out.
+/// Decoded values; missing values are left out.
 struct Batch<T: DataType> {
     reader: ColumnReaderImpl<T>,
     values: Vec<T::T>,
@@ -273,7 +275,7 @@ impl<T: DataType> Batch<T> {
         Self { reader, values: Vec::new() }
     }
 
-    /// Decodes the next rows; how many there were.
+    /// Decodes the next rows and returns their number.
     fn read(&mut self, length: usize, levels: &mut Vec<i16>) -> Read<usize> {
         self.values.clear();
         let (rows, ..) = self.reader.read_records(length, Some(levels), None, &mut self.values)?;

@@ -1,4 +1,4 @@
-//! What all formats with named columns check alike, row by row.
+//! Checks of rows that all formats with named columns share.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::unit::Unit;
 use crate::data::Interactions;
 use crate::error::Result;
 
-/// A log on its way in.
+/// A log while its rows are read.
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
     path: &'a Path,
@@ -29,12 +29,12 @@ impl<'a> Rows<'a> {
         self.min_rating.is_some()
     }
 
-    /// Where the value of `column` stands in a line, or a row, from 1.
+    /// The place of the value of `column` in a line, or a row, from 1.
     pub(super) fn place(&self, line: u64, column: &'a str) -> Place<'a> {
         Place { path: self.path, line, column }
     }
 
-    /// Whether a row is rated too low to be read further; it is then counted.
+    /// Whether a row is rated too low to be read further. Such a row is counted.
     pub(super) fn rated_too_low(&mut self, line: u64, rating: &str) -> Result<bool> {
         let Some(least) = self.min_rating else { return Ok(false) };
         let too_low = self.place(line, &self.columns.rating).rating(rating)? < least;
@@ -70,7 +70,7 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// The log, once all rows are added.
+    /// The log of all added rows.
     pub(super) fn into_log(self) -> Interactions {
         self.log
     }

@@ -1,4 +1,5 @@
-//! One user a line, `user item item ...` in time order: the sequence files of S3-Rec and its successors.
+//! One user a line, `user item item ...` in time order: the sequence files of S3-Rec and its
+//! successors.
 
 use std::path::Path;
 

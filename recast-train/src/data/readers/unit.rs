@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a timestamp counts since 1970.
+/// The unit in which a timestamp counts since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     Seconds,
@@ -14,7 +14,8 @@ pub(super) enum Unit {
 impl Unit {
     /// The unit in which a timestamp lies between the years 1973 and 5138.
     ///
-    /// `None` below 10^8, which counts something else: positions, days, or seconds of the first three years.
+    /// `None` below 10^8. Such a timestamp counts something else: positions, days, or seconds of
+    /// the first three years.
     pub(super) fn of(timestamp: i64) -> Option<Self> {
         match timestamp.unsigned_abs() {
             0..100_000_000 => None,

@@ -32,7 +32,7 @@ fn the_last_two_items_are_left_out_and_the_test_history_holds_the_validation_ite
 
 #[test]
 fn cold_and_repeated_targets_are_counted() {
-    // 9 is never trained on; the second user's 4 was met before
+    // 9 is never trained on; the second user met 4 before
     let data = sequences(&[&[(1, 1), (4, 2), (3, 3), (9, 4)], &[(4, 1), (1, 2), (4, 3)]]);
     let report = Split::new(&data, SplitKind::LeaveOneOut).unwrap().report();
     let expected = SplitReport {

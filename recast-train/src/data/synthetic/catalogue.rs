@@ -10,8 +10,8 @@ use crate::data::ItemText;
 
 /// The shop. Item `i` stands in category `i / per_category`, at slot `i % per_category`.
 ///
-/// The items at one slot of all categories share a style, which their titles name, and companions are always of one
-/// style: what goes with an item can be told from its title and the user's mood.
+/// The items at one slot of all categories share a style, which their titles name. Companions are
+/// always of one style: the title and the user's mood tell an item's companion.
 #[derive(Debug, Clone)]
 pub(super) struct Catalogue {
     /// Categories of each department.
@@ -40,17 +40,17 @@ impl Catalogue {
         }
     }
 
-    /// How many items there are.
+    /// The number of items.
     pub(super) fn n_items(&self) -> usize {
         self.share.len()
     }
 
-    /// How many categories all departments have together.
+    /// The number of categories of all departments together.
     pub(super) fn n_categories(&self) -> usize {
         self.share.len() / self.per_category
     }
 
-    /// How many moods there are.
+    /// The number of moods.
     pub(super) fn moods(&self) -> usize {
         self.companion_category.len()
     }
@@ -65,7 +65,7 @@ impl Catalogue {
         item as usize / self.per_category
     }
 
-    /// What goes with an item in a mood: an item of the same style in another category.
+    /// The companion of an item in a mood: an item of the same style in another category.
     pub(super) fn companion(&self, item: u32, mood: usize) -> u32 {
         let slot = item as usize % self.per_category;
         let category = self.companion_category[mood][self.category(item)];
@@ -84,8 +84,8 @@ fn shares(n: usize, exponent: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
     weights
 }
 
-/// For each mood the category `mood + 1` places further on a random circle, so that the companions of an item in
-/// different moods are different, and none is of its own category.
+/// For each mood the category `mood + 1` places further on a random circle. The companions of an
+/// item in different moods are therefore different, and none is of its own category.
 fn companion_categories(n: usize, moods: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
     let mut circle: Vec<usize> = (0..n).collect();
     circle.shuffle(rng);
@@ -99,7 +99,8 @@ fn companion_categories(n: usize, moods: usize, rng: &mut ChaCha8Rng) -> Vec<Vec
     (0..moods).map(step).collect()
 }
 
-/// A distinct title for each item, such as "Nordic Ash Floor Lamp"; past the word lists numbers are added.
+/// A distinct title for each item, such as "Nordic Ash Floor Lamp"; past the word lists numbers are
+/// added.
 fn texts(config: &SyntheticConfig, per_category: usize, rng: &mut ChaCha8Rng) -> Vec<ItemText> {
     let mut styles = STYLES;
     styles.shuffle(rng);
@@ -114,7 +115,8 @@ fn texts(config: &SyntheticConfig, per_category: usize, rng: &mut ChaCha8Rng) ->
             let kind = numbered(kinds[category % kinds.len()], copy);
             for slot in 0..per_category {
                 let (style, round) = (styles[slot % STYLES.len()], slot / STYLES.len());
-                // One material a title while there is a style for each slot, then each material once.
+                // A title has one material while there is a style for each slot, then each material
+                // once.
                 let first = if per_category <= STYLES.len() {
                     rng.random_range(0..MATERIALS.len())
                 } else {

@@ -19,21 +19,22 @@ use taste::Taste;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SyntheticConfig {
-    /// How many users.
+    /// The number of users.
     pub users: usize,
-    /// How many items; a multiple of departments times categories.
+    /// The number of items; a multiple of departments times categories.
     pub items: usize,
-    /// How many departments.
+    /// The number of departments.
     pub departments: usize,
-    /// How many categories each department has.
+    /// The number of categories of each department.
     pub categories: usize,
-    /// How many moods departments have; more moods make the last item say less about the next.
+    /// The number of moods of departments; more moods make the last item say less about the next.
     pub moods: usize,
     /// Probability that a user's taste stays in its category from one item to the next.
     pub stay: f64,
-    /// Probability that it moves to another category of its department; what is left jumps anywhere.
+    /// Probability that the taste moves to another category of its department; the remaining
+    /// probability jumps anywhere.
     pub sibling: f64,
-    /// Probability that the next item is what goes with the last one in the taste's mood.
+    /// Probability that the next item is the companion of the last one in the taste's mood.
     pub companion: f64,
     /// Exponent of Zipf's law for items of a category.
     pub zipf: f64,
@@ -66,8 +67,9 @@ impl SyntheticConfig {
     ///
     /// # Errors
     ///
-    /// If a count is 0, the items cannot be shared out evenly, there are not more categories than moods, a probability
-    /// is out of range, or the shortest history is longer than the longest.
+    /// If a count is 0, the items cannot be shared out evenly, or there are not more categories
+    /// than moods. If a probability is out of range, or the shortest history is longer than the
+    /// longest.
     pub(crate) fn check(&self) -> Result<()> {
         let fault = |key, problem, hint: &str| Err(Error::setting(key, problem, hint));
         for (key, value) in [
@@ -144,13 +146,14 @@ impl SyntheticConfig {
 
 /// A synthetic shop with the histories of its users.
 ///
-/// A user has a hidden taste, a category that drifts. The next item either goes with the last one, in a way that
-/// depends on the mood of the taste's department, or is drawn from the taste's category by popularity. The last item
-/// alone leaves the mood open, so the history has to be read; and since the model is known, so is the best possible
-/// recommender: [`Synthetic::oracle_ranking`].
+/// A user has a hidden taste, a category that drifts. The next item is the companion of the
+/// last one, in the mood of the taste's department, or comes from the taste's category by
+/// popularity. The last item alone leaves the mood open, so a recommender has to read the history.
+/// The model is known, and so is the best possible recommender: [`Synthetic::oracle_ranking`].
 ///
-/// Items are numbered in catalogue order and their ids are `1`, `2`, ..., so that [`Ids::item_order`] keeps catalogue
-/// order. Where cleaning removes items, `Sequences::item_rows` holds their catalogue indices.
+/// Items are numbered in catalogue order and their ids are `1`, `2`, ..., so that
+/// [`Ids::item_order`] keeps catalogue order. If cleaning removes items, `Sequences::item_rows`
+/// holds their catalogue indices.
 #[derive(Debug, Clone)]
 pub(crate) struct Synthetic {
     catalogue: Catalogue,
@@ -164,7 +167,7 @@ const OPENING: i64 = 1_704_067_200;
 const HOUR: i64 = 3600;
 
 impl Synthetic {
-    /// Makes a shop and its users: equal arguments, equal data.
+    /// Makes a shop and its users. Equal arguments give equal data.
     ///
     /// # Errors
     ///
@@ -204,7 +207,7 @@ impl Synthetic {
         Items::from_rows(rows, ids)
     }
 
-    /// How many items the catalogue has.
+    /// The number of items of the catalogue.
     #[must_use]
     pub(crate) fn n_items(&self) -> usize {
         self.catalogue.n_items()
@@ -220,7 +223,8 @@ impl Synthetic {
         self.taste.predictive(&self.catalogue, history)
     }
 
-    /// The `k` items most likely to be next, ties by index: no recommender has a higher expected Pass@k.
+    /// The `k` items most likely to be next, ties by index: no recommender has a higher expected
+    /// Pass@k.
     ///
     /// # Panics
     ///
@@ -236,9 +240,10 @@ impl Synthetic {
         order
     }
 
-    /// The highest expected Pass@1 any recommender can have on these histories: `mean max_j p(j | history)`.
+    /// The highest expected Pass@1 any recommender can have on these histories:
+    /// `mean max_j p(j | history)`.
     ///
-    /// `None` without examples; their targets are not looked at.
+    /// `None` without examples; the targets don't matter.
     ///
     /// # Panics
     ///
@@ -250,7 +255,7 @@ impl Synthetic {
 
     /// The highest expected Pass@k: the mean of the sum of the `k` largest `p(j | history)`.
     ///
-    /// `None` without examples; their targets are not looked at.
+    /// `None` without examples; the targets don't matter.
     ///
     /// # Panics
     ///
@@ -276,7 +281,8 @@ fn id(item: u32) -> String {
     (item + 1).to_string()
 }
 
-/// Draws one user's items with their times: a day one in half a year to start on, then an hour to a week between items.
+/// Draws one user's items with their times: a day one in half a year to start on, then an hour to a
+/// week between items.
 fn history(
     catalogue: &Catalogue,
     taste: Taste,
@@ -304,7 +310,7 @@ fn history(
     items
 }
 
-/// Draws where the taste goes.
+/// Draws the next category of the taste.
 fn moved(catalogue: &Catalogue, taste: Taste, category: usize, rng: &mut ChaCha8Rng) -> usize {
     let siblings = catalogue.categories;
     let draw = rng.random::<f64>();
@@ -329,7 +335,7 @@ fn popular(catalogue: &Catalogue, category: usize, rng: &mut ChaCha8Rng) -> u32 
         left -= share;
         left < 0.0
     });
-    // Shares may sum to a hair less than 1: the last item takes what is left.
+    // Shares may sum to a hair less than 1: the last item takes the rest.
     u32::try_from(first + slot.unwrap_or(shares.len() - 1)).expect("an item index")
 }
 

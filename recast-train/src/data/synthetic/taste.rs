@@ -1,4 +1,5 @@
-//! How the hidden taste moves, what it makes a user take, and what can be known of it from a history.
+//! The moves of the hidden taste, the items it makes a user take, and its posterior given a
+//! history.
 
 use super::SyntheticConfig;
 use super::catalogue::Catalogue;
@@ -7,13 +8,15 @@ use super::catalogue::Catalogue;
 ///
 /// ```text
 /// p(z_1)             = 1 / categories
-/// p(z_t+1 | z_t)     = stay [same] + sibling [another of the department, equally] + (1 - stay - sibling) / categories
+/// p(z_t+1 | z_t)     = stay [same] + sibling [another of the department, equally]
+///                      + (1 - stay - sibling) / categories
 /// p(x_1 | z)         = share(x) [x in z]
-/// p(x_t+1 | x_t, z)  = companion [x_t+1 goes with x_t in z's mood] + (1 - companion) share(x_t+1) [x_t+1 in z]
+/// p(x_t+1 | x_t, z)  = companion [x_t+1 goes with x_t in z's mood]
+///                      + (1 - companion) share(x_t+1) [x_t+1 in z]
 /// ```
 ///
-/// A category without siblings keeps their part. All items stay possible at all times, so a history always has a
-/// posterior.
+/// A category without siblings keeps their part. All items stay possible at all times, so a history
+/// always has a posterior.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taste {
     pub(super) stay: f64,
@@ -42,7 +45,7 @@ impl Taste {
         moved
     }
 
-    /// What is known after `history`: the taste at the next step, before its item is seen.
+    /// The posterior after `history`: the taste at the next step, before its item is seen.
     fn next_taste(&self, catalogue: &Catalogue, history: &[u32]) -> Vec<f64> {
         let n = catalogue.n_categories();
         let mut belief = vec![1.0 / n as f64; n];

@@ -81,7 +81,7 @@ pub(super) const DEPARTMENTS: [(&str, [&str; 8]); 8] = [
     ),
 ];
 
-/// What things that go together have in common.
+/// Styles, which things that go together share.
 pub(super) const STYLES: [&str; 24] = [
     "Nordic",
     "Coastal",
@@ -109,7 +109,7 @@ pub(super) const STYLES: [&str; 24] = [
     "Botanic",
 ];
 
-/// What things are made of.
+/// Materials, which things are made of.
 pub(super) const MATERIALS: [&str; 12] = [
     "Ash", "Oak", "Linen", "Brass", "Copper", "Ceramic", "Glass", "Wool", "Bamboo", "Leather",
     "Steel", "Marble",

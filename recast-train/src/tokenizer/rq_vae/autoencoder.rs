@@ -59,11 +59,11 @@ impl Mlp {
 pub(super) struct Autoencoder {
     pub(super) encoder: Mlp,
     pub(super) decoder: Mlp,
-    /// Of each level, `(C, latent_dim)`.
+    /// The codebook of each level, `(C, latent_dim)`.
     pub(super) codebooks: Vec<Param<Tensor<2>>>,
 }
 
-/// What one batch gives.
+/// The loss and the codes of one batch.
 pub(super) struct BatchLoss {
     pub(super) loss: Tensor<1>,
     /// The codes of each level, in the order of the batch.
@@ -95,12 +95,13 @@ impl Autoencoder {
     /// The loss of a batch `x` `(B, D)`, each term a mean over its values.
     ///
     /// ```text
-    /// z = encode(x)      r_1 = z      e_l = nearest row of codebook l to r_l      r_(l+1) = r_l - sg(e_l)
-    /// loss = |decode(z + sg(sum_l e_l - z)) - x|^2 + sum_l |sg(r_l) - e_l|^2 + commitment |r_l - sg(e_l)|^2
+    /// z = encode(x)   r_1 = z   e_l = nearest row of codebook l to r_l    r_(l+1) = r_l - sg(e_l)
+    /// loss = |decode(z + sg(sum_l e_l - z)) - x|^2
+    ///        + sum_l |sg(r_l) - e_l|^2 + commitment |r_l - sg(e_l)|^2
     /// ```
     ///
-    /// sg stops the gradient: the decoder's gradient passes straight through the codes to the encoder. Without codebooks it
-    /// is the loss of a plain autoencoder.
+    /// sg stops the gradient: the decoder's gradient passes straight through the codes to the
+    /// encoder. Without codebooks the loss is that of a plain autoencoder.
     pub(super) fn loss(&self, x: Tensor<2>, commitment: f32) -> BatchLoss {
         let latent = self.encoder.forward(x.clone());
         let device = latent.device();

@@ -26,35 +26,42 @@ use crate::random::{Purpose, stream};
 use autoencoder::{Autoencoder, Mlp};
 use standard::Standard;
 
-/// Items that pass through the autoencoder together outside training.
+/// The number of items that pass through the autoencoder together outside training.
 const ENCODED_AT_ONCE: usize = 1024;
 
 /// The phase in messages and in the event log.
 const PHASE: &str = "tokenizer.rq_vae";
 
-/// Trains an autoencoder with residual codebooks and quantises what its encoder makes of the embeddings: the codes, and
-/// these latent vectors.
+/// Trains an autoencoder with residual codebooks and quantises the latent vectors of the
+/// embeddings. Returns the codes and the latent vectors.
 ///
-/// Embeddings are standardised, column by column. After `pretrain_epochs` as a plain autoencoder codebooks start as
-/// residual k-means of the latents (`kmeans`), then move by their own loss; the decoder's gradient passes straight through
-/// the codes to the encoder, and a commitment loss keeps the encoder near the codes. Codes that no item took in an epoch are set on residuals of
-/// random items. After training every item takes the nearest code at each level.
+/// Embeddings are standardised, column by column. The autoencoder first trains for
+/// `pretrain_epochs` without codebooks. Then codebooks start as residual k-means of the latent
+/// vectors (`kmeans`) and move by their own loss. The decoder's gradient passes straight through
+/// the codes to the encoder, and a commitment loss keeps the encoder near the codes. Codes that no
+/// item took in an epoch are set on residuals of random items. After training every item takes the
+/// nearest code at each level.
 ///
-/// Reconstruction errors are those of embeddings as given: the sum of the first l codes decoded and brought back to their
-/// scale. Equal seeds give equal codes on a CPU with an equal number of threads.
+/// Reconstruction errors are those of embeddings as given: the decoder reads the sum of the first l
+/// codes, and its output is scaled back. Equal seeds give equal codes on a CPU with an equal
+/// number of threads.
 ///
-/// See "Recommender Systems with Generative Retrieval", Rajput et al., <https://arxiv.org/abs/2305.05065>, section 3.1;
-/// "Autoregressive Image Generation using Residual Quantization", Lee et al., <https://arxiv.org/abs/2203.01941>; resets as in
-/// "Jukebox", Dhariwal et al., <https://arxiv.org/abs/2005.00341>, section 3.
+/// Sources:
 ///
-/// Departs from the paper: each term of the loss is a mean over its values, not a sum, so that the weights do not hang on
-/// the widths.
+/// - "Recommender Systems with Generative Retrieval", Rajput et al.,
+///   <https://arxiv.org/abs/2305.05065>, section 3.1;
+/// - "Autoregressive Image Generation using Residual Quantization", Lee et al.,
+///   <https://arxiv.org/abs/2203.01941>;
+/// - for the resets "Jukebox", Dhariwal et al., <https://arxiv.org/abs/2005.00341>, section 3.
+///
+/// Departs from the paper: each term of the loss is a mean over its values, not a sum. The weights
+/// therefore do not hang on the widths.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] if a number is out of its range; [`Error::Collapse`] if a level's perplexity falls below
-/// `min_perplexity` of its codes (or of the items, if these are fewer); [`Error::NotFinite`] if training diverges;
-/// [`Error::Interrupted`] once the user asked to stop.
+/// [`Error::Setting`] if a number is out of its range. [`Error::Collapse`] if a level's perplexity
+/// falls below `min_perplexity` of its codes (or of the items, if these are fewer).
+/// [`Error::NotFinite`] if training diverges. [`Error::Interrupted`] after the user asked to stop.
 pub fn rq_vae(
     embeddings: &Embeddings,
     codes_per_level: &[usize],
@@ -94,8 +101,8 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// Sets the codebooks by residual k-means of the encoder's latents. Where these have fewer centroids than codes, they
-    /// are repeated.
+    /// Sets the codebooks by residual k-means of the encoder's latent vectors. A codebook with
+    /// fewer centroids than codes repeats its centroids.
     fn start_codebooks(&mut self, kmeans: KmeansOptions, monitor: &Monitor) -> Result<()> {
         let latents = self.encode(&all(self.embeddings), monitor)?;
         let start = residual_kmeans(&latents, self.codes_per_level, kmeans, self.seed, monitor)?;
@@ -187,7 +194,8 @@ impl Training<'_> {
         Ok(perplexity)
     }
 
-    /// Sets the codes that nothing counted on the residuals of random items; how many, at each level.
+    /// Sets the codes without any item on the residuals of random items. Returns the number of such
+    /// codes at each level.
     fn reset_unused(
         &mut self,
         counts: &[Vec<u32>],
@@ -229,7 +237,7 @@ impl Training<'_> {
         Ok(unused.iter().map(Vec::len).collect())
     }
 
-    /// The nearest codes and what they lose.
+    /// The nearest codes with their reconstruction errors, and the latent vectors.
     fn quantise(&self, monitor: &Monitor) -> Result<(Quantised, Embeddings)> {
         let latents = self.encode(&all(self.embeddings), monitor)?;
         let codebooks = self.codebooks();
@@ -245,7 +253,7 @@ impl Training<'_> {
         Ok((quantised, latents))
     }
 
-    /// What the encoder makes of some items.
+    /// The latent vectors of some items.
     fn encode(&self, items: &[u32], monitor: &Monitor) -> Result<Embeddings> {
         let encoder = self.model.encoder.valid();
         let device = self.device().inner();
@@ -333,7 +341,7 @@ impl Training<'_> {
     }
 }
 
-/// The numbers of all items.
+/// The indices of all items.
 fn all(embeddings: &Embeddings) -> Vec<u32> {
     (0..embeddings.rows() as u32).collect()
 }

@@ -12,7 +12,7 @@ use crate::optim::check_rates;
 pub struct RqVaeOptions {
     /// The widths of the encoder's hidden layers; the decoder has them in reverse.
     pub hidden: Vec<usize>,
-    /// The width of what is quantised.
+    /// The width of the latent vectors.
     pub latent_dim: usize,
     /// Passes over the items as a plain autoencoder, before there are codebooks.
     pub pretrain_epochs: usize,
@@ -28,11 +28,11 @@ pub struct RqVaeOptions {
     pub weight_decay: f64,
     /// Largest norm of all gradients together.
     pub max_norm: f64,
-    /// Weight of the commitment loss, which draws what is quantised to its centroid.
+    /// Weight of the commitment loss, which draws latent vectors to their centroids.
     pub commitment: f64,
     /// Epochs after which codes that no item took are set on items; 0 means never.
     pub reset_every: usize,
-    /// Training stops where a level's perplexity falls below this share of its codes.
+    /// The share of its codes below which a level's perplexity stops training.
     pub min_perplexity: f64,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::embedding::Embeddings;
 
-/// Deviations below this count as none: the column is then only centred.
+/// The least deviation that scales a column: a column of a smaller one is only centred.
 const LEAST_DEVIATION: f64 = 1e-8;
 
 /// Means and population standard deviations of columns.
@@ -13,7 +13,7 @@ pub(super) struct Standard {
 }
 
 impl Standard {
-    /// Those of `embeddings`.
+    /// The means and deviations of `embeddings`.
     pub(super) fn of(embeddings: &Embeddings) -> Self {
         let n = embeddings.rows() as f64;
         let mut means = vec![0.0f64; embeddings.dim()];
@@ -43,7 +43,7 @@ impl Standard {
         into.extend(row.iter().zip(columns).map(|(x, (mean, deviation))| (x - mean) / deviation));
     }
 
-    /// The squared distance of a row from what a standardised row stands for.
+    /// The squared distance of a row from the row that a standardised row stands for.
     pub(super) fn squared_error(&self, row: &[f32], standardised: &[f32]) -> f64 {
         let columns = self.means.iter().zip(&self.deviations);
         row.iter()

@@ -17,7 +17,7 @@ fn rows(rows: &[(&str, &str, u32)]) -> String {
     format!("{HEADER}\n{}", rows.collect::<String>())
 }
 
-/// A folder of two users and six items, of which nobody met the last.
+/// A folder of two users and six items; no user met the last item.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let entries: Vec<String> =
