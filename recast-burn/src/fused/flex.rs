@@ -5,7 +5,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::tensor::{Bytes, DType, Shape};
 use rayon::prelude::*;
 
-use super::product::{Matrices, products};
+use super::product::{Matrices, products, written};
 use super::{FusedKernels, arithmetic, decomposed};
 
 /// Elements of one parallel task; the split does not depend on the number of threads.
@@ -95,11 +95,10 @@ impl FusedKernels for Flex {
         }
         let (gate, up) = (contiguous(gate), contiguous(up));
         let (g, u) = (values(&gate), values(&up));
-        let mut out = vec![0f32; g.len()];
-        out.par_chunks_mut(GRAIN)
-            .zip(g.par_chunks(GRAIN))
-            .zip(u.par_chunks(GRAIN))
-            .for_each(|((out, g), u)| arithmetic::swiglu(g, u, out));
+        let out = written(g.len(), GRAIN, |i, out| {
+            let part = i * GRAIN..i * GRAIN + out.len();
+            arithmetic::swiglu(&g[part.clone()], &u[part], out);
+        });
         tensor(out, gate.layout().shape().clone())
     }
 
@@ -111,15 +110,13 @@ impl FusedKernels for Flex {
         if !is_f32(&[&gate, &up, &grad]) {
             return decomposed::swiglu_backward::<Self>(gate, up, grad);
         }
-        let (gate, up, mut grad) = (contiguous(gate), contiguous(up), whole(grad));
-        let (g, u) = (values(&gate), values(&up));
-        let mut grad_gate = vec![0f32; g.len()];
+        let (mut gate, up, mut grad) = (whole(gate), contiguous(up), whole(grad));
         grad.storage_mut::<f32>()
             .par_chunks_mut(GRAIN)
-            .zip(grad_gate.par_chunks_mut(GRAIN))
-            .zip(g.par_chunks(GRAIN).zip(u.par_chunks(GRAIN)))
-            .for_each(|((d, dg), (g, u))| arithmetic::swiglu_backward(g, u, d, dg));
-        (tensor(grad_gate, gate.layout().shape().clone()), grad)
+            .zip(gate.storage_mut::<f32>().par_chunks_mut(GRAIN))
+            .zip(values(&up).par_chunks(GRAIN))
+            .for_each(|((d, g), u)| arithmetic::swiglu_backward(g, u, d));
+        (gate, grad)
     }
 
     fn kernel_rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
@@ -128,11 +125,10 @@ impl FusedKernels for Flex {
         }
         let (x, weight) = (contiguous(x), contiguous(weight));
         let (xs, ws) = (values(&x), values(&weight));
-        let mut out = vec![0f32; xs.len()];
         let task = task(ws.len());
-        out.par_chunks_mut(task)
-            .zip(xs.par_chunks(task))
-            .for_each(|(out, x)| arithmetic::rms_norm(x, ws, epsilon, out));
+        let out = written(xs.len(), task, |i, out| {
+            arithmetic::rms_norm(&xs[i * task..][..out.len()], ws, epsilon, out);
+        });
         tensor(out, x.layout().shape().clone())
     }
 
