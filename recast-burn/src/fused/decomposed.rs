@@ -6,6 +6,8 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::ops::IndexingUpdateOp;
 use burn::tensor::{Shape, Slice};
 
+use super::FusedKernels;
+
 pub(super) fn swiglu<B: Backend>(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
     let sigmoid = B::sigmoid(gate.clone());
     B::float_mul(B::float_mul(gate, sigmoid), up)
@@ -23,6 +25,37 @@ pub(super) fn swiglu_backward<B: Backend>(
     let complement = B::float_add_scalar(B::float_neg(sigmoid.clone()), 1f32.into());
     let slope = B::float_add(sigmoid, B::float_mul(silu, complement));
     (B::float_mul(B::float_mul(grad, up), slope), grad_up)
+}
+
+/// Also the products `x gate` and `x up`.
+pub(super) fn gated<B: FusedKernels>(
+    x: FloatTensor<B>,
+    weights: [FloatTensor<B>; 2],
+) -> (FloatTensor<B>, Vec<FloatTensor<B>>) {
+    let [gate, up] = weights.map(|weight| B::kernel_matmul(x.clone(), weight));
+    (B::kernel_swiglu(gate.clone(), up.clone()), vec![gate, up])
+}
+
+/// From the products `x gate` and `x up`.
+pub(super) fn gated_backward<B: FusedKernels>(
+    x: FloatTensor<B>,
+    weights: [FloatTensor<B>; 2],
+    products: Vec<FloatTensor<B>>,
+    grad: FloatTensor<B>,
+) -> [FloatTensor<B>; 3] {
+    let mut products = products.into_iter();
+    let (Some(gate), Some(up)) = (products.next(), products.next()) else {
+        unreachable!("two products");
+    };
+    let (grad_gate, grad_up) = B::kernel_swiglu_backward(gate, up, grad);
+    let [gate, up] = weights.map(|weight| B::float_swap_dims(weight, 0, 1));
+    let transposed = B::float_swap_dims(x, 0, 1);
+    let grad_x = B::float_add(
+        B::kernel_matmul(grad_gate.clone(), gate),
+        B::kernel_matmul(grad_up.clone(), up),
+    );
+    let grad_gate = B::kernel_matmul(transposed.clone(), grad_gate);
+    [grad_x, grad_gate, B::kernel_matmul(transposed, grad_up)]
 }
 
 pub(super) fn rms_norm<B: Backend>(

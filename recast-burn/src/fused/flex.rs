@@ -5,11 +5,20 @@ use burn::backend::ops::FloatTensorOps;
 use burn::tensor::{Bytes, DType, Shape};
 use rayon::prelude::*;
 
-use super::product::{Matrices, products, written};
+use super::product::{Matrices, product_into, products, written};
 use super::{FusedKernels, arithmetic, decomposed};
 
 /// Elements of one parallel task; the split does not depend on the number of threads.
 const GRAIN: usize = 1 << 14;
+
+/// Rows of a task that multiplies and gates: few enough to stay in a core's cache, enough to make up
+/// for copying the weights.
+const TILE: usize = 256;
+
+/// Rows of tiles of about equal size.
+fn tile(rows: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(TILE).max(1)).max(1)
+}
 
 /// Elements of a task of whole rows.
 fn task(width: usize) -> usize {
@@ -59,6 +68,11 @@ fn last_dim(tensor: &FlexTensor) -> usize {
     shape[shape.num_dims() - 1]
 }
 
+fn dims(matrix: &FlexTensor) -> [usize; 2] {
+    let shape = matrix.layout().shape();
+    [shape[0], shape[1]]
+}
+
 /// The matrices of the last two dimensions, wherever they lie.
 fn matrices(tensor: &FlexTensor) -> Matrices<'_> {
     let (layout, shape) = (tensor.layout(), tensor.layout().shape());
@@ -95,9 +109,9 @@ impl FusedKernels for Flex {
         }
         let (gate, up) = (contiguous(gate), contiguous(up));
         let (g, u) = (values(&gate), values(&up));
-        let out = written(g.len(), GRAIN, |i, out| {
-            let part = i * GRAIN..i * GRAIN + out.len();
-            arithmetic::swiglu(&g[part.clone()], &u[part], out);
+        let given = g.par_chunks(GRAIN).zip(u.par_chunks(GRAIN));
+        let [out] = written((g.len(), GRAIN), [1], given, |(g, u), [out]| {
+            arithmetic::swiglu(g, u, out);
         });
         tensor(out, gate.layout().shape().clone())
     }
@@ -119,6 +133,58 @@ impl FusedKernels for Flex {
         (gate, grad)
     }
 
+    fn kernel_gated(x: FlexTensor, weights: [FlexTensor; 2]) -> (FlexTensor, Vec<FlexTensor>) {
+        let ([rows, _], width) = (dims(&x), last_dim(&weights[0]));
+        if !is_f32(&[&x, &weights[0], &weights[1]]) || rows * width == 0 {
+            return decomposed::gated::<Self>(x, weights);
+        }
+        let (xs, [gate, up]) = (matrices(&x), weights.each_ref().map(matrices));
+        let tile = tile(rows);
+        let tiles = (0..rows.div_ceil(tile)).into_par_iter();
+        let [both, out] = written((rows, tile), [2 * width, width], tiles, |i, [both, out]| {
+            let x = xs.rows(i * tile..rows.min((i + 1) * tile));
+            product_into(&x, &gate, (&mut *both, 2 * width, false));
+            product_into(&x, &up, (&mut both[width..], 2 * width, false));
+            arithmetic::swiglu_rows(both, width, out);
+        });
+        let both = tensor(both, Shape::new([rows, 2 * width]));
+        (tensor(out, Shape::new([rows, width])), vec![both])
+    }
+
+    fn kernel_gated_backward(
+        x: FlexTensor,
+        weights: [FlexTensor; 2],
+        mut kept: Vec<FlexTensor>,
+        grad: FlexTensor,
+    ) -> [FlexTensor; 3] {
+        let ([rows, inner], width) = (dims(&x), last_dim(&grad));
+        let Some(both) = kept.pop_if(|both| last_dim(both) == 2 * width) else {
+            return decomposed::gated_backward::<Self>(x, weights, kept, grad);
+        };
+        let (mut both, grad) = (whole(both), contiguous(grad));
+        // laid out as the products read them
+        let transposed = weights.map(|weight| Self::float_swap_dims(weight, 0, 1).to_contiguous());
+        let [gate, up] = transposed.each_ref().map(matrices);
+        let tile = tile(rows);
+        let grads = values(&grad).par_chunks(tile * width);
+        let given = both.storage_mut::<f32>().par_chunks_mut(2 * tile * width).zip(grads);
+        let [grad_x] = written((rows, tile), [inner], given, |(both, grad), [grad_x]| {
+            arithmetic::swiglu_rows_backward(both, width, grad);
+            let rows = [grad.len() / width, width];
+            let half = |start| Matrices::new(both, vec![start], rows, [2 * width as isize, 1]);
+            product_into(&half(0), &gate, (&mut *grad_x, inner, false));
+            product_into(&half(width), &up, (grad_x, inner, true));
+        });
+        let x = Self::float_swap_dims(x, 0, 1);
+        let of_weights = products(&matrices(&x), &matrices(&both));
+        let half = |start: usize| {
+            let rows = of_weights.chunks_exact(2 * width);
+            let values = rows.flat_map(|row| &row[start..start + width]).copied().collect();
+            tensor(values, Shape::new([inner, width]))
+        };
+        [tensor(grad_x, Shape::new([rows, inner])), half(0), half(width)]
+    }
+
     fn kernel_rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
         if !is_f32(&[&x, &weight]) {
             return decomposed::rms_norm::<Self>(x, weight, epsilon);
@@ -126,8 +192,9 @@ impl FusedKernels for Flex {
         let (x, weight) = (contiguous(x), contiguous(weight));
         let (xs, ws) = (values(&x), values(&weight));
         let task = task(ws.len());
-        let out = written(xs.len(), task, |i, out| {
-            arithmetic::rms_norm(&xs[i * task..][..out.len()], ws, epsilon, out);
+        let (width, given) = (ws.len(), xs.par_chunks(task));
+        let [out] = written((xs.len() / width, task / width), [width], given, |x, [out]| {
+            arithmetic::rms_norm(x, ws, epsilon, out);
         });
         tensor(out, x.layout().shape().clone())
     }
