@@ -97,7 +97,8 @@ pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
     );
 }
 
-/// `grad` holds the gradient of the output on entry and that of `up` on exit; `gate` becomes its own gradient.
+/// `grad` holds the gradient of the output on entry and that of `up` on exit; `gate` becomes its own
+/// gradient.
 pub(super) fn swiglu_backward(gate: &mut [f32], up: &[f32], grad: &mut [f32]) {
     dispatch(
         #[inline(always)]
@@ -120,22 +121,12 @@ pub(super) fn swiglu_rows(both: &[f32], width: usize, out: &mut [f32]) {
     }
 }
 
-/// Rows of gate and up become their gradients; `grad` is that of the output.
-pub(super) fn swiglu_rows_backward(both: &mut [f32], width: usize, grad: &[f32]) {
-    dispatch(
-        #[inline(always)]
-        || {
-            for (both, grad) in both.chunks_exact_mut(2 * width).zip(grad.chunks_exact(width)) {
-                let (gate, up) = both.split_at_mut(width);
-                for ((gate, up), &d) in gate.iter_mut().zip(up).zip(grad) {
-                    let (g, u) = (*gate, *up);
-                    let sigmoid = 1.0 / (1.0 + exp(-g));
-                    *gate = d * u * sigmoid * (1.0 + g * (1.0 - sigmoid));
-                    *up = d * (g * sigmoid);
-                }
-            }
-        },
-    );
+/// [`swiglu_backward`] of such rows.
+pub(super) fn swiglu_rows_backward(both: &mut [f32], width: usize, grad: &mut [f32]) {
+    for (both, grad) in both.chunks_exact_mut(2 * width).zip(grad.chunks_exact_mut(width)) {
+        let (gate, up) = both.split_at_mut(width);
+        swiglu_backward(gate, up, grad);
+    }
 }
 
 pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {

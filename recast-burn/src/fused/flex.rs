@@ -11,8 +11,8 @@ use super::{FusedKernels, arithmetic, decomposed};
 /// Elements of one parallel task; the split does not depend on the number of threads.
 const GRAIN: usize = 1 << 14;
 
-/// Rows of a task that multiplies and gates: few enough to stay in a core's cache, enough to make up
-/// for copying the weights.
+/// Rows of a task that multiplies and gates: few enough to stay in a core's cache, enough to make
+/// up for copying the weights.
 const TILE: usize = 256;
 
 /// Rows of tiles of about equal size.
@@ -66,6 +66,11 @@ fn indices(tensor: FlexTensor) -> Vec<usize> {
 fn last_dim(tensor: &FlexTensor) -> usize {
     let shape = tensor.layout().shape();
     shape[shape.num_dims() - 1]
+}
+
+/// The first columns of rows of `stride` elements.
+fn first_columns(rows: &[f32], columns: usize, stride: usize) -> Matrices<'_> {
+    Matrices::new(rows, vec![0], [rows.len() / stride, columns], [stride as isize, 1])
 }
 
 fn dims(matrix: &FlexTensor) -> [usize; 2] {
@@ -161,28 +166,24 @@ impl FusedKernels for Flex {
         let Some(both) = kept.pop_if(|both| last_dim(both) == 2 * width) else {
             return decomposed::gated_backward::<Self>(x, weights, kept, grad);
         };
-        let (mut both, grad) = (whole(both), contiguous(grad));
+        let (mut both, mut grad) = (whole(both), whole(grad));
         // laid out as the products read them
         let transposed = weights.map(|weight| Self::float_swap_dims(weight, 0, 1).to_contiguous());
         let [gate, up] = transposed.each_ref().map(matrices);
         let tile = tile(rows);
-        let grads = values(&grad).par_chunks(tile * width);
+        let grads = grad.storage_mut::<f32>().par_chunks_mut(tile * width);
         let given = both.storage_mut::<f32>().par_chunks_mut(2 * tile * width).zip(grads);
         let [grad_x] = written((rows, tile), [inner], given, |(both, grad), [grad_x]| {
             arithmetic::swiglu_rows_backward(both, width, grad);
-            let rows = [grad.len() / width, width];
-            let half = |start| Matrices::new(both, vec![start], rows, [2 * width as isize, 1]);
-            product_into(&half(0), &gate, (&mut *grad_x, inner, false));
-            product_into(&half(width), &up, (grad_x, inner, true));
+            let of_gate = first_columns(both, width, 2 * width);
+            product_into(&of_gate, &gate, (&mut *grad_x, inner, false));
+            product_into(&first_columns(grad, width, width), &up, (grad_x, inner, true));
         });
         let x = Self::float_swap_dims(x, 0, 1);
-        let of_weights = products(&matrices(&x), &matrices(&both));
-        let half = |start: usize| {
-            let rows = of_weights.chunks_exact(2 * width);
-            let values = rows.flat_map(|row| &row[start..start + width]).copied().collect();
-            tensor(values, Shape::new([inner, width]))
-        };
-        [tensor(grad_x, Shape::new([rows, inner])), half(0), half(width)]
+        let of_weight =
+            |grad: &Matrices<'_>| tensor(products(&matrices(&x), grad), Shape::new([inner, width]));
+        let of_gate = of_weight(&first_columns(values(&both), width, 2 * width));
+        [tensor(grad_x, Shape::new([rows, inner])), of_gate, of_weight(&matrices(&grad))]
     }
 
     fn kernel_rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {

@@ -125,7 +125,8 @@ trait FusedKernels: Backend {
     }
 }
 
-// with burn's own fusion on: it compiles the element-wise runs of the decomposed forms to one kernel
+// with burn's own fusion on: it compiles the element-wise runs of the decomposed forms to one
+// kernel
 #[cfg(feature = "cuda")]
 impl FusedKernels for Cube {}
 
@@ -224,7 +225,8 @@ route_to_kernels!(NdArray);
 
 /// The matrix product over the last two dimensions.
 ///
-/// burn's own, but for memory: on the CPU its result is written once and not zeroed and copied before.
+/// burn's own, but for memory: on the CPU its result is written once and not zeroed and copied
+/// before.
 ///
 /// # Shapes
 /// `lhs (.., M, K)`, `rhs (.., K, N)`, the result `(.., M, N)`; what stands before is equal.
