@@ -32,7 +32,8 @@ pub(super) fn gated<B: FusedKernels>(
     x: FloatTensor<B>,
     weights: [FloatTensor<B>; 2],
 ) -> (FloatTensor<B>, Vec<FloatTensor<B>>) {
-    let [gate, up] = weights.map(|weight| B::kernel_matmul(x.clone(), weight));
+    let [gate, up] = weights;
+    let (gate, up) = (B::kernel_matmul(x.clone(), gate), B::kernel_matmul(x, up));
     (B::kernel_swiglu(gate.clone(), up.clone()), vec![gate, up])
 }
 

@@ -103,7 +103,7 @@ pub(super) fn written<T: Send, const N: usize>(
     let tiles = rows.div_ceil(tile);
     assert_eq!(given.len(), tiles, "as much given as there are tiles");
     let mut out = widths.map(|width| Vec::<f32>::with_capacity(rows * width));
-    let mut rest = out.each_mut().map(|out| out.spare_capacity_mut());
+    let mut rest = out.each_mut().map(Vec::spare_capacity_mut);
     let rooms: Vec<[&mut [MaybeUninit<f32>]; N]> = (0..tiles)
         .map(|i| {
             let rows = tile.min(rows - i * tile);

@@ -66,7 +66,7 @@ fn a_product_is_added_to_the_columns_it_is_given() {
     let mut out = [100.0, 7.0, 200.0, 7.0];
     product_into(&lhs, &rhs, (&mut out, 2, true));
     product_into(&lhs, &rhs, (&mut out[1..], 2, false));
-    assert_eq!(out, [117.0, 17.0, 239.0, 39.0]);
+    assert_eq!(out.to_vec(), [117.0, 17.0, 239.0, 39.0]);
 }
 
 #[test]
