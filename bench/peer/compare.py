@@ -49,7 +49,7 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
         own, bench = own[:cut], own[cut + 1 :]
     parser = argparse.ArgumentParser(
         description="Sets recast bench and its peer in PyTorch side by side.",
-        epilog="What stands after -- goes to recast bench, such as -- --model small --group-size 32.",
+        epilog="Options after -- go to recast bench, such as -- --model small --group-size 32.",
     )
     parser.add_argument("--recast", metavar="PATH", help="the program (default: built by cargo)")
     parser.add_argument("--json", metavar="FILE", help="write both reports and the rows of the tables here")

@@ -97,8 +97,8 @@ pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
     );
 }
 
-/// `grad` holds the gradient of the output on entry and that of `up` on exit; `gate` becomes its own
-/// gradient.
+/// `grad` holds the gradient of the output on entry and that of `up` on exit; `gate` becomes its
+/// own gradient.
 pub(super) fn swiglu_backward(gate: &mut [f32], up: &[f32], grad: &mut [f32]) {
     dispatch(
         #[inline(always)]
