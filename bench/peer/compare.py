@@ -49,10 +49,11 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
         own, bench = own[:cut], own[cut + 1 :]
     parser = argparse.ArgumentParser(
         description="Sets recast bench and its peer in PyTorch side by side.",
-        epilog="What stands after -- goes to recast bench, such as -- --model small --group-size 32.",
+        epilog="Options after -- go to recast bench, such as -- --model small --group-size 32.",
     )
     parser.add_argument("--recast", metavar="PATH", help="the program (default: built by cargo)")
     parser.add_argument("--json", metavar="FILE", help="write both reports and the rows of the tables here")
+    parser.add_argument("--markdown", metavar="FILE", help="write the table as docs/measurements has it")
     parser.add_argument("--batches", metavar="N,..", help="passed on to peer.py")
     return parser.parse_args(own), bench
 
@@ -119,8 +120,9 @@ def mebibytes(count: int | None) -> str:
 def tables(recast: dict, peer: dict, compared: list[dict]) -> str:
     ours, theirs = recast["settings"]["parameters"], peer["parameters"]
     lines = [
-        f"recast {recast['version']} on {recast['device']}, {recast['threads']} threads",
-        f"torch {peer['torch']}, transformers {peer['transformers']} on {peer['device']}, {peer['threads']} threads",
+        f"recast {recast['version']} on {recast['device']}, {recast['threads']} threads, vectors {recast['vectors']}",
+        f"torch {peer['torch']}, transformers {peer['transformers']} on {peer['device']}, {peer['threads']} threads, "
+        f"vectors {peer['vectors']}",
         f"{ours} parameters, the peer {theirs - ours:+d}; medians of {recast['settings']['repeats']}",
     ]
     shown = None
@@ -152,6 +154,26 @@ def warn_of_load():
         )
 
 
+def markdown(recast: dict, peer: dict, compared: list[dict]) -> str:
+    """The rows of all tables as one, with the vectors of the CPU above."""
+    lines = [
+        f"Vectors {recast['vectors']} in recast, {peer['vectors']} in PyTorch; matrix product"
+        f" {1e-9 * recast['reference_flops']:.0f} GFLOP/s in recast.",
+        "",
+        "| recast | PyTorch | ms | ms | ratio | MiB | MiB | ratio |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in compared:
+        memory = "" if row["peak_memory_ratio"] is None else f"{row['peak_memory_ratio']:.2f}"
+        cells = [
+            row["recast"], row["peer"], f"{1e3 * row['recast_seconds']:,.0f}", f"{1e3 * row['peer_seconds']:,.0f}",
+            f"{row['seconds_ratio']:.2g}", mebibytes(row["recast_peak_memory_bytes"]),
+            mebibytes(row["peer_peak_memory_bytes"]), memory,
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     args, bench = arguments()
     warn_of_load()
@@ -167,6 +189,8 @@ def main():
         sys.exit(f"error: {' '.join(error.cmd)} ended with {error.returncode}")
     compared = rows(recast, peer)
     print(tables(recast, peer, compared))
+    if args.markdown:
+        pathlib.Path(args.markdown).write_text(markdown(recast, peer, compared))
     if args.json:
         report = {"recast": recast, "peer": peer, "rows": compared}
         pathlib.Path(args.json).write_text(json.dumps(report, indent=2) + "\n")

@@ -136,6 +136,7 @@ def measure_all(args: argparse.Namespace, settings: dict) -> dict:
         "device": args.device,
         "precision": args.precision,
         "threads": args.threads,
+        "vectors": torch.backends.cpu.get_cpu_capability(),
         "wait_policy": os.environ.get(WAIT_POLICY, "default"),
         "parameters": measurements[0]["parameters"],
         "idle_memory_bytes": measurements[0]["idle_memory_bytes"],
@@ -149,7 +150,7 @@ def summary(report: dict) -> str:
     ours, theirs = report["settings"]["parameters"], report["parameters"]
     lines = [
         f"torch {report['torch']}, transformers {report['transformers']}",
-        f"{report['device']}, {report['precision']}, {report['threads']} threads",
+        f"{report['device']}, {report['precision']}, {report['threads']} threads, vectors {report['vectors']}",
         f"{WAIT_POLICY}: {report['wait_policy']}",
         f"{theirs} parameters, {theirs - ours:+d} to recast's",
     ]

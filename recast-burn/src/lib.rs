@@ -15,5 +15,6 @@ pub mod fused;
 pub mod log_prob;
 pub mod objective;
 pub mod packing;
+pub mod vectors;
 
 pub use device::{DeviceError, DeviceKind};

@@ -1,7 +1,7 @@
 //! Row kernels over f32 slices: plain loops that the compiler vectorises for the CPU found at run
 //! time. No fused multiply-add, so that equal inputs give equal bits on every x86-64 machine.
 
-use pulp::Arch;
+use crate::vectors::dispatch;
 
 /// Sums and maxima run over this many lanes, joined in lane order.
 const LANES: usize = 16;
@@ -87,34 +87,61 @@ fn softmax_row(x: &mut [f32]) -> (f32, f32) {
 }
 
 pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        for ((out, &g), &u) in out.iter_mut().zip(gate).zip(up) {
-            *out = g * u / (1.0 + exp(-g));
-        }
-    });
+    dispatch(
+        #[inline(always)]
+        || {
+            for ((out, &g), &u) in out.iter_mut().zip(gate).zip(up) {
+                *out = g * u / (1.0 + exp(-g));
+            }
+        },
+    );
 }
 
-/// `grad` holds the gradient of the output on entry and that of `up` on exit.
-pub(super) fn swiglu_backward(gate: &[f32], up: &[f32], grad: &mut [f32], grad_gate: &mut [f32]) {
-    Arch::new().dispatch(|| {
-        for (((dg, d), &g), &u) in grad_gate.iter_mut().zip(grad.iter_mut()).zip(gate).zip(up) {
-            let sigmoid = 1.0 / (1.0 + exp(-g));
-            *dg = *d * u * sigmoid * (1.0 + g * (1.0 - sigmoid));
-            *d *= g * sigmoid;
-        }
-    });
+/// `grad` holds the gradient of the output on entry and that of `up` on exit; `gate` becomes its
+/// own gradient.
+pub(super) fn swiglu_backward(gate: &mut [f32], up: &[f32], grad: &mut [f32]) {
+    dispatch(
+        #[inline(always)]
+        || {
+            for ((gate, d), &u) in gate.iter_mut().zip(grad.iter_mut()).zip(up) {
+                let g = *gate;
+                let sigmoid = 1.0 / (1.0 + exp(-g));
+                *gate = *d * u * sigmoid * (1.0 + g * (1.0 - sigmoid));
+                *d *= g * sigmoid;
+            }
+        },
+    );
+}
+
+/// [`swiglu`] of rows that hold `width` elements of gate and then as many of up.
+pub(super) fn swiglu_rows(both: &[f32], width: usize, out: &mut [f32]) {
+    for (both, out) in both.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
+        let (gate, up) = both.split_at(width);
+        swiglu(gate, up, out);
+    }
+}
+
+/// [`swiglu_backward`] of such rows.
+pub(super) fn swiglu_rows_backward(both: &mut [f32], width: usize, grad: &mut [f32]) {
+    for (both, grad) in both.chunks_exact_mut(2 * width).zip(grad.chunks_exact_mut(width)) {
+        let (gate, up) = both.split_at_mut(width);
+        swiglu_backward(gate, up, grad);
+    }
 }
 
 pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     let width = weight.len();
-    Arch::new().dispatch(|| {
-        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let inverse = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
-            for ((out, &x), &w) in out.iter_mut().zip(x).zip(weight) {
-                *out = x * inverse * w;
+    dispatch(
+        #[inline(always)]
+        || {
+            for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                let inverse = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
+                for ((out, &x), &w) in out.iter_mut().zip(x).zip(weight) {
+                    *out = x * inverse * w;
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// `grad` becomes the gradient of `x`; that of the weight is added to `grad_weight`.
@@ -126,21 +153,24 @@ pub(super) fn rms_norm_backward(
     grad_weight: &mut [f32],
 ) {
     let width = weight.len();
-    Arch::new().dispatch(|| {
-        for (x, grad) in x.chunks_exact(width).zip(grad.chunks_exact_mut(width)) {
-            let inverse = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
-            for (((d, &x), &w), dw) in
-                grad.iter_mut().zip(x).zip(weight).zip(grad_weight.iter_mut())
-            {
-                *dw += *d * inverse * x;
-                *d *= w;
+    dispatch(
+        #[inline(always)]
+        || {
+            for (x, grad) in x.chunks_exact(width).zip(grad.chunks_exact_mut(width)) {
+                let inverse = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
+                for (((d, &x), &w), dw) in
+                    grad.iter_mut().zip(x).zip(weight).zip(grad_weight.iter_mut())
+                {
+                    *dw += *d * inverse * x;
+                    *d *= w;
+                }
+                let correction = dot(x, grad) * inverse * inverse * inverse / width as f32;
+                for (d, &x) in grad.iter_mut().zip(x) {
+                    *d = *d * inverse - x * correction;
+                }
             }
-            let correction = dot(x, grad) * inverse * inverse * inverse / width as f32;
-            for (d, &x) in grad.iter_mut().zip(x) {
-                *d = *d * inverse - x * correction;
-            }
-        }
-    });
+        },
+    );
 }
 
 /// Rows `[.., H, K]` from `first_row`; rows of one token share a line of the tables.
@@ -152,18 +182,21 @@ pub(super) fn rope(
     half: usize,
     sign: f32,
 ) {
-    Arch::new().dispatch(|| {
-        for (row, x) in x.chunks_exact_mut(2 * half).enumerate() {
-            let at = (first_row + row) / heads * half;
-            let (cos, sin) = (&cos[at..at + half], &sin[at..at + half]);
-            let (low, high) = x.split_at_mut(half);
-            for (((low, high), &c), &s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
-                let (a, b, s) = (*low, *high, s * sign);
-                *low = a * c - b * s;
-                *high = b * c + a * s;
+    dispatch(
+        #[inline(always)]
+        || {
+            for (row, x) in x.chunks_exact_mut(2 * half).enumerate() {
+                let at = (first_row + row) / heads * half;
+                let (cos, sin) = (&cos[at..at + half], &sin[at..at + half]);
+                let (low, high) = x.split_at_mut(half);
+                for (((low, high), &c), &s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+                    let (a, b, s) = (*low, *high, s * sign);
+                    *low = a * c - b * s;
+                    *high = b * c + a * s;
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// Rows of `width` scores from `first_row` of `[B, H, S, T]`; mask `[B, 1, S, T]`.
@@ -174,28 +207,34 @@ pub(super) fn masked_softmax(
     width: usize,
     scale: f32,
 ) {
-    Arch::new().dispatch(|| {
-        for (row, x) in scores.chunks_exact_mut(width).enumerate() {
-            let row = first_row + row;
-            let at = (row / (heads * queries) * queries + row % queries) * width;
-            for (x, &m) in x.iter_mut().zip(&mask[at..at + width]) {
-                *x = *x * scale + m;
+    dispatch(
+        #[inline(always)]
+        || {
+            for (row, x) in scores.chunks_exact_mut(width).enumerate() {
+                let row = first_row + row;
+                let at = (row / (heads * queries) * queries + row % queries) * width;
+                for (x, &m) in x.iter_mut().zip(&mask[at..at + width]) {
+                    *x = *x * scale + m;
+                }
+                softmax_row(x);
             }
-            softmax_row(x);
-        }
-    });
+        },
+    );
 }
 
 /// `grad <- scale p (grad - sum(p grad))`, row by row.
 pub(super) fn softmax_backward(p: &[f32], grad: &mut [f32], width: usize, scale: f32) {
-    Arch::new().dispatch(|| {
-        for (p, grad) in p.chunks_exact(width).zip(grad.chunks_exact_mut(width)) {
-            let mean = dot(p, grad);
-            for (d, &p) in grad.iter_mut().zip(p) {
-                *d = scale * p * (*d - mean);
+    dispatch(
+        #[inline(always)]
+        || {
+            for (p, grad) in p.chunks_exact(width).zip(grad.chunks_exact_mut(width)) {
+                let mean = dot(p, grad);
+                for (d, &p) in grad.iter_mut().zip(p) {
+                    *d = scale * p * (*d - mean);
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// Rows of logits become probabilities; `out` gets the log-probability of each target.
@@ -205,13 +244,16 @@ pub(super) fn token_log_probs(
     targets: &[usize],
     out: &mut [f32],
 ) {
-    Arch::new().dispatch(|| {
-        for ((x, &target), out) in logits.chunks_exact_mut(width).zip(targets).zip(out) {
-            let of_target = x[target];
-            let (log_total, top) = softmax_row(x);
-            *out = of_target - top - log_total;
-        }
-    });
+    dispatch(
+        #[inline(always)]
+        || {
+            for ((x, &target), out) in logits.chunks_exact_mut(width).zip(targets).zip(out) {
+                let of_target = x[target];
+                let (log_total, top) = softmax_row(x);
+                *out = of_target - top - log_total;
+            }
+        },
+    );
 }
 
 /// Rows of probabilities become `grad (onehot(target) - p)`.
@@ -221,14 +263,17 @@ pub(super) fn token_log_probs_backward(
     targets: &[usize],
     grad: &[f32],
 ) {
-    Arch::new().dispatch(|| {
-        for ((p, &target), &d) in probabilities.chunks_exact_mut(width).zip(targets).zip(grad) {
-            for v in &mut *p {
-                *v *= -d;
+    dispatch(
+        #[inline(always)]
+        || {
+            for ((p, &target), &d) in probabilities.chunks_exact_mut(width).zip(targets).zip(grad) {
+                for v in &mut *p {
+                    *v *= -d;
+                }
+                p[target] += d;
             }
-            p[target] += d;
-        }
-    });
+        },
+    );
 }
 
 #[cfg(test)]

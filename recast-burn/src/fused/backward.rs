@@ -51,6 +51,24 @@ impl<B: FusedKernels> Backward<B, 2> for SwigluBackward {
 }
 
 #[derive(Debug)]
+struct GatedBackward;
+
+impl<B: FusedKernels> Backward<B, 3> for GatedBackward {
+    type State = (FloatTensor<B>, [FloatTensor<B>; 2], Vec<FloatTensor<B>>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, weights, products) = ops.state;
+        let found = B::kernel_gated_backward(x, weights, products, grad);
+        for (parent, grad) in ops.parents.into_iter().zip(found) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, grad);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
 struct RmsNormBackward;
 
 impl<B: FusedKernels> Backward<B, 2> for RmsNormBackward {
@@ -135,6 +153,21 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
                 prep.finish((gate.clone(), up.clone()), B::kernel_swiglu(gate, up))
             }
             OpsKind::UnTracked(prep) => prep.finish(B::kernel_swiglu(gate, up)),
+        }
+    }
+
+    fn fused_gated(
+        x: FloatTensor<Self>,
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let ((x, x_node), (gate, gate_node)) = (x.into_parts(), gate.into_parts());
+        let (up, up_node) = up.into_parts();
+        let (out, products) = B::kernel_gated(x.clone(), [gate.clone(), up.clone()]);
+        let nodes = [x_node, gate_node, up_node];
+        match Backward::<B, 3>::prepare::<C>(GatedBackward, nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, [gate, up], products), out),
+            OpsKind::UnTracked(prep) => prep.finish(out),
         }
     }
 

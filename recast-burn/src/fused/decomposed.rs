@@ -6,6 +6,8 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::ops::IndexingUpdateOp;
 use burn::tensor::{Shape, Slice};
 
+use super::FusedKernels;
+
 pub(super) fn swiglu<B: Backend>(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
     let sigmoid = B::sigmoid(gate.clone());
     B::float_mul(B::float_mul(gate, sigmoid), up)
@@ -23,6 +25,38 @@ pub(super) fn swiglu_backward<B: Backend>(
     let complement = B::float_add_scalar(B::float_neg(sigmoid.clone()), 1f32.into());
     let slope = B::float_add(sigmoid, B::float_mul(silu, complement));
     (B::float_mul(B::float_mul(grad, up), slope), grad_up)
+}
+
+/// Also the products `x gate` and `x up`.
+pub(super) fn gated<B: FusedKernels>(
+    x: FloatTensor<B>,
+    weights: [FloatTensor<B>; 2],
+) -> (FloatTensor<B>, Vec<FloatTensor<B>>) {
+    let [gate, up] = weights;
+    let (gate, up) = (B::kernel_matmul(x.clone(), gate), B::kernel_matmul(x, up));
+    (B::kernel_swiglu(gate.clone(), up.clone()), vec![gate, up])
+}
+
+/// From the products `x gate` and `x up`.
+pub(super) fn gated_backward<B: FusedKernels>(
+    x: FloatTensor<B>,
+    weights: [FloatTensor<B>; 2],
+    products: Vec<FloatTensor<B>>,
+    grad: FloatTensor<B>,
+) -> [FloatTensor<B>; 3] {
+    let mut products = products.into_iter();
+    let (Some(gate), Some(up)) = (products.next(), products.next()) else {
+        unreachable!("two products");
+    };
+    let (grad_gate, grad_up) = B::kernel_swiglu_backward(gate, up, grad);
+    let [gate, up] = weights.map(|weight| B::float_swap_dims(weight, 0, 1));
+    let transposed = B::float_swap_dims(x, 0, 1);
+    let grad_x = B::float_add(
+        B::kernel_matmul(grad_gate.clone(), gate),
+        B::kernel_matmul(grad_up.clone(), up),
+    );
+    let grad_gate = B::kernel_matmul(transposed.clone(), grad_gate);
+    [grad_x, grad_gate, B::kernel_matmul(transposed, grad_up)]
 }
 
 pub(super) fn rms_norm<B: Backend>(
@@ -91,8 +125,8 @@ pub(super) fn masked_softmax<B: Backend>(
     let keys = scores.shape()[3];
     let scores = B::float_add(B::float_mul_scalar(scores, scale.into()), mask);
     if keys == 1 {
-        // A key alone has all of the probability. Of a transposed tensor burn's fusion makes a
-        // reduction over it that does not compile (perhaps tracel-ai/burn issue 5060).
+        // A key alone has all of the probability. burn's fusion makes a reduction over it that does
+        // not compile for a transposed tensor (perhaps tracel-ai/burn issue 5060).
         return B::float_exp(B::float_sub(scores.clone(), scores));
     }
     B::float_exp(B::log_softmax(scores, 3))

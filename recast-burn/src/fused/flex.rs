@@ -5,11 +5,20 @@ use burn::backend::ops::FloatTensorOps;
 use burn::tensor::{Bytes, DType, Shape};
 use rayon::prelude::*;
 
-use super::product::{Matrices, products};
+use super::product::{Matrices, product_into, products, written};
 use super::{FusedKernels, arithmetic, decomposed};
 
 /// Elements of one parallel task; the split does not depend on the number of threads.
 const GRAIN: usize = 1 << 14;
+
+/// Rows of a task that multiplies and gates: few enough to stay in a core's cache, enough to make
+/// up for copying the weights.
+const TILE: usize = 256;
+
+/// Rows of tiles of about equal size.
+fn tile(rows: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(TILE).max(1)).max(1)
+}
 
 /// Elements of a task of whole rows.
 fn task(width: usize) -> usize {
@@ -59,6 +68,16 @@ fn last_dim(tensor: &FlexTensor) -> usize {
     shape[shape.num_dims() - 1]
 }
 
+/// The first columns of rows of `stride` elements.
+fn first_columns(rows: &[f32], columns: usize, stride: usize) -> Matrices<'_> {
+    Matrices::new(rows, vec![0], [rows.len() / stride, columns], [stride as isize, 1])
+}
+
+fn dims(matrix: &FlexTensor) -> [usize; 2] {
+    let shape = matrix.layout().shape();
+    [shape[0], shape[1]]
+}
+
 /// The matrices of the last two dimensions, wherever they lie.
 fn matrices(tensor: &FlexTensor) -> Matrices<'_> {
     let (layout, shape) = (tensor.layout(), tensor.layout().shape());
@@ -95,11 +114,10 @@ impl FusedKernels for Flex {
         }
         let (gate, up) = (contiguous(gate), contiguous(up));
         let (g, u) = (values(&gate), values(&up));
-        let mut out = vec![0f32; g.len()];
-        out.par_chunks_mut(GRAIN)
-            .zip(g.par_chunks(GRAIN))
-            .zip(u.par_chunks(GRAIN))
-            .for_each(|((out, g), u)| arithmetic::swiglu(g, u, out));
+        let given = g.par_chunks(GRAIN).zip(u.par_chunks(GRAIN));
+        let [out] = written((g.len(), GRAIN), [1], given, |(g, u), [out]| {
+            arithmetic::swiglu(g, u, out);
+        });
         tensor(out, gate.layout().shape().clone())
     }
 
@@ -111,15 +129,61 @@ impl FusedKernels for Flex {
         if !is_f32(&[&gate, &up, &grad]) {
             return decomposed::swiglu_backward::<Self>(gate, up, grad);
         }
-        let (gate, up, mut grad) = (contiguous(gate), contiguous(up), whole(grad));
-        let (g, u) = (values(&gate), values(&up));
-        let mut grad_gate = vec![0f32; g.len()];
+        let (mut gate, up, mut grad) = (whole(gate), contiguous(up), whole(grad));
         grad.storage_mut::<f32>()
             .par_chunks_mut(GRAIN)
-            .zip(grad_gate.par_chunks_mut(GRAIN))
-            .zip(g.par_chunks(GRAIN).zip(u.par_chunks(GRAIN)))
-            .for_each(|((d, dg), (g, u))| arithmetic::swiglu_backward(g, u, d, dg));
-        (tensor(grad_gate, gate.layout().shape().clone()), grad)
+            .zip(gate.storage_mut::<f32>().par_chunks_mut(GRAIN))
+            .zip(values(&up).par_chunks(GRAIN))
+            .for_each(|((d, g), u)| arithmetic::swiglu_backward(g, u, d));
+        (gate, grad)
+    }
+
+    fn kernel_gated(x: FlexTensor, weights: [FlexTensor; 2]) -> (FlexTensor, Vec<FlexTensor>) {
+        let ([rows, _], width) = (dims(&x), last_dim(&weights[0]));
+        if !is_f32(&[&x, &weights[0], &weights[1]]) || rows * width == 0 {
+            return decomposed::gated::<Self>(x, weights);
+        }
+        let (xs, [gate, up]) = (matrices(&x), weights.each_ref().map(matrices));
+        let tile = tile(rows);
+        let tiles = (0..rows.div_ceil(tile)).into_par_iter();
+        let [both, out] = written((rows, tile), [2 * width, width], tiles, |i, [both, out]| {
+            let x = xs.rows(i * tile..rows.min((i + 1) * tile));
+            product_into(&x, &gate, (&mut *both, 2 * width, false));
+            product_into(&x, &up, (&mut both[width..], 2 * width, false));
+            arithmetic::swiglu_rows(both, width, out);
+        });
+        let both = tensor(both, Shape::new([rows, 2 * width]));
+        (tensor(out, Shape::new([rows, width])), vec![both])
+    }
+
+    fn kernel_gated_backward(
+        x: FlexTensor,
+        weights: [FlexTensor; 2],
+        mut kept: Vec<FlexTensor>,
+        grad: FlexTensor,
+    ) -> [FlexTensor; 3] {
+        let ([rows, inner], width) = (dims(&x), last_dim(&grad));
+        let Some(both) = kept.pop_if(|both| last_dim(both) == 2 * width) else {
+            return decomposed::gated_backward::<Self>(x, weights, kept, grad);
+        };
+        let (mut both, mut grad) = (whole(both), whole(grad));
+        // laid out as the products read them
+        let transposed = weights.map(|weight| Self::float_swap_dims(weight, 0, 1).to_contiguous());
+        let [gate, up] = transposed.each_ref().map(matrices);
+        let tile = tile(rows);
+        let grads = grad.storage_mut::<f32>().par_chunks_mut(tile * width);
+        let given = both.storage_mut::<f32>().par_chunks_mut(2 * tile * width).zip(grads);
+        let [grad_x] = written((rows, tile), [inner], given, |(both, grad), [grad_x]| {
+            arithmetic::swiglu_rows_backward(both, width, grad);
+            let of_gate = first_columns(both, width, 2 * width);
+            product_into(&of_gate, &gate, (&mut *grad_x, inner, false));
+            product_into(&first_columns(grad, width, width), &up, (grad_x, inner, true));
+        });
+        let x = Self::float_swap_dims(x, 0, 1);
+        let of_weight =
+            |grad: &Matrices<'_>| tensor(products(&matrices(&x), grad), Shape::new([inner, width]));
+        let of_gate = of_weight(&first_columns(values(&both), width, 2 * width));
+        [tensor(grad_x, Shape::new([rows, inner])), of_gate, of_weight(&matrices(&grad))]
     }
 
     fn kernel_rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
@@ -128,11 +192,11 @@ impl FusedKernels for Flex {
         }
         let (x, weight) = (contiguous(x), contiguous(weight));
         let (xs, ws) = (values(&x), values(&weight));
-        let mut out = vec![0f32; xs.len()];
         let task = task(ws.len());
-        out.par_chunks_mut(task)
-            .zip(xs.par_chunks(task))
-            .for_each(|(out, x)| arithmetic::rms_norm(x, ws, epsilon, out));
+        let (width, given) = (ws.len(), xs.par_chunks(task));
+        let [out] = written((xs.len() / width, task / width), [width], given, |x, [out]| {
+            arithmetic::rms_norm(x, ws, epsilon, out);
+        });
         tensor(out, x.layout().shape().clone())
     }
 

@@ -47,6 +47,24 @@ trait FusedKernels: Backend {
         decomposed::swiglu_backward::<Self>(gate, up, grad)
     }
 
+    /// The gated unit of `x` by two weights, and what its backward pass needs of the products.
+    fn kernel_gated(
+        x: FloatTensor<Self>,
+        weights: [FloatTensor<Self>; 2],
+    ) -> (FloatTensor<Self>, Vec<FloatTensor<Self>>) {
+        decomposed::gated::<Self>(x, weights)
+    }
+
+    /// Gradients of `x` and of both weights; `kept` as [`Self::kernel_gated`] returns it.
+    fn kernel_gated_backward(
+        x: FloatTensor<Self>,
+        weights: [FloatTensor<Self>; 2],
+        kept: Vec<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        decomposed::gated_backward::<Self>(x, weights, kept, grad)
+    }
+
     fn kernel_rms_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -107,7 +125,8 @@ trait FusedKernels: Backend {
     }
 }
 
-// with burn's own fusion on: it compiles the element-wise runs of the decomposed forms to one kernel
+// with burn's own fusion on: it compiles the element-wise runs of the decomposed forms to one
+// kernel
 #[cfg(feature = "cuda")]
 impl FusedKernels for Cube {}
 
@@ -119,6 +138,11 @@ impl FusedKernels for NdArray {}
 trait FusedOps: Backend {
     fn fused_matmul(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self>;
     fn fused_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_gated(
+        x: FloatTensor<Self>,
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
     fn fused_rms_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -149,6 +173,14 @@ macro_rules! route_to_kernels {
 
             fn fused_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
                 Self::kernel_swiglu(gate, up)
+            }
+
+            fn fused_gated(
+                x: FloatTensor<Self>,
+                gate: FloatTensor<Self>,
+                up: FloatTensor<Self>,
+            ) -> FloatTensor<Self> {
+                Self::kernel_gated(x, [gate, up]).0
             }
 
             fn fused_rms_norm(
@@ -193,7 +225,8 @@ route_to_kernels!(NdArray);
 
 /// The matrix product over the last two dimensions.
 ///
-/// burn's own, but for memory: on the CPU its result is written once and not zeroed and copied before.
+/// burn's own, but for memory: on the CPU its result is written once and not zeroed and copied
+/// before.
 ///
 /// # Shapes
 /// `lhs (.., M, K)`, `rhs (.., K, N)`, the result `(.., M, N)`; what stands before is equal.
@@ -220,6 +253,28 @@ pub fn matmul<const R: usize>(lhs: Tensor<R>, rhs: Tensor<R>) -> Tensor<R> {
 pub fn swiglu<const N: usize>(gate: Tensor<N>, up: Tensor<N>) -> Tensor<N> {
     assert_eq!(gate.dims(), up.dims(), "gate and up have one shape");
     Tensor::from_dispatch(Dispatch::fused_swiglu(gate.into_dispatch(), up.into_dispatch()))
+}
+
+/// The first half of a gated feed-forward layer, products and gate in one.
+///
+/// ```text
+/// gated(x, g, u) = swiglu(x g, x u)
+/// ```
+///
+/// # Shapes
+/// `x (N, D)`, `gate` and `up` `(D, F)`, the result `(N, F)`.
+///
+/// # Panics
+/// If the shapes do not fit.
+#[must_use]
+pub fn gated(x: Tensor<2>, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+    assert_eq!(gate.dims(), up.dims(), "gate and up have one shape");
+    assert_eq!(x.dims()[1], gate.dims()[0], "as many columns as the weights have rows");
+    Tensor::from_dispatch(Dispatch::fused_gated(
+        x.into_dispatch(),
+        gate.into_dispatch(),
+        up.into_dispatch(),
+    ))
 }
 
 /// Root-mean-square normalisation over the last dimension.

@@ -1,16 +1,37 @@
 //! Matrix products of f32 slices, written into new memory once.
 //!
-//! burn's own product on this backend zeroes its result, copies that to other memory and only then writes it: beside the
-//! narrow matrices of a small decoder that takes a third of the product's time. The only file with unsafe code.
+//! burn's own product on this backend zeroes its result, copies that to other memory and only then
+//! writes it: beside the narrow matrices of a small decoder that takes a third of the product's
+//! time. The only file with unsafe code.
 #![expect(unsafe_code, reason = "the crate gemm takes pointers")]
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use gemm::Parallelism;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use gemm_common::{
+    gemm::gemm_basic_generic,
+    simd::{MixedSimd, V3},
+};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use gemm_f32::microkernel::fma::f32 as fma;
 use rayon::prelude::*;
+
+use crate::vectors::Vectors;
+
+#[cfg(test)]
+mod tests;
 
 /// Multiplications from which the threads share one product.
 const SHARED: usize = 1 << 22;
+
+/// Rows of gemm's kernel for AVX2.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+const AVX2_ROWS: usize = 8 * fma::MR_DIV_N;
+
+/// Columns of a task that makes some of one product.
+const COLUMNS: usize = 64;
 
 /// Multiplications of a task that makes several products.
 const GRAIN: usize = 1 << 16;
@@ -51,6 +72,65 @@ impl<'a> Matrices<'a> {
         }
         Self { values, starts, dims, strides }
     }
+
+    /// Some rows of the first matrix.
+    pub(super) fn rows(&self, rows: Range<usize>) -> Self {
+        self.cut(0, rows)
+    }
+
+    /// Some rows or columns of the first matrix.
+    fn cut(&self, dim: usize, range: Range<usize>) -> Self {
+        let start = self.starts[0] as isize + range.start as isize * self.strides[dim];
+        let mut dims = self.dims;
+        dims[dim] = range.len();
+        Self::new(self.values, vec![start as usize], dims, self.strides)
+    }
+}
+
+/// New rows of several widths, in tiles of `tile` rows; `write` gets what is given for a tile, and
+/// zeros.
+///
+/// The zeros of a tile are written by the task that needs them, when they are in its cache.
+///
+/// # Panics
+/// If something else than one thing a tile is given.
+pub(super) fn written<T: Send, const N: usize>(
+    (rows, tile): (usize, usize),
+    widths: [usize; N],
+    given: impl IndexedParallelIterator<Item = T>,
+    write: impl Fn(T, [&mut [f32]; N]) + Sync,
+) -> [Vec<f32>; N] {
+    let tiles = rows.div_ceil(tile);
+    assert_eq!(given.len(), tiles, "as much given as there are tiles");
+    let mut out = widths.map(|width| Vec::<f32>::with_capacity(rows * width));
+    let mut rest = out.each_mut().map(Vec::spare_capacity_mut);
+    let rooms: Vec<[&mut [MaybeUninit<f32>]; N]> = (0..tiles)
+        .map(|i| {
+            let rows = tile.min(rows - i * tile);
+            let mut lengths = widths.iter().map(|width| rows * width);
+            rest.each_mut().map(|rest| {
+                let length = lengths.next().unwrap_or_default();
+                let (room, left) = std::mem::take(rest).split_at_mut(length);
+                *rest = left;
+                room
+            })
+        })
+        .collect();
+    rooms.into_par_iter().zip(given).for_each(|(rooms, given)| {
+        let parts = rooms.map(|room| {
+            for number in &mut *room {
+                number.write(0.0);
+            }
+            // SAFETY: each number has just been written.
+            unsafe { room.assume_init_mut() }
+        });
+        write(given, parts);
+    });
+    for (out, width) in out.iter_mut().zip(widths) {
+        // SAFETY: the tiles make up all rows, and each has been written.
+        unsafe { out.set_len(rows * width) };
+    }
+    out
 }
 
 /// The product of each pair of matrices, row after row, one product after the other.
@@ -58,6 +138,7 @@ impl<'a> Matrices<'a> {
 /// # Panics
 /// If the matrices do not fit, or are not as many.
 pub(super) fn products(lhs: &Matrices<'_>, rhs: &Matrices<'_>) -> Vec<f32> {
+    let vectors = Vectors::in_use();
     let ([m, k], [inner, n]) = (lhs.dims, rhs.dims);
     assert_eq!(k, inner, "as many columns as the other has rows");
     assert_eq!(lhs.starts.len(), rhs.starts.len(), "as many matrices on either side");
@@ -65,96 +146,179 @@ pub(super) fn products(lhs: &Matrices<'_>, rhs: &Matrices<'_>) -> Vec<f32> {
     if k == 0 || size == 0 {
         return vec![0.0; count * size];
     }
+    let work = size * k;
+    if count == 1 && work >= SHARED {
+        return if by_columns(m, k, n) {
+            product_by_columns(lhs, rhs, vectors)
+        } else {
+            one_product(lhs, rhs, (vectors, Parallelism::Rayon(0)))
+        };
+    }
+    if count == 1 {
+        return one_product(lhs, rhs, (vectors, Parallelism::None));
+    }
     let mut out = Vec::with_capacity(count * size);
     let room = &mut out.spare_capacity_mut()[..count * size];
-    let work = size * k;
-    if count == 1 {
-        let parallelism = if work < SHARED { Parallelism::None } else { Parallelism::Rayon(0) };
-        product(lhs, rhs, 0, room, parallelism);
-    } else {
-        let products = room.par_chunks_mut(size).enumerate().with_min_len(GRAIN.div_ceil(work));
-        products.for_each(|(i, out)| product(lhs, rhs, i, out, Parallelism::None));
-    }
+    let chunks = room.par_chunks_mut(size).enumerate().with_min_len(GRAIN.div_ceil(work));
+    chunks.for_each(|(i, out)| {
+        let out = out.as_mut_ptr().cast();
+        // SAFETY: each chunk is room for m rows of n elements.
+        unsafe { product(lhs, rhs, i, (out, n, false), (vectors, Parallelism::None)) };
+    });
     // SAFETY: the chunks make up all of `room`, and each product has written all of its chunk.
     unsafe { out.set_len(count * size) };
     out
 }
 
-/// Writes all of `out` with the product of the `i`-th matrices, which are not empty.
-fn product(
+/// The product of the first matrices, which are not empty.
+fn one_product(lhs: &Matrices<'_>, rhs: &Matrices<'_>, way: (Vectors, Parallelism)) -> Vec<f32> {
+    let ([m, _], [_, n]) = (lhs.dims, rhs.dims);
+    let mut out = Vec::<f32>::with_capacity(m * n);
+    // SAFETY: there is room for m rows of n elements, and the product has written all.
+    unsafe {
+        product(lhs, rhs, 0, (out.as_mut_ptr(), n, false), way);
+        out.set_len(m * n);
+    }
+    out
+}
+
+/// Whether a product is better shared by columns than in gemm's way, where each thread copies all
+/// of the longer matrix.
+///
+/// The gradient of a weight is such a product, a sum over all tokens. With no more rows than
+/// [`COLUMNS`] gemm would split that sum in other places, and other bits would come out.
+fn by_columns(m: usize, k: usize, n: usize) -> bool {
+    m > COLUMNS && k >= 4 * m.max(n) && n / COLUMNS >= rayon::current_num_threads().max(2)
+}
+
+/// The product of the first matrices, of which each task makes some columns.
+fn product_by_columns(lhs: &Matrices<'_>, rhs: &Matrices<'_>, vectors: Vectors) -> Vec<f32> {
+    let ([m, _], [_, n]) = (lhs.dims, rhs.dims);
+    let blocks = n / COLUMNS;
+    let made: Vec<Vec<f32>> = (0..blocks)
+        .into_par_iter()
+        .map(|i| {
+            let last = if i + 1 == blocks { n } else { (i + 1) * COLUMNS };
+            one_product(lhs, &rhs.cut(1, i * COLUMNS..last), (vectors, Parallelism::None))
+        })
+        .collect();
+    let mut out = Vec::with_capacity(m * n);
+    for row in 0..m {
+        for part in &made {
+            let width = part.len() / m;
+            out.extend_from_slice(&part[row * width..][..width]);
+        }
+    }
+    out
+}
+
+/// Writes the product of the first matrices to the first columns of rows of `stride` elements, or
+/// adds it to these.
+///
+/// # Panics
+/// If the matrices do not fit, or their product does not fit `out`.
+pub(super) fn product_into(
+    lhs: &Matrices<'_>,
+    rhs: &Matrices<'_>,
+    (out, stride, add): (&mut [f32], usize, bool),
+) {
+    let ([m, k], [inner, n]) = (lhs.dims, rhs.dims);
+    assert_eq!(k, inner, "as many columns as the other has rows");
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(n <= stride && (m - 1) * stride + n <= out.len(), "room for the product");
+    let way = (Vectors::in_use(), Parallelism::None);
+    // SAFETY: the rows lie within `out`, whose elements are numbers.
+    unsafe { product(lhs, rhs, 0, (out.as_mut_ptr(), stride, add), way) };
+}
+
+/// Writes the product of the `i`-th matrices to rows of `stride` elements at `out`, or adds it to
+/// these.
+///
+/// # Safety
+/// At `out` is room for these rows that nobody else holds, with numbers in it if `add`.
+unsafe fn product(
     lhs: &Matrices<'_>,
     rhs: &Matrices<'_>,
     i: usize,
-    out: &mut [MaybeUninit<f32>],
-    parallelism: Parallelism,
+    (out, stride, add): (*mut f32, usize, bool),
+    (vectors, parallelism): (Vectors, Parallelism),
 ) {
     let ([m, k], [_, n]) = (lhs.dims, rhs.dims);
-    assert_eq!(out.len(), m * n, "room for the product");
     let ([lhs_row, lhs_column], [rhs_row, rhs_column]) = (lhs.strides, rhs.strides);
-    let (lhs_start, rhs_start) = (lhs.starts[i], rhs.starts[i]);
-    // SAFETY: `Matrices::new` has checked that every element lies within its slice; `out` has m rows of n elements, which
-    // are not read, since `read_dst` is false, and nobody else holds.
+    let (row, keep) = (stride as isize, if add { 1.0 } else { 0.0 });
+    // SAFETY: `Matrices::new` has checked that every element lies within its slice.
+    let (lhs, rhs) =
+        unsafe { (lhs.values.as_ptr().add(lhs.starts[i]), rhs.values.as_ptr().add(rhs.starts[i])) };
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    if vectors == Vectors::Avx2
+        && let Some(simd) = <V3 as MixedSimd<f32, f32, f32, f32>>::try_new()
+    {
+        // the kernels write down columns: the transposed product of the transposed matrices
+        // SAFETY: as below; `simd` is the proof that the CPU has what the kernels need.
+        unsafe {
+            gemm_basic_generic::<
+                V3,
+                f32,
+                8,
+                AVX2_ROWS,
+                { fma::NR },
+                { fma::MR_DIV_N },
+                { fma::H_M },
+                { fma::H_N },
+            >(
+                simd,
+                n,
+                m,
+                k,
+                out,
+                row,
+                1,
+                add,
+                rhs,
+                rhs_row,
+                rhs_column,
+                lhs,
+                lhs_row,
+                lhs_column,
+                keep,
+                1.0,
+                false,
+                false,
+                false,
+                |a, b, c| a * b + c,
+                &fma::UKR,
+                &fma::H_UKR,
+                false,
+                parallelism,
+            );
+        }
+        return;
+    }
+    // SAFETY: the elements lie within their slices, and the rows at `out` where the caller says;
+    // they are read only if `add`. gemm itself takes AVX-512 where the CPU has it.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out.as_mut_ptr().cast::<f32>(),
+            out,
             1,
-            n as isize,
-            false,
-            lhs.values.as_ptr().add(lhs_start),
+            row,
+            add,
+            lhs,
             lhs_column,
             lhs_row,
-            rhs.values.as_ptr().add(rhs_start),
+            rhs,
             rhs_column,
             rhs_row,
-            0.0,
+            keep,
             1.0,
             false,
             false,
             false,
             parallelism,
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn matrices<'a>(values: &'a [f32], starts: &[usize], dims: [usize; 2]) -> Matrices<'a> {
-        Matrices::new(values, starts.to_vec(), dims, [dims[1] as isize, 1])
-    }
-
-    #[test]
-    fn products_stand_one_after_the_other() {
-        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let (lhs, rhs) = (matrices(&values, &[0, 2], [2, 2]), matrices(&values, &[4, 0], [2, 1]));
-        assert_eq!(products(&lhs, &rhs), [17.0, 39.0, 11.0, 17.0]);
-        // backwards and transposed
-        let lhs = Matrices::new(&values, vec![5], [2, 3], [-1, -2]);
-        let rhs = matrices(&[1.0, 10.0, 100.0], &[0], [3, 1]);
-        assert_eq!(products(&lhs, &rhs), [246.0, 135.0]);
-    }
-
-    #[test]
-    fn nothing_times_nothing_is_zero() {
-        let (lhs, rhs) = (matrices(&[], &[0], [2, 0]), matrices(&[], &[0], [0, 3]));
-        assert_eq!(products(&lhs, &rhs), [0.0; 6]);
-        let (lhs, rhs) = (matrices(&[], &[0], [0, 1]), matrices(&[1.0], &[0], [1, 1]));
-        assert!(products(&lhs, &rhs).is_empty());
-    }
-
-    #[test]
-    #[should_panic(expected = "elements 2 to 6 of 6")]
-    fn a_matrix_beyond_the_slice_is_refused() {
-        matrices(&[0.0; 6], &[2], [1, 5]);
-    }
-
-    #[test]
-    #[should_panic(expected = "elements -1 to 0 of 6")]
-    fn a_matrix_before_the_slice_is_refused() {
-        Matrices::new(&[0.0; 6], vec![0], [2, 1], [-1, 1]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use recast_burn::vectors::Vectors;
 use serde::Serialize;
 
 use super::BenchConfig;
@@ -133,6 +134,8 @@ pub struct BenchReport {
     pub device: String,
     /// CPU threads.
     pub threads: usize,
+    /// The CPU's vector instructions that kernels use. A GPU's kernels use none of these.
+    pub vectors: &'static str,
     /// Floating-point operations a second of a large matrix product, or as given: what utilisation is measured against.
     pub reference_flops: f64,
     /// What was measured upon.
@@ -174,6 +177,7 @@ impl BenchReport {
             version: env!("CARGO_PKG_VERSION"),
             device: settings.config.device.to_string(),
             threads: rayon::current_num_threads(),
+            vectors: Vectors::in_use().name(),
             reference_flops,
             settings,
             measurements,
@@ -206,10 +210,11 @@ impl Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "device {}, {}, {} threads; matrix product {:.1} GFLOP/s; decoder of {} weights; trie of {} bytes",
+            "device {}, {}, {} threads, vectors {}; matrix product {:.1} GFLOP/s; decoder of {} weights; trie of {} bytes",
             self.device,
             self.settings.config.precision.name(),
             self.threads,
+            self.vectors,
             1e-9 * self.reference_flops,
             self.settings.parameters,
             self.settings.trie_bytes

@@ -22,7 +22,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
-use recast_burn::fused::{matmul, rms_norm, swiglu};
+use recast_burn::fused::{gated, matmul, rms_norm};
 
 use crate::random::{Purpose, stream};
 use attention::{Attention, LayerCache};
@@ -54,9 +54,8 @@ pub struct Mlp {
 
 impl Mlp {
     fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
-        let x = precision.narrow(x);
-        let gate = self.gate_proj.forward(x.clone(), precision);
-        let gated = swiglu(gate, self.up_proj.forward(x, precision));
+        let [gate, up] = [&self.gate_proj, &self.up_proj].map(|p| precision.narrow(p.weight.val()));
+        let gated = gated(precision.narrow(x), gate, up);
         precision.widen(self.down_proj.forward(gated, precision))
     }
 }

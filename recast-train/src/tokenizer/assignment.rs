@@ -4,10 +4,10 @@
 //! equal bits for all.
 
 use burn::tensor::{Tensor, TensorData};
-use pulp::Arch;
 use rayon::prelude::*;
 use recast_burn::DeviceKind;
 use recast_burn::fused::matmul;
+use recast_burn::vectors::dispatch;
 
 use super::residual::Residuals;
 use crate::error::Result;
@@ -78,13 +78,16 @@ impl Assignment {
             let block = rows.block(start..start + codes.len(), buffer);
             let products = compared.products(block);
             let products = products.chunks_exact(compared.half_norms().len());
-            Arch::new().dispatch(|| {
-                for (i, (row, products)) in block.chunks_exact(dim).zip(products).enumerate() {
-                    let code = nearest(products, compared.half_norms());
-                    codes[i] = code as u16;
-                    distances[i] = squared_distance(row, &centroids[code * dim..][..dim]);
-                }
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (i, (row, products)) in block.chunks_exact(dim).zip(products).enumerate() {
+                        let code = nearest(products, compared.half_norms());
+                        codes[i] = code as u16;
+                        distances[i] = squared_distance(row, &centroids[code * dim..][..dim]);
+                    }
+                },
+            );
             progress.advance_or_stop(codes.len() as u64)
         })?;
         Ok(found)

@@ -1,8 +1,8 @@
 //! K-means: seeding by squared distance, then Lloyd's iterations, plain or with equal shares.
 
-use pulp::Arch;
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
+use recast_burn::vectors::dispatch;
 
 use super::assignment::{Assignment, squared_distance};
 use super::residual::Residuals;
@@ -156,12 +156,15 @@ fn first_centroids(
             return Ok(centroids);
         }
         distances.par_chunks_mut(SEEDING_CHUNK).enumerate().for_each(|(chunk, distances)| {
-            Arch::new().dispatch(|| {
-                for (i, distance) in distances.iter_mut().enumerate() {
-                    let other = row(chunk * SEEDING_CHUNK + i);
-                    *distance = distance.min(squared_distance(other, centroid));
-                }
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (i, distance) in distances.iter_mut().enumerate() {
+                        let other = row(chunk * SEEDING_CHUNK + i);
+                        *distance = distance.min(squared_distance(other, centroid));
+                    }
+                },
+            );
         });
         match draw_proportional(&distances, rng) {
             Some(next) => drawn = next,
@@ -212,13 +215,16 @@ fn move_to_means(centroids: &mut [f32], rows: Residuals<'_>, assigned: &Assignme
                 return;
             }
             let mut sums = vec![0.0f64; dim];
-            Arch::new().dispatch(|| {
-                for &i in members {
-                    row.clear();
-                    rows.append(i as usize, row);
-                    sums.iter_mut().zip(&*row).for_each(|(sum, &x)| *sum += f64::from(x));
-                }
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    for &i in members {
+                        row.clear();
+                        rows.append(i as usize, row);
+                        sums.iter_mut().zip(&*row).for_each(|(sum, &x)| *sum += f64::from(x));
+                    }
+                },
+            );
             let count = members.len() as f64;
             centroid.iter_mut().zip(sums).for_each(|(x, sum)| *x = (sum / count) as f32);
         },

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
+use recast_burn::vectors::dispatch;
 
 use crate::embedding::Embeddings;
 
@@ -132,7 +132,10 @@ impl<'a> Residuals<'a> {
             return &self.vectors.values()[rows.start * self.dim()..rows.end * self.dim()];
         }
         buffer.clear();
-        Arch::new().dispatch(|| rows.for_each(|row| self.append(row, buffer)));
+        dispatch(
+            #[inline(always)]
+            || rows.for_each(|row| self.append(row, buffer)),
+        );
         buffer
     }
 

@@ -1,7 +1,7 @@
 //! Each fused operation beside its decomposed form, with inputs of every shape of the cases.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use recast_burn::fused::{masked_softmax, matmul, rms_norm, rope, swiglu, token_log_probs};
+use recast_burn::fused::{gated, masked_softmax, matmul, rms_norm, rope, swiglu, token_log_probs};
 use recast_burn::packing::FORBIDDEN;
 use serde::Deserialize;
 
@@ -34,6 +34,7 @@ struct Shapes {
     matmul: Vec<[usize; 3]>,
     matmul_of_stacks: Vec<[usize; 5]>,
     swiglu: Vec<[usize; 2]>,
+    gated: Vec<[usize; 3]>,
     rms_norm: Vec<[usize; 2]>,
     rope: Vec<[usize; 4]>,
     masked_softmax: Vec<[usize; 4]>,
@@ -58,6 +59,9 @@ pub(super) fn on_every_operation(claim: &impl Claim) {
         }
         for dims in &shapes.swiglu {
             claim.assert_holds(&swiglu_of(*dims, named("swiglu", dims), &device));
+        }
+        for dims in &shapes.gated {
+            claim.assert_holds(&gated_of(*dims, named("gated", dims), &device));
         }
         for dims in &shapes.rms_norm {
             claim.assert_holds(&rms_norm_of(*dims, named("rms_norm", dims), &device));
@@ -95,6 +99,26 @@ fn swiglu_of(dims: [usize; 2], name: String, device: &Device) -> Operation<2> {
         fused: Box::new(|[gate, up]| swiglu(gate, up)),
         decomposed: Box::new(|[gate, up]| decomposed::swiglu(gate, up)),
         inputs: [seeded_data(1, &dims), seeded_data(2, &dims)],
+    }
+}
+
+/// The second input holds both weights, one beside the other.
+fn gated_of([rows, inner, columns]: [usize; 3], name: String, device: &Device) -> Operation<2> {
+    let halves = move |both: Tensor<2>| {
+        (both.clone().narrow(1, 0, columns), both.narrow(1, columns, columns))
+    };
+    Operation {
+        name,
+        device: device.clone(),
+        fused: Box::new(move |[x, both]| {
+            let (gate, up) = halves(both);
+            gated(x, gate, up)
+        }),
+        decomposed: Box::new(move |[x, both]| {
+            let (gate, up) = halves(both);
+            decomposed::swiglu(x.clone().matmul(gate), x.matmul(up))
+        }),
+        inputs: [seeded_data(13, &[rows, inner]), seeded_data(14, &[inner, 2 * columns])],
     }
 }
 

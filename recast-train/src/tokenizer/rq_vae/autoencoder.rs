@@ -5,6 +5,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
+use recast_burn::fused::matmul;
 
 use super::options::RqVaeOptions;
 use crate::model::indices;
@@ -48,7 +49,7 @@ impl Mlp {
             if i > 0 {
                 x = relu(x);
             }
-            x = x.matmul(layer.weight.val()) + layer.bias.val().unsqueeze();
+            x = matmul(x, layer.weight.val()) + layer.bias.val().unsqueeze();
         }
         x
     }
@@ -138,7 +139,7 @@ fn mean_square(x: Tensor<2>) -> Tensor<1> {
 fn nearest(rows: Tensor<2>, codebook: Tensor<2>) -> Vec<i32> {
     let [codes, _] = codebook.dims();
     let norms = (codebook.clone() * codebook.clone()).sum_dim(1).reshape([1, codes]);
-    let distances = norms - rows.matmul(codebook.transpose()) * 2.0;
+    let distances = norms - matmul(rows, codebook.transpose()) * 2.0;
     let nearest = distances.argmin(1);
     #[expect(clippy::expect_used, reason = "a device of the host is always read")]
     nearest.try_into_vec_as::<i32>().expect("indices of 32 bits")

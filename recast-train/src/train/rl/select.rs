@@ -5,7 +5,7 @@ use recast_core::reward::{PrefixCredit, structural_score};
 use recast_core::signal::{Outcome, Skip};
 use recast_core::{Group, Regime, Signal, duplicate};
 
-use super::advantages::by_token;
+use super::advantages::{by_token, reads_entropies};
 use super::loss::KeptGroup;
 use crate::catalogue::{Node, SidTable, Trie};
 use crate::decode::Completion;
@@ -197,7 +197,8 @@ impl Selector<'_> {
     ///
     /// # Errors
     ///
-    /// If a log-probability is not finite: the policy has diverged.
+    /// If a log-probability is not finite: the policy has diverged. If the signal is RL-ZVP and all
+    /// rewards are equal: its advantages need entropies, which the loop computes.
     pub fn kept(
         &self,
         prompt: Vec<u32>,
@@ -205,8 +206,12 @@ impl Selector<'_> {
         targets: &[u32],
     ) -> Result<Option<KeptGroup>> {
         let group = self.reward(prompt, completions, targets, 0)?;
-        let kept = self.select(group, Evidence::default())?.kept.ok();
-        kept.map(|kept| by_token(self.signal, kept, &[], self.sids.levels())).transpose()
+        let Ok(kept) = self.select(group, Evidence::default())?.kept else { return Ok(None) };
+        if reads_entropies(self.signal, &kept) {
+            let problem = "RL-ZVP reads entropies in a group of equal rewards";
+            return Err(Error::data(problem, "train it with the loop, which computes them"));
+        }
+        by_token(self.signal, kept, &[], self.sids.levels()).map(Some)
     }
 
     /// The leaves of targets that the trie holds.
