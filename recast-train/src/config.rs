@@ -241,6 +241,7 @@ impl Config {
     /// The preset, then the file's keys, then `key=value` overrides in order.
     ///
     /// # Errors
+    ///
     /// If the file cannot be read, a key is unknown or a value does not fit.
     pub fn resolve(
         preset: Preset,
@@ -253,6 +254,7 @@ impl Config {
     /// These settings, then the file's keys, then `key=value` overrides in order.
     ///
     /// # Errors
+    ///
     /// If the file cannot be read, a key is unknown or a value does not fit.
     pub(crate) fn resolve_over(
         base: &Self,
@@ -307,6 +309,7 @@ impl Config {
     /// Checks what each part relies on.
     ///
     /// # Errors
+    ///
     /// If a value is out of its range or does not fit another.
     pub fn check(&self) -> Result<()> {
         let device = self.device_kind()?;
@@ -345,6 +348,7 @@ impl Config {
     /// The devices that share each training step, the one of all else first.
     ///
     /// # Errors
+    ///
     /// If there are not so many.
     pub(crate) fn replicas(&self) -> Result<Vec<DeviceKind>> {
         if self.replicas == 0 {
@@ -358,6 +362,7 @@ impl Config {
     /// The device.
     ///
     /// # Errors
+    ///
     /// If there is none of that name in this build and on this machine.
     pub(crate) fn device_kind(&self) -> Result<DeviceKind> {
         DeviceKind::find(&self.device)

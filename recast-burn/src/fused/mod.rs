@@ -229,9 +229,11 @@ route_to_kernels!(NdArray);
 /// before.
 ///
 /// # Shapes
+///
 /// `lhs (.., M, K)`, `rhs (.., K, N)`, the result `(.., M, N)`; what stands before is equal.
 ///
 /// # Panics
+///
 /// If the shapes do not fit.
 #[must_use]
 pub fn matmul<const R: usize>(lhs: Tensor<R>, rhs: Tensor<R>) -> Tensor<R> {
@@ -248,6 +250,7 @@ pub fn matmul<const R: usize>(lhs: Tensor<R>, rhs: Tensor<R>) -> Tensor<R> {
 /// ```
 ///
 /// # Panics
+///
 /// If the shapes differ.
 #[must_use]
 pub fn swiglu<const N: usize>(gate: Tensor<N>, up: Tensor<N>) -> Tensor<N> {
@@ -262,9 +265,11 @@ pub fn swiglu<const N: usize>(gate: Tensor<N>, up: Tensor<N>) -> Tensor<N> {
 /// ```
 ///
 /// # Shapes
+///
 /// `x (N, D)`, `gate` and `up` `(D, F)`, the result `(N, F)`.
 ///
 /// # Panics
+///
 /// If the shapes do not fit.
 #[must_use]
 pub fn gated(x: Tensor<2>, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
@@ -284,6 +289,7 @@ pub fn gated(x: Tensor<2>, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 /// ```
 ///
 /// # Panics
+///
 /// If `weight` is not as long as the last dimension of `x`.
 #[must_use]
 pub fn rms_norm<const N: usize>(x: Tensor<N>, weight: Tensor<1>, epsilon: f32) -> Tensor<N> {
@@ -304,9 +310,11 @@ pub fn rms_norm<const N: usize>(x: Tensor<N>, weight: Tensor<1>, epsilon: f32) -
 /// No gradient reaches the tables.
 ///
 /// # Shapes
+///
 /// `x (B, S, H, K)`, `cos` and `sin` `(B, S, K / 2)`: one line of the tables for each token.
 ///
 /// # Panics
+///
 /// If the tables do not fit `x`, or the width of a head is odd.
 #[must_use]
 pub fn rope(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<4> {
@@ -331,9 +339,11 @@ pub fn rope(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<4> {
 /// that forbids everything becomes uniform over it, never NaN.
 ///
 /// # Shapes
+///
 /// `scores (B, H, S, T)`, `mask (B, 1, S, T)`.
 ///
 /// # Panics
+///
 /// If the mask does not fit the scores.
 #[must_use]
 pub fn masked_softmax(scores: Tensor<4>, mask: Tensor<4>, scale: f32) -> Tensor<4> {
@@ -353,9 +363,11 @@ pub fn masked_softmax(scores: Tensor<4>, mask: Tensor<4>, scale: f32) -> Tensor<
 /// ```
 ///
 /// # Shapes
+///
 /// `logits (N, C)`, `targets (N)`, the result `(N)`.
 ///
 /// # Panics
+///
 /// If there is not one target for each row. A target that is no column panics on a CPU.
 #[must_use]
 pub fn token_log_probs(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {

@@ -50,6 +50,7 @@ pub(super) struct Matrices<'a> {
 
 impl<'a> Matrices<'a> {
     /// # Panics
+    ///
     /// If an element is not within the slice.
     pub(super) fn new(
         values: &'a [f32],
@@ -93,6 +94,7 @@ impl<'a> Matrices<'a> {
 /// The zeros of a tile are written by the task that needs them, when they are in its cache.
 ///
 /// # Panics
+///
 /// If something else than one thing a tile is given.
 pub(super) fn written<T: Send, const N: usize>(
     (rows, tile): (usize, usize),
@@ -136,6 +138,7 @@ pub(super) fn written<T: Send, const N: usize>(
 /// The product of each pair of matrices, row after row, one product after the other.
 ///
 /// # Panics
+///
 /// If the matrices do not fit, or are not as many.
 pub(super) fn products(lhs: &Matrices<'_>, rhs: &Matrices<'_>) -> Vec<f32> {
     let vectors = Vectors::in_use();
@@ -216,6 +219,7 @@ fn product_by_columns(lhs: &Matrices<'_>, rhs: &Matrices<'_>, vectors: Vectors) 
 /// adds it to these.
 ///
 /// # Panics
+///
 /// If the matrices do not fit, or their product does not fit `out`.
 pub(super) fn product_into(
     lhs: &Matrices<'_>,
@@ -237,6 +241,7 @@ pub(super) fn product_into(
 /// these.
 ///
 /// # Safety
+///
 /// At `out` is room for these rows that nobody else holds, with numbers in it if `add`.
 unsafe fn product(
     lhs: &Matrices<'_>,

@@ -30,6 +30,7 @@ use self::terms::Terms;
 /// Only `policy_log_probs` carries a gradient; the others are plain numbers.
 ///
 /// # Shapes
+///
 /// All `(L N)`: level 0 of each of the `N` completions, then level 1.
 #[derive(Debug, Clone)]
 pub struct LogProbs {
@@ -53,9 +54,11 @@ pub struct LogProbs {
 /// token ratio has the mean of its tokens' losses; [`unit_losses`] gives the terms of the sum.
 ///
 /// # Shapes
+///
 /// The result `(1)`.
 ///
 /// # Panics
+///
 /// If a tensor of `log_probs` has not one element for each token of the batch.
 #[must_use]
 pub fn policy_loss(log_probs: LogProbs, batch: &UpdateBatch) -> Tensor<1> {
@@ -66,10 +69,12 @@ pub fn policy_loss(log_probs: LogProbs, batch: &UpdateBatch) -> Tensor<1> {
 /// The loss of each unit of a batch, before its weight.
 ///
 /// # Shapes
+///
 /// The result `(L N)` for a ratio of tokens, level by level; `(N)` for a ratio of completions; for
 /// a preference one element a group.
 ///
 /// # Panics
+///
 /// If a tensor of `log_probs` has not one element for each token of the batch.
 #[must_use]
 pub fn unit_losses(log_probs: LogProbs, batch: &UpdateBatch) -> Tensor<1> {
@@ -95,6 +100,7 @@ fn column(values: &[f32], device: &Device) -> Tensor<1> {
 /// The mean over the levels of each completion.
 ///
 /// # Shapes
+///
 /// `(L N) -> (N)`.
 fn level_mean(tokens: Tensor<1>, levels: usize) -> Tensor<1> {
     let completions = tokens.dims()[0] / levels;

@@ -7,6 +7,7 @@ use recast_core::objective::{KlEstimator, Objective};
 /// reference less policy.
 ///
 /// # Shapes
+///
 /// `(N) -> (N)`.
 pub(super) fn kl_penalty(difference: Tensor<1>, objective: &Objective<f32>) -> Tensor<1> {
     let limit = objective.log_ratio_limit();

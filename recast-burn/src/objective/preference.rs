@@ -13,6 +13,7 @@ use crate::packing::FORBIDDEN;
 /// gradient.
 ///
 /// # Shapes
+///
 /// Log-probabilities `(L N)`; the result has one element for each group.
 pub(super) fn preference_losses(
     log_probs: LogProbs,

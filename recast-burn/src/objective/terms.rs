@@ -11,6 +11,7 @@ use super::{LogProbs, column, level_mean};
 /// The columns that a policy loss reads, on one device.
 ///
 /// # Shapes
+///
 /// `(L N)`, level by level; those of units `(L N)` or `(N)`, by the surrogate.
 pub(super) struct Terms<'a> {
     batch: &'a UpdateBatch,

@@ -78,6 +78,7 @@ impl BenchConfig {
     /// Checks the ranges.
     ///
     /// # Errors
+    ///
     /// If a count is 0, a group has fewer than 2 completions, or the catalogue is smaller than a group.
     pub fn check(&self) -> Result<()> {
         self.model.check("model")?;
@@ -141,6 +142,7 @@ impl BenchConfig {
 /// Measures every part.
 ///
 /// # Errors
+///
 /// If the settings do not pass [`BenchConfig::check`], or no part is chosen.
 pub fn bench(config: &BenchConfig, monitor: &Monitor) -> Result<BenchReport> {
     config.check()?;

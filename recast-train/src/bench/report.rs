@@ -50,6 +50,7 @@ impl Load {
 
 impl Measurement {
     /// # Panics
+    ///
     /// If there is no repetition.
     pub(super) fn new(
         name: String,

@@ -84,6 +84,7 @@ impl Comparison {
     /// Reads the summaries and event logs of run folders.
     ///
     /// # Errors
+    ///
     /// If a folder has no summary, or a file is not what recast writes.
     pub fn load(run_dirs: &[PathBuf]) -> Result<Self> {
         let summaries: Vec<Summary> =

@@ -100,6 +100,7 @@ impl Summary {
     /// The summary that a run folder holds.
     ///
     /// # Errors
+    ///
     /// If it is not there or cannot be read.
     pub fn load(run_dir: &Path) -> Result<Self> {
         let path = run_dir.join("summary.json");

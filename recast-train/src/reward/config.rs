@@ -49,6 +49,7 @@ impl RewardsConfig {
     /// Checks the weights.
     ///
     /// # Errors
+    ///
     /// If a weight is not a number within -1e6 and 1e6, or all are 0.
     pub fn check(&self) -> Result<()> {
         for (reward, weight) in self.all() {
@@ -69,6 +70,7 @@ impl RewardsConfig {
     /// Checks that the items have every number that a reward reads: before any training.
     ///
     /// # Errors
+    ///
     /// If a key of `value` is not in the items file, or some item has no number there.
     pub fn check_items(&self, items: &Items) -> Result<()> {
         self.terms().try_for_each(|(reward, _)| match &reward {

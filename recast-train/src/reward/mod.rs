@@ -163,6 +163,7 @@ impl Rewards {
     /// The weighted sum of `config` over a catalogue of `n_items` items.
     ///
     /// # Errors
+    ///
     /// If the weights do not pass [`RewardsConfig::check`], or an item lacks a number.
     pub fn new(
         config: &RewardsConfig,

@@ -20,6 +20,7 @@ impl Run {
     /// popularity and item-kNN, at item level.
     ///
     /// # Errors
+    ///
     /// If there are more than 65536 items, the user interrupts, training diverges, or a checkpoint
     /// cannot be written.
     pub fn baseline(&self) -> Result<Vec<SystemResult>> {

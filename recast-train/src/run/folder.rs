@@ -140,6 +140,7 @@ impl Run {
     /// The report on the data, with the time and the memory that preparing them took.
     ///
     /// # Errors
+    ///
     /// If the times of the folder's phases cannot be read.
     pub fn prepared_summary(&self) -> Result<PreparedSummary<'_>> {
         let report = &self.prepared.report;

@@ -30,6 +30,7 @@ impl Run {
     /// prompts; writes and returns the summary.
     ///
     /// # Errors
+    ///
     /// If the user interrupts, or nothing is trained.
     pub fn evaluate(&self, tokenized: &Tokenized) -> Result<Summary> {
         self.sft_state()?;
@@ -46,6 +47,7 @@ impl Run {
     /// that [`Run::decoder`] gives; without widths, that of the settings.
     ///
     /// # Errors
+    ///
     /// If the decoder is not trained, or the user interrupts.
     pub fn check_search(
         &self,
@@ -139,6 +141,7 @@ impl Run {
     /// trained, else the supervised one.
     ///
     /// # Errors
+    ///
     /// If it is not trained.
     pub fn decoder(&self, tokenized: &Tokenized, system: Option<&str>) -> Result<Decoder> {
         self.sft_state()?;
@@ -168,6 +171,7 @@ impl Run {
     /// The supervised decoder.
     ///
     /// # Errors
+    ///
     /// If it is not trained.
     pub fn supervised(&self, tokenized: &Tokenized) -> Result<Decoder> {
         if !self.sft_state()?.finished {

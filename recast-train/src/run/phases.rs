@@ -30,6 +30,7 @@ impl Run {
     /// Trains the decoder on the logs, or goes on with that.
     ///
     /// # Errors
+    ///
     /// If the user interrupts, training diverges, or a checkpoint cannot be written.
     pub fn sft(&self, tokenized: &Tokenized) -> Result<Decoder> {
         let config = &self.config;
@@ -52,6 +53,7 @@ impl Run {
     /// Improves the supervised decoder with one signal, or goes on with that.
     ///
     /// # Errors
+    ///
     /// If the user interrupts, training diverges, or a checkpoint cannot be written.
     pub fn rl(
         &self,

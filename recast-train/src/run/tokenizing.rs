@@ -18,6 +18,7 @@ impl Run {
     /// Gives every item a semantic ID, unless that is done.
     ///
     /// # Errors
+    ///
     /// If embeddings cannot be read, collisions cannot be resolved, training diverges, or the user
     /// interrupts.
     pub fn tokenize(&self) -> Result<Tokenized> {
@@ -47,6 +48,7 @@ impl Run {
     /// The semantic IDs that [`Run::tokenize`] wrote.
     ///
     /// # Errors
+    ///
     /// If that is not done.
     pub fn tokenized(&self) -> Result<Tokenized> {
         self.required(&self.table_path(), Phase::Tokenize)?;
@@ -58,6 +60,7 @@ impl Run {
     /// The report that [`Run::tokenize`] made of its table.
     ///
     /// # Errors
+    ///
     /// If that is not done, or an earlier version wrote it.
     pub fn tokenizer_report(&self) -> Result<TokenizerReport> {
         let path = self.tokenizer_report_path();
@@ -75,6 +78,7 @@ impl Run {
     /// has the statistics of the table alone, and a note says so.
     ///
     /// # Errors
+    ///
     /// If this run's table is not made, another table is at fault, or the user interrupts.
     pub fn compare_tokenizers(
         &self,

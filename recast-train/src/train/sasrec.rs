@@ -42,6 +42,7 @@ impl SasrecConfig {
     /// Checks the ranges.
     ///
     /// # Errors
+    ///
     /// As [`ModelConfig::check`] and [`SftConfig::check`].
     pub(crate) fn check(&self) -> Result<()> {
         self.model.check("sasrec.model")?;
@@ -52,6 +53,7 @@ impl SasrecConfig {
 /// The table that gives each item a code of its own at one level.
 ///
 /// # Errors
+///
 /// If there are more than 65536 items.
 pub(crate) fn item_tokens(n_items: usize) -> Result<SidTable> {
     if n_items > MAX_CODES {

@@ -67,6 +67,7 @@ impl SftConfig {
     /// Checks the ranges; `section` is where the settings stand, for messages.
     ///
     /// # Errors
+    ///
     /// If a count is 0 or a rate is out of its range.
     pub(crate) fn check(&self, section: &str) -> Result<()> {
         for (name, value) in [
@@ -126,6 +127,7 @@ pub struct SftState {
 /// codes of its level.
 ///
 /// # Errors
+///
 /// If the user interrupts, a checkpoint cannot be written, or the loss is no longer finite.
 pub(crate) fn sft(
     model: Decoder,

@@ -155,6 +155,7 @@ impl UpdateBatch {
     /// `levels` is the number of tokens of every completion.
     ///
     /// # Errors
+    ///
     /// If the loss does not read a bound of the objective; if `levels` or a divisor is 0; if
     /// `of_groups` is less than the groups given; if a group's advantages are not finite or not
     /// those of whole completions; if an anchor is not among the kept completions; if a preference
