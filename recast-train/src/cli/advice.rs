@@ -1,10 +1,10 @@
-//! Faults as the program says them: the library's words, and which command or flag helps.
+//! Faults in the program's words: the library's message, then the command or flag that helps.
 
 use std::path::Path;
 
 use crate::error::{Error, Phase};
 
-/// The program's words on a fault: the library's, then the advice.
+/// The program's message on a fault: the library's message, then the advice.
 pub(super) fn message(fault: &anyhow::Error) -> String {
     let said = format!("{fault:#}");
     match fault.downcast_ref::<Error>().and_then(advice) {

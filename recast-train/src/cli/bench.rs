@@ -13,10 +13,10 @@ use crate::model::ModelConfig;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// The decoder's size.
+    /// Decoder size.
     #[arg(long, value_parser = super::values::model(), default_value = ModelPreset::Small.name())]
     model: ModelPreset,
-    /// Decoder layers; those of the size if not given.
+    /// Decoder layers [default: those of the size].
     #[arg(long, value_name = "N")]
     layers: Option<usize>,
     /// Items of the catalogue.
@@ -34,28 +34,28 @@ pub(super) struct BenchArgs {
     /// Prompts of a rollout, and groups of an update.
     #[arg(long, default_value_t = 32)]
     groups: usize,
-    /// Completions of a group; several sizes with commas.
+    /// Completions of a group; commas separate several sizes.
     #[arg(long, value_delimiter = ',', default_values_t = [32])]
     group_size: Vec<usize>,
     /// Tokens of a supervised step.
     #[arg(long, default_value_t = 4096)]
     batch_tokens: usize,
-    /// Tokens that go through the decoder at once in a supervised step and in an update; 0 means all.
+    /// Tokens in one pass through the decoder, in a supervised step and in an update; 0 means all.
     #[arg(long, default_value_t = 0)]
     micro_batch_tokens: usize,
-    /// TFLOP/s that utilisation is measured against [default: those of a large matrix product, measured].
+    /// Reference TFLOP/s of the utilisation [default: the measured rate of a large matrix product].
     #[arg(long, value_name = "RATE")]
     peak_tflops: Option<f64>,
-    /// Measured repetitions, after one that is not.
+    /// Measured repetitions, after an unmeasured one.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
-    /// Decode so many completions and look each up in the table of semantic IDs.
+    /// Completions to decode and look up in the table of semantic IDs.
     #[arg(long, value_name = "COMPLETIONS", default_value_t = 0)]
     legality: usize,
-    /// Only parts whose names hold this.
+    /// Measure only parts whose names contain this text.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// All randomness follows from it.
+    /// Seed of all randomness.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]

@@ -18,7 +18,7 @@ pub(super) struct DevicesArgs {
 struct Device {
     name: String,
     description: String,
-    /// Null where the system does not tell.
+    /// Null where the system tells none.
     memory_bytes: Option<u64>,
     precisions: Vec<&'static str>,
 }

@@ -11,7 +11,7 @@ use crate::report::Summary;
 pub(super) struct EvalArgs {
     #[command(flatten)]
     folder: FolderArgs,
-    /// How semantic IDs are looked for [default: as the run's settings say].
+    /// How decoders search semantic IDs [default: as the run's settings say].
     #[arg(long, value_parser = super::values::search())]
     search: Option<Search>,
     /// Only compare beam search with exact search, on this many test prompts.
@@ -22,7 +22,7 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "N,N,..", requires = "check_search", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(1..))]
     beam_widths: Vec<u16>,
-    /// For --check-search: sft, or a signal that is trained [default: recast if it is trained, else sft].
+    /// For --check-search: sft or a trained signal [default: recast if trained, else sft].
     #[arg(long, requires = "check_search")]
     system: Option<String>,
     /// Print the result as JSON on standard output.

@@ -12,7 +12,7 @@ use crate::storage::write_atomic;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// The file to write; one that is there is left alone.
+    /// The file to write; an existing file stays as it is.
     #[arg(default_value = "recast.toml", value_name = "FILE")]
     path: PathBuf,
 }

@@ -35,7 +35,7 @@ use settings::{ComputeArgs, SettingsArgs};
 
 /// RL post-training for generative recommenders.
 ///
-/// Without a subcommand: the main job on a synthetic catalogue, the same as `recast run`.
+/// Without a subcommand, recast does the main job on a synthetic catalogue, as `recast run` does.
 #[derive(Debug, Parser)]
 #[command(name = "recast", version, max_term_width = 100)]
 struct Cli {
@@ -45,7 +45,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything: prepare, tokenize, sft, rl with each signal, eval.
+    /// All phases: prepare, tokenize, sft, rl with each signal, eval.
     Run(run::RunArgs),
     /// Read a log into a new run folder.
     Prepare(prepare::PrepareArgs),
@@ -57,7 +57,7 @@ enum Command {
     Baseline(baseline::BaselineArgs),
     /// Improve a run's decoder by reinforcement learning.
     Rl(rl::RlArgs),
-    /// Judge everything a run has trained, and the baselines.
+    /// Judge the baselines and every trained decoder of a run.
     Eval(eval::EvalArgs),
     /// Recommend items for a user or a typed history.
     Recommend(recommend::RecommendArgs),
@@ -65,13 +65,13 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Measure what each part of training costs on this machine.
     Bench(bench::BenchArgs),
-    /// List the devices that can be computed on.
+    /// List the devices of this machine.
     Devices(devices::DevicesArgs),
     /// Write a config file with every key explained.
     Init(init::InitArgs),
 }
 
-/// A run folder that is there.
+/// An existing run folder.
 #[derive(Debug, Args)]
 struct FolderArgs {
     /// The run folder.
@@ -93,12 +93,12 @@ impl FolderArgs {
     }
 }
 
-/// A monitor that knows of Ctrl-C, and shows progress unless the user wants quiet.
+/// A monitor that knows of Ctrl-C and, unless the user wants quiet, shows progress.
 fn monitor(quiet: bool) -> Result<Monitor> {
     Ok(Monitor::new((!quiet).then(terminal::listener), interrupts()?))
 }
 
-/// Set by the first Ctrl-C; the second one ends the program at once.
+/// A flag that the first Ctrl-C sets; the second Ctrl-C ends the program at once.
 fn interrupts() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&interrupted);
@@ -112,13 +112,12 @@ fn interrupts() -> Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-/// Exit code of what the user's input is to blame for.
+/// Exit code of a fault in the user's input.
 const BAD_INPUT: u8 = 2;
 /// Exit code of an interruption: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// The program's words after a panic's own line. burn has no other way to tell that a GPU's memory
-/// is full.
+/// The program's words after a panic's own line: burn reports a full GPU memory by a panic alone.
 const BROKEN: &str = "stopped by the fault above: recast's own, or a GPU that is out of memory or lost. What was done is on disk: \
     recast run --resume goes on, with lower micro_batch_tokens in the run folder's config.toml if it was memory";
 

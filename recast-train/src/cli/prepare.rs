@@ -15,7 +15,8 @@ pub(super) struct PrepareArgs {
     /// The run folder to make [default: the first free runs/NAME-NUMBER].
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Print what cleaning found and what it took as JSON on standard output, in place of the folder.
+    /// Print the data report, with time and memory, as JSON on standard output instead of the
+    /// folder.
     #[arg(long)]
     json: bool,
     /// No progress, only errors and the folder.

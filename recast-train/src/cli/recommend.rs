@@ -22,7 +22,7 @@ pub(super) struct RecommendArgs {
     /// Items to print.
     #[arg(long, short = 'k', default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     top_k: u16,
-    /// sft, or a signal that is trained [default: recast if it is trained, else sft].
+    /// The decoder: sft or a trained signal [default: recast if trained, else sft].
     #[arg(long)]
     system: Option<String>,
     /// Print JSON on standard output.

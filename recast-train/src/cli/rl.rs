@@ -10,7 +10,7 @@ use crate::train::SignalName;
 pub(super) struct RlArgs {
     #[command(flatten)]
     folder: FolderArgs,
-    /// The signal to train with; may be given again [default: the run's own list].
+    /// The signal to train with; the flag may be repeated [default: the run's own list].
     #[arg(long = "signal", value_parser = super::values::signal())]
     signals: Vec<SignalName>,
 }

@@ -11,19 +11,21 @@ use crate::data::TieOrder;
 use crate::error::Error;
 use crate::model::Precision;
 
-/// Where settings come from: a preset, then a file, then flags.
+/// The sources of settings: a preset, then a file, then flags.
 #[derive(Debug, Default, Args)]
 pub(super) struct SettingsArgs {
-    /// Settings to start from [default: demo, or with --interactions standard, or mini_one_rec if that is a folder].
+    /// Settings to start from [default: demo, or with --interactions standard, or mini_one_rec for a
+    /// folder of MiniOneRec].
     #[arg(long, value_parser = super::values::preset())]
     preset: Option<Preset>,
     /// A TOML file, as `recast init` writes it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A key of the config: `rl.steps=100`. May be given again.
+    /// A key of the config, as `rl.steps=100`. The flag may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     overrides: Vec<(String, String)>,
-    /// The log: .csv, .tsv, .inter of RecBole, .jsonl, .parquet, .txt in S3-Rec form, or a folder of MiniOneRec.
+    /// The log: .csv, .tsv, .inter of RecBole, .jsonl, .parquet, .txt in S3-Rec form, or a folder of
+    /// MiniOneRec.
     #[arg(long, value_name = "PATH")]
     interactions: Option<PathBuf>,
     /// Titles and text of items: .jsonl, .csv, .tsv, .item of RecBole, .json or .txt of MiniOneRec.
@@ -35,7 +37,7 @@ pub(super) struct SettingsArgs {
     /// The decoder's size; sets the whole section [model].
     #[arg(long, value_parser = super::values::model())]
     model: Option<ModelPreset>,
-    /// All randomness follows from it.
+    /// Seed of all randomness.
     #[arg(long)]
     seed: Option<u64>,
     /// The order of a user's interactions of one timestamp.
@@ -45,13 +47,15 @@ pub(super) struct SettingsArgs {
     pub(super) compute: ComputeArgs,
 }
 
-/// Where and how to compute; on a run that exists, for this session only.
+/// The device, precision and threads; on an existing run, for this session only.
 #[derive(Debug, Default, Args)]
 pub(super) struct ComputeArgs {
-    /// cpu, ndarray, cuda (the first GPU), cuda:N, or auto: the first GPU, else cpu [default: as the settings say].
+    /// cpu, ndarray, cuda (the first GPU), cuda:N, or auto: the first GPU, else cpu [default: as the
+    /// settings say].
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
-    /// The number format of the decoder's matrix products; all else is f32 [default: as the settings say].
+    /// The number format of the decoder's matrix products; all else is f32 [default: as the settings
+    /// say].
     #[arg(long, value_parser = super::values::precision())]
     precision: Option<Precision>,
     /// CPU threads; 0 means one a core [default: as the settings say].
@@ -60,7 +64,7 @@ pub(super) struct ComputeArgs {
 }
 
 impl ComputeArgs {
-    /// The keys of the config that they set, with their values in TOML.
+    /// The keys of the config that these flags set, with their values in TOML.
     pub(super) fn overrides(&self) -> Vec<(String, String)> {
         let text = |text: &str| Value::String(text.to_owned()).to_string();
         let flags = [
@@ -81,7 +85,7 @@ fn key_value(argument: &str) -> Result<(String, String), String> {
 }
 
 impl SettingsArgs {
-    /// Refuses flags that a run which goes on would ignore: all but those of [`ComputeArgs`].
+    /// Refuses flags that a resumed run would ignore: all but those of [`ComputeArgs`].
     pub(super) fn refuse_beside_resume(&self) -> Result<()> {
         let Self {
             preset,
@@ -119,7 +123,7 @@ impl SettingsArgs {
         Err(Error::data(problem, hint).into())
     }
 
-    /// The settings, not yet checked.
+    /// The unchecked settings.
     pub(super) fn resolve(&self) -> Result<Config> {
         let preset = self.preset.unwrap_or(match &self.interactions {
             Some(path) if path.is_dir() => Preset::MiniOneRec,
@@ -148,8 +152,8 @@ impl SettingsArgs {
     }
 }
 
-/// Sets the number of threads for the whole process. This thread is one of them: no work that it
-/// hands out has to wake it.
+/// Sets the number of threads for the whole process. The current thread is one of them, so its own
+/// work wakes no other thread.
 pub(super) fn set_threads(config: &Config) -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(config.threads)

@@ -9,13 +9,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{JobNews, Listener, Message};
 
-/// Time between two lines of progress where there is no terminal.
+/// Time between two lines of progress without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 const BAR: &str = "{prefix:<24} {wide_bar} {pos}/{len}  {per_sec}  {eta} left  {msg}";
 
-/// A listener that shows lines and progress: bars that redraw themselves on a terminal, else a
-/// line now and then.
+/// A listener that shows lines and progress: progress bars on a terminal, else a line now and then.
 pub(super) fn listener() -> Listener {
     let bars = std::io::stderr().is_terminal();
     let jobs: Mutex<BTreeMap<u64, Job>> = Mutex::default();
@@ -55,7 +54,7 @@ fn hear(jobs: &mut BTreeMap<u64, Job>, bars: bool, id: u64, label: &str, news: J
     }
 }
 
-/// A job that goes on; its bar counts also where it is hidden.
+/// A running job; a hidden bar counts too.
 struct Job {
     bar: ProgressBar,
     started: Instant,

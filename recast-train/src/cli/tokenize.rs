@@ -12,12 +12,12 @@ use crate::catalogue::ImportedTable;
 pub(super) struct TokenizeArgs {
     #[command(flatten)]
     folder: FolderArgs,
-    /// Print how good the table is on standard output: codes used, collisions, what is lost of the
-    /// embeddings, what neighbours share.
+    /// Print the quality of the table on standard output: codes used, collisions, reconstruction
+    /// error, codes shared by neighbours.
     #[arg(long)]
     report: bool,
-    /// Set another table beside it: item ids and lists of codes as JSON, or another run's
-    /// sid/table.json. May be given again.
+    /// Compare another table: item ids and lists of codes as JSON, or another run's sid/table.json.
+    /// The flag may be repeated.
     #[arg(long, value_name = "FILE", requires = "report")]
     compare: Vec<PathBuf>,
     /// Print the report as JSON.

@@ -8,7 +8,7 @@ use crate::decode::Search;
 use crate::model::Precision;
 use crate::train::SignalName;
 
-/// A parser of the values `all`, by their names; `help` explains each one.
+/// A parser of the values `all` by their names; `help` explains each value.
 fn parser<T: Copy + Send + Sync + 'static>(
     all: &'static [T],
     name: fn(T) -> &'static str,
@@ -46,7 +46,7 @@ pub(super) fn model() -> impl TypedValueParser<Value = ModelPreset> {
 pub(super) fn tie_order() -> impl TypedValueParser<Value = TieOrder> {
     parser(&TieOrder::ALL, TieOrder::name, |order| match order {
         TieOrder::File => {
-            "As in the file. If the file is sorted by item, it partly gives away the next item"
+            "As in the file. A file sorted by item partly gives away the next item"
         }
         TieOrder::Shuffle => "At random, by the seed",
     })
@@ -55,7 +55,7 @@ pub(super) fn tie_order() -> impl TypedValueParser<Value = TieOrder> {
 pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
     parser(&Precision::ALL, Precision::name, |precision| match precision {
         Precision::F32 => "24 bits of significand",
-        Precision::Bf16 => "8 bits of significand: what GPUs multiply fastest. Slow on a CPU",
+        Precision::Bf16 => "8 bits of significand: fastest on GPUs, slow on a CPU",
     })
 }
 

@@ -3,7 +3,7 @@
 use recast_core::Regime;
 use serde::{Deserialize, Serialize};
 
-/// How many groups went which way.
+/// Counts of groups by their outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupCounts {
     /// Groups without a hit.
@@ -16,11 +16,11 @@ pub struct GroupCounts {
     pub all_hit: u64,
     /// Groups that the anchor repaired; anchors are no generated completions.
     pub repaired: u64,
-    /// Groups left out for want of a positive.
+    /// Groups left out because no completion is a positive.
     pub skipped_no_positive: u64,
-    /// Groups left out for want of a negative.
+    /// Groups left out because no completion is a negative.
     pub skipped_no_negative: u64,
-    /// Groups left out because no completion is ahead of the others; older checkpoints have none.
+    /// Groups left out because no completion leads the others; older checkpoints lack this count.
     #[serde(default)]
     pub skipped_no_lead: u64,
     /// Completions generated: the rollout budget.
@@ -30,7 +30,7 @@ pub struct GroupCounts {
 }
 
 impl GroupCounts {
-    /// Groups in all.
+    /// The number of all groups.
     #[must_use]
     pub fn groups(&self) -> u64 {
         self.all_zero + self.single_hit + self.multi_hit + self.all_hit
@@ -49,20 +49,20 @@ impl GroupCounts {
     }
 }
 
-/// Seconds of each phase.
+/// Seconds of each phase of a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSeconds {
-    /// Beam search.
+    /// Rollout.
     pub generate: f64,
     /// Reward, repair and selection.
     pub select: f64,
-    /// Log-probabilities of what was kept under the rollout policy.
+    /// Log-probabilities of the kept completions under the rollout policy.
     pub old_log_prob: f64,
-    /// The same under the reference.
+    /// Log-probabilities of the kept completions under the reference.
     pub ref_log_prob: f64,
     /// The policy's forward and backward pass.
     pub update: f64,
-    /// Clipped gradients to weights.
+    /// Optimiser steps, from clipped gradients to weights.
     pub optimiser: f64,
     /// Validation.
     pub evaluate: f64,

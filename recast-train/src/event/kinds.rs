@@ -19,9 +19,9 @@ pub enum Event<'a> {
     Prepare(&'a DataReport),
     /// Items have their semantic IDs.
     Tokenize(&'a TokenizerReport),
-    /// A training phase is about to start, and takes about so much memory.
+    /// A training phase is about to start; these are its estimated bytes.
     MemoryEstimate {
-        /// Weights, gradients, optimiser, and decoders that are only read.
+        /// Weights, gradients, optimiser state, and decoders that are only read.
         state_bytes: u64,
         /// One pass forward and backward.
         pass_bytes: u64,
@@ -30,7 +30,7 @@ pub enum Event<'a> {
     Phase {
         /// The phase, as `phases.json` names it.
         phase: &'a str,
-        /// Its seconds in this session.
+        /// Seconds of the phase in this session.
         seconds: f64,
     },
     /// An epoch of RQ-VAE's autoencoder ended.
@@ -48,7 +48,7 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// The name in the field `event` of `events.jsonl`; an epoch's begins with its stage.
+    /// The name in the field `event` of `events.jsonl`; an epoch's name begins with its stage.
     #[must_use]
     pub fn kind(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
@@ -71,17 +71,17 @@ impl Event<'_> {
 pub struct RqVaeEpoch<'a> {
     /// The epoch, from 1.
     pub epoch: usize,
-    /// The mean loss of its steps.
+    /// The mean loss of the epoch's steps.
     pub loss: f64,
     /// The mean norm of all gradients together, before clipping.
     pub gradient_norm: f64,
-    /// The learning rate of its last step.
+    /// The learning rate of the epoch's last step.
     pub learning_rate: f64,
-    /// The perplexity of each level's codes over the epoch; empty before there are codebooks.
+    /// The perplexity of each level's codes over the epoch; empty before codebooks exist.
     pub perplexity: &'a [f64],
-    /// Codes of each level that were set on items after the epoch.
+    /// Codes of each level that the epoch's end moved onto items.
     pub reset: &'a [usize],
-    /// Its seconds.
+    /// Seconds of the epoch.
     pub seconds: f64,
 }
 
@@ -95,13 +95,13 @@ pub struct Epoch<'a> {
     pub epoch: usize,
     /// Optimiser steps since the first epoch.
     pub step: usize,
-    /// The mean loss of its steps.
+    /// The mean loss of the epoch's steps.
     pub loss: f64,
     /// The mean norm of all gradients together, before clipping.
     pub gradient_norm: f64,
-    /// The learning rate of its last step.
+    /// The learning rate of the epoch's last step.
     pub learning_rate: f64,
-    /// Its seconds.
+    /// Seconds of the epoch.
     pub seconds: f64,
 }
 
@@ -110,10 +110,10 @@ pub struct Epoch<'a> {
 pub struct Validation<'a> {
     /// The stage of supervised training, or the signal.
     pub phase: &'a str,
-    /// Epochs of supervised training before; `None` in reinforcement learning.
+    /// Epochs of supervised training so far; `None` in reinforcement learning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<usize>,
-    /// Steps of reinforcement learning before; `None` in supervised training.
+    /// Steps of reinforcement learning so far; `None` in supervised training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
     /// Share of prompts whose first prediction is a target.
@@ -122,7 +122,7 @@ pub struct Validation<'a> {
     pub recall_at_10: f64,
     /// Mean normalised discounted gain of the first 10.
     pub ndcg_at_10: f64,
-    /// Completions generated before; `None` in supervised training.
+    /// Completions generated so far; `None` in supervised training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated: Option<u64>,
 }
@@ -134,7 +134,7 @@ pub struct RlStep<'a> {
     pub signal: &'a str,
     /// The step, from 1.
     pub step: usize,
-    /// The mean loss of its optimiser steps.
+    /// The mean loss of the step's optimiser steps.
     pub loss: f64,
     /// The mean norm of all gradients together, before clipping.
     pub gradient_norm: f64,
@@ -144,7 +144,7 @@ pub struct RlStep<'a> {
     pub kl: f64,
     /// The mean reward of the completions generated.
     pub mean_reward: f64,
-    /// The learning rate of its last optimiser step.
+    /// The learning rate of the step's last optimiser step.
     pub learning_rate: f64,
     /// Groups since the first step.
     pub groups: GroupCounts,

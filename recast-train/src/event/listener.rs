@@ -1,4 +1,4 @@
-//! Listeners, who hear of a job while it goes on.
+//! Listeners, which hear of a job while the job runs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,30 +11,30 @@ use super::kinds::Event;
 pub enum Message<'a> {
     /// A line for people.
     Line(&'a str),
-    /// An event; it stands in the log already.
+    /// An event, which the log already holds.
     Event(&'a Event<'a>),
     /// News of a job.
     Job {
-        /// The job's number, of its own in this process.
+        /// The job's number, unique in this process.
         id: u64,
         /// The name of the job, for people.
         label: &'a str,
-        /// How far it is.
+        /// The job's progress.
         news: JobNews<'a>,
     },
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JobNews<'a> {
-    /// The job begins: so many pieces of work.
+    /// The job begins; the number counts its pieces of work.
     Begun(u64),
-    /// So many pieces were done in an earlier session.
+    /// An earlier session did so many pieces.
     Resumed(u64),
-    /// So many pieces more are done. Threads share a job: news come from any of them.
+    /// So many more pieces are done. Threads share a job: news come from any of them.
     Advanced(u64),
-    /// A short note, in place of the one before.
+    /// A short note, which replaces the previous note.
     Noted(&'a str),
     /// The job ended, was interrupted or failed.
     Finished,
@@ -45,7 +45,7 @@ pub enum JobNews<'a> {
 pub struct Listener(Arc<dyn Fn(&Message<'_>) + Send + Sync>);
 
 impl Listener {
-    /// A listener that calls `hear` for each message, from the thread that works: it should be
+    /// A listener that calls `hear` for each message, on the working thread: `hear` should be
     /// quick.
     pub fn new(hear: impl Fn(&Message<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hear))

@@ -18,7 +18,7 @@ pub(super) struct EventLog {
 }
 
 impl EventLog {
-    /// Goes on with the log of a run folder, or begins it.
+    /// Continues the log of a run folder, or begins it.
     pub(super) fn open(run_dir: &Path) -> Result<Self> {
         let path = run_dir.join("events.jsonl");
         let opened = OpenOptions::new().create(true).append(true).open(&path);

@@ -1,9 +1,9 @@
-//! Typed events, the log they are kept in, progress, and the wish to stop.
+//! Typed events, their log, progress, and the wish to stop.
 //!
 //! A phase fills an [`Event`] and gives it to its [`Monitor`]. The monitor appends the event to
 //! the run's `events.jsonl` and passes it to the [`Listener`]: the program's terminal, or a
-//! closure of a library's user. The plain numbers of events are defined here, so that this module
-//! depends on no phase; each phase counts its own.
+//! closure of a library's user. This module defines the plain numbers of events, so that it depends
+//! on no phase; each phase does its own counting.
 
 mod counts;
 mod kinds;

@@ -1,4 +1,4 @@
-//! The monitor, which a phase tells of its work and asks whether to stop.
+//! The monitor: phases tell it of their work and ask it whether to stop.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::log::EventLog;
 use super::progress::Progress;
 use crate::error::{Error, Result};
 
-/// Whether the user asked to stop, and the run to go on with.
+/// Whether the user asked to stop, and the run folder to resume.
 #[derive(Debug, Clone)]
 pub(super) struct Interrupt {
     run_dir: PathBuf,
@@ -26,7 +26,7 @@ impl Interrupt {
     }
 }
 
-/// Records events, tells a listener of them and of progress, and knows of the wish to stop.
+/// Records events, tells a listener of events and progress, and knows of the wish to stop.
 #[derive(Debug)]
 pub struct Monitor {
     listener: Option<Listener>,
@@ -82,7 +82,7 @@ impl Monitor {
         self.interrupt.check()
     }
 
-    /// A job of `total` pieces of work.
+    /// The progress of a job of `total` pieces of work.
     #[must_use]
     pub(crate) fn progress(&self, label: &str, total: u64) -> Progress {
         Progress::begin(label, total, self.listener.clone(), self.interrupt.clone())

@@ -9,7 +9,7 @@ use crate::error::Result;
 /// Numbers of jobs in this process.
 static JOBS: AtomicU64 = AtomicU64::new(0);
 
-/// The progress of one job; once it is dropped, the listener hears that the job is finished.
+/// The progress of one job; on drop, the listener hears that the job is finished.
 #[derive(Debug)]
 pub struct Progress {
     id: u64,
@@ -36,7 +36,7 @@ impl Progress {
         self.tell(JobNews::Advanced(done));
     }
 
-    /// Counts work done and goes on unless the user asked to stop; for threads that share one job.
+    /// Counts work done, and fails if the user asked to stop; for threads that share one job.
     ///
     /// # Errors
     ///
@@ -47,12 +47,12 @@ impl Progress {
         Ok(())
     }
 
-    /// Puts aside the work of an earlier session, so that the rate is that of this one.
+    /// Excludes the work of an earlier session from the rate.
     pub(crate) fn resume_at(&self, done: u64) {
         self.tell(JobNews::Resumed(done));
     }
 
-    /// A short note, in place of the one before.
+    /// Shows a short note in place of the previous note.
     pub(crate) fn note(&self, note: &str) {
         self.tell(JobNews::Noted(note));
     }

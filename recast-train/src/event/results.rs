@@ -1,4 +1,4 @@
-//! Metrics of systems, and what beam search misses.
+//! Metrics of systems, and of beam search beside exact search.
 
 use std::fmt::{self, Display};
 
@@ -28,10 +28,10 @@ pub struct SystemResult {
     pub name: String,
     /// The name for people.
     pub title: String,
-    /// At item level.
+    /// Metrics at item level.
     #[serde(flatten)]
     pub item: Metrics,
-    /// At the level of semantic IDs.
+    /// Metrics at the level of semantic IDs.
     pub sid_level: Metrics,
 }
 
@@ -40,17 +40,17 @@ pub struct SystemResult {
 pub struct SearchCheck {
     /// Prompts searched both ways.
     pub prompts: usize,
-    /// Beams.
+    /// The number of beams.
     pub beam_width: usize,
-    /// Share of the prompts whose ten best semantic IDs the beam found, all of them.
+    /// Share of the prompts for which the beam found all ten best semantic IDs.
     pub top_10_found: f64,
-    /// Share of the prompts whose best semantic ID the beam found.
+    /// Share of the prompts for which the beam found the best semantic ID.
     pub top_1_found: f64,
-    /// Mean share of the ten best that the beam found.
+    /// Mean share of the ten best semantic IDs that the beam found.
     pub mean_overlap: f64,
-    /// Mean probability that the beam's ten best lack of what the exact ten best have.
+    /// Mean probability of the exact ten best, less that of the beam's ten best.
     pub lost_probability: f64,
-    /// Share of the completions of a beam search without the trie that are no item's.
+    /// Share of the completions of a beam search without the trie that name no item.
     pub illegal_without_trie: f64,
 }
 

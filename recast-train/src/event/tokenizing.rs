@@ -1,4 +1,4 @@
-//! How good a table of semantic IDs is, as numbers.
+//! The quality of a table of semantic IDs, as numbers.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ pub struct TokenizerReport {
     pub items: usize,
     /// The levels of the table, with an extra level if there is one.
     pub levels: Vec<LevelReport>,
-    /// Different SIDs of the quantiser.
+    /// Different SIDs before collisions are resolved.
     pub distinct_before: usize,
-    /// Different SIDs once collisions are resolved.
+    /// Different SIDs after collisions are resolved.
     pub distinct_after: usize,
-    /// The most items that shared one SID before.
+    /// The most items on one SID, before collisions are resolved.
     pub largest_group: usize,
-    /// The share of items that shared their SID with another before.
+    /// The share of items on a shared SID, before collisions are resolved.
     pub collision_rate: f64,
-    /// Codes that neighbours share once collisions are resolved; `None` where these items have no
+    /// Codes that neighbours share after collisions are resolved; `None` if the items have no
     /// embeddings.
     pub neighbourhood: Option<Neighbourhood>,
 }
@@ -31,36 +31,36 @@ pub struct LevelReport {
     pub codes: usize,
     /// The codes that stand in at least one SID.
     pub used: usize,
-    /// Different SIDs if they ended after this level.
+    /// Different SIDs if SIDs ended after this level.
     pub prefixes: usize,
     /// The entropy of the codes over items, in nats.
     pub entropy: f64,
-    /// `exp(entropy)`: the number of codes that would be used as evenly.
+    /// `exp(entropy)`: as many codes, used evenly, have this entropy.
     pub perplexity: f64,
-    /// The share of the embeddings' squared length that this and the levels before lose, before the
-    /// tokenizer moved items; `None` for an extra level and for an imported table.
+    /// The share of the embeddings' squared length that the levels up to this one lose, before the
+    /// tokenizer moves items. `None` for an extra level and for an imported table.
     pub reconstruction_error: Option<f64>,
 }
 
-/// How often neighbours share the first codes of their SIDs, beside how often any two items do.
+/// Leading codes that neighbours share, beside those that any two items share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Neighbourhood {
-    /// The items whose neighbours were looked for, drawn by the seed without replacement.
+    /// The items whose neighbours were searched, drawn by the seed without replacement.
     pub sampled: usize,
-    /// The items they were drawn from: those with an embedding that is not zero.
+    /// The items with a nonzero embedding, from which the sample was drawn.
     pub items: usize,
-    /// The neighbours of each.
+    /// The number of neighbours of each item.
     pub neighbours: usize,
-    /// For prefixes of 1, 2, .. codes.
+    /// The sharing of prefixes of 1, 2, .. codes.
     pub prefixes: Vec<SharedPrefix>,
 }
 
-/// How often a prefix of one length is shared.
+/// The share of pairs with a common prefix of one length.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SharedPrefix {
-    /// The share of pairs of an item and one of its neighbours.
+    /// The share among pairs of an item and one of its neighbours.
     pub neighbours: f64,
-    /// The share of all pairs of different items: what chance gives.
+    /// The share among all pairs of different items, as a reference for chance.
     pub random: f64,
 }
 

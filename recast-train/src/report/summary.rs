@@ -35,7 +35,7 @@ pub struct GroupSummary {
     pub multi_hit: f64,
     /// Share of groups of hits only.
     pub all_hit: f64,
-    /// Counts of the same, of repairs and of sequences.
+    /// Counts of groups by regime, of repairs and of sequences.
     pub counts: GroupCounts,
     /// Optimiser steps.
     pub optimiser_steps: usize,
@@ -44,38 +44,39 @@ pub struct GroupSummary {
     /// Seconds of each phase of the loop.
     pub seconds: PhaseSeconds,
     /// The mean of each named reward over all groups, before weights and repair; older summaries
-    /// have none.
+    /// lack it.
     #[serde(default)]
     pub rewards: BTreeMap<String, f64>,
 }
 
-/// All that a run has to show.
+/// The results of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Systems in the order of tables.
+    /// Systems in the order of the tables.
     pub systems: Vec<SystemResult>,
-    /// By signal.
+    /// Groups by signal.
     pub groups: BTreeMap<String, GroupSummary>,
     /// Seconds of each phase of the run.
     pub phases: BTreeMap<String, f64>,
-    /// All phases together.
+    /// Seconds of all phases together.
     pub seconds: f64,
-    /// The largest resident size of the process that evaluated; null where the system doesn't tell.
+    /// The largest resident size of the evaluating process; null where the system tells none.
     pub peak_memory_bytes: Option<u64>,
     /// The run folder.
     pub run_dir: PathBuf,
-    /// Warnings on the data, to read before these numbers.
+    /// Warnings on the data, which qualify these numbers.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// Prompts that the systems were judged on.
+    /// The number of test prompts.
     pub test_prompts: usize,
-    /// How decoders were searched, and whether items of the history were left out.
+    /// The search of the decoders, and whether it left out items of the history.
     pub evaluate: EvaluateConfig,
     /// The run's seed.
     pub seed: u64,
-    /// The best expected Pass@1 any system can reach on them, where the data's source is known.
+    /// The best expected Pass@1 of any system on the test prompts; `None` for data of unknown
+    /// source.
     pub bayes_pass_at_1: Option<f64>,
-    /// Share of items that have no semantic ID of their own.
+    /// Share of items that share their semantic ID.
     pub collision_rate: f64,
 }
 
@@ -101,7 +102,7 @@ impl Summary {
     ///
     /// # Errors
     ///
-    /// If it is not there or cannot be read.
+    /// If the summary does not exist or cannot be read.
     pub fn load(run_dir: &Path) -> Result<Self> {
         let path = run_dir.join("summary.json");
         let text = std::fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
@@ -112,8 +113,8 @@ impl Summary {
     }
 }
 
-/// Warnings on the data, then systems as a table: at item level, and where items share semantic
-/// IDs at that level too.
+/// Warnings on the data, then a table of systems at item level. If items share semantic IDs, the
+/// table also has the level of semantic IDs.
 #[derive(Serialize)]
 pub(crate) struct SystemTable<'a> {
     pub(crate) warnings: &'a [String],

@@ -1,4 +1,4 @@
-//! The baselines of a run: popularity, item-kNN, and SASRec where it is trained.
+//! The baselines of a run: popularity, item-kNN, and SASRec once trained.
 
 use burn::module::Module;
 
@@ -12,12 +12,12 @@ use crate::model::Decoder;
 use crate::optim::Stage;
 use crate::train::{SftState, item_tokens, sft};
 
-/// Items ranked by systems that are not decoders.
+/// Items that a baseline ranks for each prompt.
 pub(super) const RANKED: usize = 10;
 
 impl Run {
-    /// Trains SASRec with cross-entropy over all items, or goes on with that; judges it beside
-    /// popularity and item-kNN, at item level.
+    /// Trains SASRec with cross-entropy over all items, or resumes its training; judges SASRec,
+    /// popularity and item-kNN at item level.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl Run {
         self.judge_baselines(&items.sids)
     }
 
-    /// Judges the baselines; `sids` says which items are one at the level of semantic IDs.
+    /// Judges the baselines; `sids` tells which items share a semantic ID.
     pub(super) fn judge_baselines(&self, sids: &SidTable) -> Result<Vec<SystemResult>> {
         let split = &self.prepared().split;
         let mask = self.config().evaluate.mask_history;

@@ -1,4 +1,4 @@
-//! A run folder: how it is made and opened, where its files are, and what its phases took.
+//! A run folder: making, opening, the paths of files, and the times of phases.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::optim::{Replicas, Stage};
 use crate::storage::{write_atomic, write_json};
 use crate::train::{SignalName, TrainInputs};
 
-/// A run folder at work.
+/// An open run folder.
 #[derive(Debug)]
 pub struct Run {
     pub(super) dir: PathBuf,
@@ -36,11 +36,11 @@ pub struct PreparedSummary<'a> {
     /// The report on the data.
     #[serde(flatten)]
     pub report: &'a DataReport,
-    /// From reading the first file until the data stood in the run folder and were read from there.
+    /// Seconds from the first file read until the run folder's data were read back.
     pub seconds: f64,
     /// Rows of the log a second.
     pub rows_per_second: f64,
-    /// The largest resident size of this process; null where the system doesn't tell.
+    /// The largest resident size of this process; null where the system tells none.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -49,21 +49,21 @@ pub struct PreparedSummary<'a> {
 pub struct Tokenized {
     /// The semantic ID of each item.
     pub sids: SidTable,
-    /// The trie of these.
+    /// The trie of the semantic IDs.
     pub trie: Trie,
 }
 
 impl Run {
     /// Makes a run folder: reads and checks the data, then writes them and the settings.
     ///
-    /// Without `dir` the first free `runs/<name>-<number>` is taken. A folder that holds a run of
-    /// the same settings is opened instead, its data as they are. The folder is looked at before
-    /// the log is read.
+    /// Without `dir`, the folder is the first free `runs/<name>-<number>`. If the folder already
+    /// holds a run of the same settings, this opens the run with its data as they are. The folder
+    /// is inspected before the log is read.
     ///
     /// # Errors
     ///
-    /// If a setting or the data are at fault (nothing is then written), or the folder is a file or
-    /// holds something else.
+    /// If a setting or the data are at fault, or the folder is a file or holds something else. A
+    /// fault leaves nothing written.
     pub fn create(dir: Option<&Path>, config: Config, monitor: Monitor) -> Result<Self> {
         config.check()?;
         let settings = config.to_toml()?;
@@ -76,12 +76,12 @@ impl Run {
         let inputs = Inputs::read(&config)?;
         config.rl.rewards.check_items(&inputs.items)?;
         let dir = dir.map_or_else(|| free_dir(&config), Path::to_owned);
-        // another program may have made it while the log was read
+        // another program may make the folder while the log is read
         if holds_run_of(&dir, &config)? {
             return Self::load(dir, config, monitor);
         }
         inputs.write(&dir)?;
-        // last, so that a folder with a config is a whole one
+        // the config comes last: a folder with a config is complete
         write_atomic(&config_path(&dir), |writer| {
             std::io::Write::write_all(writer, settings.as_bytes())
         })?;
@@ -95,7 +95,7 @@ impl Run {
         Ok(run)
     }
 
-    /// Opens a run folder; `key=value` overrides of its settings hold as long as it is open.
+    /// Opens a run folder; `key=value` overrides of its settings hold until the run is dropped.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Run {
         Self::load(dir.to_owned(), config, monitor)
     }
 
-    /// The run of a whole folder, under settings that are checked.
+    /// The run of a complete folder, under checked settings.
     fn load(dir: PathBuf, config: Config, monitor: Monitor) -> Result<Self> {
         let prepared = Prepared::load(&dir, &config)?;
         let monitor = monitor.recording(&dir)?;
@@ -119,25 +119,25 @@ impl Run {
         Ok(Self { dir, config, prepared, replicas, monitor })
     }
 
-    /// The folder.
+    /// The path of the folder.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The settings, as resolved when the folder was made.
+    /// The settings, as resolved at the making of the folder.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The data.
+    /// The prepared data.
     #[must_use]
     pub fn prepared(&self) -> &Prepared {
         &self.prepared
     }
 
-    /// The report on the data, with the time and the memory that preparing them took.
+    /// The report on the data, with the time and the memory of their preparation.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl Run {
         })
     }
 
-    /// The monitor that phases tell.
+    /// The monitor of the phases.
     #[must_use]
     pub(crate) fn monitor(&self) -> &Monitor {
         &self.monitor
@@ -213,7 +213,7 @@ impl Run {
         self.prepared.sequences.items.iter().collect()
     }
 
-    /// [`Error::Undone`] unless `path` is there.
+    /// Fails with [`Error::Undone`] unless `path` exists.
     pub(super) fn required(&self, path: &Path, phase: Phase) -> Result<()> {
         if path.exists() { Ok(()) } else { Err(self.undone(path, "is not there", phase)) }
     }
@@ -223,7 +223,7 @@ impl Run {
         Error::Undone { path, problem: problem.into(), run_dir, phase }
     }
 
-    /// Runs a phase and adds its seconds, also if it is interrupted.
+    /// Runs a phase and adds its seconds, even after an interruption.
     pub(super) fn timed<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let started = Instant::now();
         let done = work();
@@ -238,7 +238,7 @@ impl Run {
         self.monitor.record(&Event::Phase { phase, seconds })
     }
 
-    /// Seconds spent in each phase, all sessions together.
+    /// Seconds of each phase over all sessions.
     pub(super) fn seconds(&self) -> Result<BTreeMap<String, f64>> {
         let path = self.dir.join("phases.json");
         match fs::read_to_string(&path) {
@@ -255,7 +255,7 @@ fn config_path(dir: &Path) -> PathBuf {
     dir.join("config.toml")
 }
 
-/// Whether a folder holds a run of these settings; an error if it holds anything else.
+/// Whether a folder holds a run of these settings; an error if the folder holds anything else.
 fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
     let path = config_path(dir);
     if path.exists() {
@@ -274,7 +274,7 @@ fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
     Ok(false)
 }
 
-/// The first `runs/<name>-<number>` that is not there.
+/// The first free `runs/<name>-<number>`.
 fn free_dir(config: &Config) -> PathBuf {
     let log = config.data.interactions.as_deref().and_then(Path::file_stem);
     let name = log.map_or("synthetic".into(), |stem| stem.to_string_lossy().into_owned());

@@ -1,4 +1,4 @@
-//! The files a run starts from, read and checked before anything is written.
+//! The source files of a run, read and checked before anything is written.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -16,20 +16,20 @@ use crate::embedding::{Embeddings, read_embeddings};
 use crate::error::{Error, Result};
 use crate::storage::{checksum, write_atomic, write_json};
 
-/// Data as it goes into a run folder.
+/// Data on their way into a run folder.
 #[derive(Debug)]
 pub(super) struct Inputs {
     pub(super) sequences: Sequences,
     pub(super) report: DataReport,
     pub(super) items: Items,
-    /// One row an item, in item order; `None` where they are made from the data.
+    /// One row for each item, in item order; `None` if the run makes embeddings from the data.
     embeddings: Option<Embeddings>,
-    /// Semantic IDs, where another program made them.
+    /// Semantic IDs that another program made.
     sids: Option<SidTable>,
     sources: Vec<PathBuf>,
 }
 
-/// A source file, to tell later whether it is still the same.
+/// A source file with its checksum, to detect later changes.
 #[derive(Debug, Serialize, Deserialize)]
 struct Checksum {
     sha256: String,
@@ -37,7 +37,7 @@ struct Checksum {
 }
 
 impl Inputs {
-    /// Reads and checks everything the config names.
+    /// Reads and checks all files that the config names.
     pub(super) fn read(config: &Config) -> Result<Self> {
         let data = &config.data;
         let Some(log) = &data.interactions else {
@@ -90,7 +90,7 @@ impl Inputs {
         Ok(Self { sequences, report, items, embeddings, sids, sources })
     }
 
-    /// Writes the data and where it came from.
+    /// Writes the data and the checksums of their sources.
     pub(super) fn write(&self, run_dir: &Path) -> Result<()> {
         let mut checksums = BTreeMap::new();
         for path in &self.sources {
@@ -124,7 +124,7 @@ impl Inputs {
     }
 }
 
-/// Data as a run folder holds it.
+/// The data of a run folder.
 #[derive(Debug)]
 pub struct Prepared {
     /// Each user's items in time order.
@@ -155,7 +155,7 @@ impl Prepared {
         Ok(Self { sequences, items, split, report: load_report(run_dir)? })
     }
 
-    /// The given embeddings, or ones made from training sequences and text.
+    /// The given embeddings; without these, embeddings made from training sequences and text.
     pub(super) fn embeddings(&self, run_dir: &Path, config: &Config) -> Result<Embeddings> {
         if config.data.embeddings.is_some() {
             return read_embeddings(&embeddings_path(run_dir));
@@ -183,7 +183,7 @@ fn load_report(run_dir: &Path) -> Result<DataReport> {
     })
 }
 
-/// Where [`Inputs::write`] puts the report on the data.
+/// The path of the report that [`Inputs::write`] writes.
 fn report_path(run_dir: &Path) -> PathBuf {
     run_dir.join("data/report.json")
 }
@@ -200,12 +200,12 @@ fn embeddings_path(run_dir: &Path) -> PathBuf {
     run_dir.join("data/embeddings.safetensors")
 }
 
-/// Where [`Inputs::write`] puts semantic IDs that another program made.
+/// The path of the imported semantic IDs that [`Inputs::write`] writes.
 pub(super) fn imported_sids_path(run_dir: &Path) -> PathBuf {
     run_dir.join("data/sids.json")
 }
 
-/// Puts a file's rows in item order: by the items file if there is one, else by the log.
+/// Puts a file's rows in item order: by the items file, else by the log.
 fn aligned(
     file: Embeddings,
     path: &Path,

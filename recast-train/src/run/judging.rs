@@ -1,4 +1,4 @@
-//! Judgement of what a run has trained, and the choice among its decoders.
+//! Judgement of a run's systems, and the choice among its decoders.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::storage::write_json;
 use crate::train::{RlState, SftState, SignalName};
 
 impl Run {
-    /// The same run, its decoders searched in another way.
+    /// The same run with another search of its decoders.
     #[must_use]
     pub fn searched_by(mut self, search: Search) -> Self {
         self.config.evaluate.search = search;
@@ -43,8 +43,8 @@ impl Run {
         Ok(summary)
     }
 
-    /// Beam search of each width beside exact search on the first test prompts, with the decoder
-    /// that [`Run::decoder`] gives; without widths, that of the settings.
+    /// Compares beam search of each width with exact search on the first test prompts.
+    /// [`Run::decoder`] gives the decoder; without widths, the settings give the width.
     ///
     /// # Errors
     ///
@@ -137,12 +137,12 @@ impl Run {
         })
     }
 
-    /// The trained decoder of `system`: `sft` or a signal's key; without one, ReCast's if it is
-    /// trained, else the supervised one.
+    /// The trained decoder of `system`: `sft` or a signal's key. Without `system`: ReCast's decoder
+    /// if trained, else the supervised one.
     ///
     /// # Errors
     ///
-    /// If it is not trained.
+    /// If the decoder is not trained.
     pub fn decoder(&self, tokenized: &Tokenized, system: Option<&str>) -> Result<Decoder> {
         self.sft_state()?;
         let stage = match system {
@@ -172,7 +172,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// If it is not trained.
+    /// If the decoder is not trained.
     pub fn supervised(&self, tokenized: &Tokenized) -> Result<Decoder> {
         if !self.sft_state()?.finished {
             let problem = "supervised training is not finished";
@@ -199,7 +199,7 @@ impl Run {
     }
 }
 
-/// `a, b or c`.
+/// The names as words: `a, b or c`.
 fn list(names: &[&str]) -> String {
     match names {
         [] => String::new(),

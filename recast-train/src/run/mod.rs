@@ -1,4 +1,4 @@
-//! A run is a folder: everything a table shows can be recomputed from it.
+//! A run is a folder that holds all data behind its tables.
 //!
 //! ```text
 //! config.toml      the settings as resolved       checksums.json   the source files

@@ -1,4 +1,4 @@
-//! Training phases of a run, and all phases one after the other.
+//! Training phases of a run, and all phases in sequence.
 
 use super::folder::{Run, Tokenized};
 use super::inputs::Prepared;
@@ -27,7 +27,7 @@ impl Run {
         self.evaluate(&tokenized)
     }
 
-    /// Trains the decoder on the logs, or goes on with that.
+    /// Trains the decoder on the logs, or resumes that training.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl Run {
         Ok(decoder)
     }
 
-    /// Improves the supervised decoder with one signal, or goes on with that.
+    /// Improves the supervised decoder with one signal, or resumes that training.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Run {
         let Prepared { sequences, items, split, .. } = &self.prepared;
         let rewards = Rewards::new(&config.rl.rewards, items, &split.train, sequences.n_items())?;
         let pass = config.rl.pass(signal, config.data.max_history, tokenized.sids.levels());
-        // the policy of the rollout and the reference
+        // two decoders are only read: the rollout's policy and the reference
         self.say_memory(&phase, &config.model, tokenized, 2, pass)?;
         let (decoder, state) = self.timed(&phase, || {
             rl(
@@ -88,7 +88,7 @@ impl Run {
         Ok(decoder)
     }
 
-    /// Says what training will take, and warns if the device has less.
+    /// Tells the estimated memory of training, and warns if the device has less.
     pub(super) fn say_memory(
         &self,
         phase: &str,

@@ -1,4 +1,4 @@
-//! The phase that gives items their semantic IDs, and what is said of these.
+//! The phase that gives items their semantic IDs, and the reports on these IDs.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use crate::tokenizer::{
 };
 
 impl Run {
-    /// Gives every item a semantic ID, unless that is done.
+    /// Gives every item a semantic ID, unless all items have one.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// If that is not done.
+    /// If [`Run::tokenize`] is not done.
     pub fn tokenized(&self) -> Result<Tokenized> {
         self.required(&self.table_path(), Phase::Tokenize)?;
         let sids = SidTable::load(&self.table_path(), &self.item_ids())?;
@@ -61,7 +61,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// If that is not done, or an earlier version wrote it.
+    /// If [`Run::tokenize`] is not done, or an earlier version did it.
     pub fn tokenizer_report(&self) -> Result<TokenizerReport> {
         let path = self.tokenizer_report_path();
         self.required(&path, Phase::Tokenize)?;
@@ -72,14 +72,14 @@ impl Run {
         })
     }
 
-    /// The report of this run's table beside those of other tables.
+    /// The report of this run's table beside the reports of other tables.
     ///
-    /// A table that lacks items of this run numbers its items in another way: the comparison then
-    /// has the statistics of the table alone, and a note says so.
+    /// A table that lacks items of this run numbers its items in another way. The report of such a
+    /// table has the statistics of the table alone, and a note gives the reason.
     ///
     /// # Errors
     ///
-    /// If this run's table is not made, another table is at fault, or the user interrupts.
+    /// If this run has no table yet, another table is at fault, or the user interrupts.
     pub fn compare_tokenizers(
         &self,
         others: &[(String, ImportedTable)],
@@ -108,8 +108,8 @@ impl Run {
         Ok(TokenizerComparison { tables, notes })
     }
 
-    /// The embeddings in which neighbours are sought: those given, or those the tokenizer used. An
-    /// imported table needs none, and the judgement of it makes none.
+    /// The embeddings in which neighbours are sought: those given, or those of the tokenizer. An
+    /// imported table needs no embeddings, and its judgement makes none.
     fn judging_embeddings(&self) -> Result<Option<Embeddings>> {
         let config = self.config();
         if config.tokenizer.table.is_some() && config.data.embeddings.is_none() {
@@ -118,7 +118,7 @@ impl Run {
         self.prepared().embeddings(self.dir(), config).map(Some)
     }
 
-    /// The report of a table that another program made.
+    /// The report of another program's table.
     fn imported_report(
         &self,
         sids: &SidTable,
