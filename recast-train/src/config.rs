@@ -1,4 +1,4 @@
-//! The settings of a run: presets, a TOML file over these, flags over that.
+//! The settings of a run: presets, then a TOML file, then flags.
 
 use std::path::{Path, PathBuf};
 
@@ -16,31 +16,31 @@ use crate::train::{RlConfig, SasrecConfig, SftConfig};
 /// Every key with its meaning, as `recast init` writes it.
 pub(crate) const TEMPLATE: &str = include_str!("config.toml");
 
-/// Where the data comes from and how it is shared out.
+/// The source of the data and their split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DataConfig {
-    /// The log; none means the synthetic catalogue.
+    /// The log; `None` means the synthetic catalogue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interactions: Option<PathBuf>,
     /// Titles and text of items, as JSONL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<PathBuf>,
-    /// Item embeddings, `.npy` or `.safetensors`; none means they are made from the data.
+    /// Item embeddings, `.npy` or `.safetensors`; `None` means embeddings made from the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embeddings: Option<PathBuf>,
-    /// How the log is written; none means by its extension.
+    /// The format of the log; `None` means the format of its extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Ratings below this are left out.
+    /// The lowest rating that counts; interactions below are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_rating: Option<f64>,
     /// Width of embeddings made from the data.
     pub embedding_dim: usize,
     /// Items of the longest prompt.
     pub max_history: usize,
-    /// How interactions are shared out.
+    /// The split of interactions.
     pub split: SplitKind,
     /// Column or key names.
     pub columns: Columns,
@@ -73,19 +73,19 @@ impl Default for DataConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// All randomness follows from it.
+    /// The seed of all randomness.
     pub seed: u64,
-    /// Where the decoder computes, by its name: one of [`DeviceKind::NAMES`].
+    /// The name of the decoder's device: one of [`DeviceKind::NAMES`].
     pub device: String,
     /// The number format of the decoder's matrix products.
     pub precision: Precision,
-    /// GPUs that share each training step: `device` and those after it.
+    /// GPUs that share each training step: `device` and the next ones.
     pub replicas: usize,
     /// CPU threads; 0 means one a core.
     pub threads: usize,
-    /// Where the data comes from.
+    /// The data.
     pub data: DataConfig,
-    /// Items to semantic IDs.
+    /// The tokenizer, which gives items their semantic IDs.
     pub tokenizer: TokenizerOptions,
     /// The decoder's shape.
     pub model: ModelConfig,
@@ -103,13 +103,13 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preset {
-    /// The synthetic catalogue in minutes: the default without a log of one's own.
+    /// The synthetic catalogue in minutes: the default without a log.
     Demo,
     /// A small synthetic catalogue in seconds: for continuous integration.
     Smoke,
-    /// Real data of some ten thousand users and items: the default with a log of one's own.
+    /// Real data of some ten thousand users and items: the default with a log.
     Standard,
-    /// The same for a folder of MiniOneRec, by its own split: the default with such a folder.
+    /// A folder of MiniOneRec, by its own split: the default with such a folder.
     MiniOneRec,
 }
 
@@ -207,7 +207,7 @@ impl Preset {
                 config.data.synthetic.companion = 0.98;
                 config.tokenizer.codes = Codes::Each(64);
                 config.model = ModelConfig::tiny();
-                // short, so that reinforcement learning has something left to find
+                // few epochs, so that reinforcement learning can still improve the decoder
                 config.sft.epochs = 4;
                 config.sft.batch_tokens = 1024;
                 config.sft.validation_prompts = 1000;
@@ -268,7 +268,8 @@ impl Config {
                 origin: path.display().to_string(),
                 problem: e.to_string().trim_end().to_owned(),
             };
-            // parsed as settings first: its errors then know line, column and the known keys
+            // the text is parsed as settings first: errors then know line, column and the known
+            // keys
             toml::from_str::<Self>(&text).map_err(fault)?;
             merge(&mut table, toml::from_str(&text).map_err(fault)?);
         }
@@ -297,7 +298,7 @@ impl Config {
         Value::Table(table).try_into()
     }
 
-    /// As TOML, every key written out.
+    /// The settings as TOML, with every key.
     ///
     /// # Errors
     ///
@@ -306,11 +307,11 @@ impl Config {
         Ok(self.to_table()?.to_string())
     }
 
-    /// Checks what each part relies on.
+    /// Checks the assumptions of each part.
     ///
     /// # Errors
     ///
-    /// If a value is out of its range or does not fit another.
+    /// If a value is out of its range or contradicts another value.
     pub fn check(&self) -> Result<()> {
         let device = self.device_kind()?;
         if !self.precision.is_supported(&device.device()) {
@@ -345,11 +346,11 @@ impl Config {
         self.rl.check()
     }
 
-    /// The devices that share each training step, the one of all else first.
+    /// The devices that share each training step, the decoder's own device first.
     ///
     /// # Errors
     ///
-    /// If there are not so many.
+    /// If the machine has fewer devices.
     pub(crate) fn replicas(&self) -> Result<Vec<DeviceKind>> {
         if self.replicas == 0 {
             return Err(Error::setting("replicas", "is 0", "give at least 1"));
@@ -363,14 +364,14 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If there is none of that name in this build and on this machine.
+    /// If this build or this machine lacks a device of that name.
     pub(crate) fn device_kind(&self) -> Result<DeviceKind> {
         DeviceKind::find(&self.device)
             .map_err(|e| Error::setting("device", e.to_string(), "name another device"))
     }
 }
 
-/// `a.b.c` and a TOML value, or else a string, as nested tables.
+/// The override `a.b.c` with a TOML value, or else a string, as nested tables.
 fn patch(key: &str, value: &str) -> std::result::Result<Table, String> {
     let parsed = toml::from_str::<Table>(&format!("value = {value}"))
         .ok()

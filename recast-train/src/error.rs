@@ -4,9 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A fault in what the user gave, or in reading and writing their files.
+/// A fault in a user's input, or in reading and writing files.
 ///
-/// Each message names the place, the offending value and what to do about it.
+/// Each message names the place, the offending value and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -26,7 +26,7 @@ pub enum Error {
         /// The system's own words.
         cause: io::Error,
     },
-    /// A file as a whole is not what it should be.
+    /// A file as a whole has the wrong form.
     #[error("{}: {problem}; {hint}", path.display())]
     File {
         /// The file.
@@ -36,7 +36,7 @@ pub enum Error {
         /// The remedy.
         hint: String,
     },
-    /// A line of a text file is not what it should be.
+    /// A line of a text file has the wrong form.
     #[error("{}:{line}: {problem}; {hint}", path.display())]
     Line {
         /// The file.
@@ -48,7 +48,7 @@ pub enum Error {
         /// The remedy.
         hint: String,
     },
-    /// A value of a table is not what its column holds.
+    /// A value of a table does not suit its column.
     #[error("{}:{line}: column '{column}': {problem}: '{value}'; {hint}", path.display())]
     Value {
         /// The file.
@@ -64,7 +64,7 @@ pub enum Error {
         /// The remedy.
         hint: String,
     },
-    /// The data can be read but not used.
+    /// The data are readable but not usable.
     #[error("{problem}; {hint}")]
     Data {
         /// The fault, with the numbers.
@@ -72,7 +72,7 @@ pub enum Error {
         /// The remedy.
         hint: String,
     },
-    /// A setting is out of its range or does not fit another.
+    /// A setting is out of its range or contradicts another setting.
     #[error("config key '{key}': {problem}; {hint}")]
     Setting {
         /// The key, with its section: `rl.group_size`.
@@ -99,7 +99,7 @@ pub enum Error {
         phase: String,
         /// The quantity that was not finite.
         quantity: &'static str,
-        /// Its value.
+        /// The value.
         value: f64,
         /// The optimiser step, from 1.
         step: usize,
@@ -113,9 +113,9 @@ pub enum Error {
     Collapse {
         /// The level, from 1.
         level: usize,
-        /// The perplexity of its codes over the epoch.
+        /// The perplexity of the level's codes over the epoch.
         perplexity: f64,
-        /// The number of its codes.
+        /// The number of the level's codes.
         codes: usize,
         /// The epoch, from 1.
         epoch: usize,
@@ -125,7 +125,7 @@ pub enum Error {
         "device failed: {problem}; with less memory in use it may not: lower the micro_batch_tokens"
     )]
     Device {
-        /// The device's own words.
+        /// The device's own message.
         problem: String,
     },
     /// A folder that should hold a run holds none.
@@ -134,13 +134,13 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// The folder for a new run holds a run already, with other settings.
+    /// The folder for a new run already holds a run with other settings.
     #[error("{}: holds a run with other settings; name another folder", run_dir.display())]
     OtherRun {
         /// The folder.
         run_dir: PathBuf,
     },
-    /// A phase needs what an earlier one makes.
+    /// A phase lacks the result of an earlier phase.
     #[error("{}: {problem}; {phase} comes first", path.display())]
     Undone {
         /// The file or folder that lacks something.
@@ -152,7 +152,7 @@ pub enum Error {
         /// The phase to do first.
         phase: Phase,
     },
-    /// The user asked to stop; the run folder holds what was done.
+    /// The user asked to stop; the run folder holds the finished work.
     #[error("interrupted; {} holds what was done", run_dir.display())]
     Interrupted {
         /// The run folder.
@@ -160,7 +160,7 @@ pub enum Error {
     },
 }
 
-/// A phase of a run that a later one needs.
+/// A phase of a run that later phases need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
@@ -198,12 +198,12 @@ impl Error {
         Self::Write { path: path.to_owned(), cause }
     }
 
-    /// A file that as a whole is not what it should be.
+    /// A file that as a whole has the wrong form.
     pub(crate) fn file(path: &Path, problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), problem: problem.into(), hint: hint.into() }
     }
 
-    /// A line that is not what it should be.
+    /// A line that has the wrong form.
     pub(crate) fn line(
         path: &Path,
         line: u64,
@@ -213,7 +213,7 @@ impl Error {
         Self::Line { path: path.to_owned(), line, problem: problem.into(), hint: hint.into() }
     }
 
-    /// Data that can be read but not used.
+    /// Data that are readable but not usable.
     pub(crate) fn data(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Data { problem: problem.into(), hint: hint.into() }
     }

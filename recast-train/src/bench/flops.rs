@@ -1,6 +1,6 @@
-//! Floating-point operations of matrix products, a multiplication and an addition counted as two.
+//! Floating-point operations of matrix products; a multiplication and an addition count as two.
 //!
-//! What is computed is counted, padding included; everything but matrix products is left out.
+//! Counts include padding and leave out everything but matrix products.
 
 use recast_burn::packing::{Packed, Tree};
 
@@ -8,10 +8,10 @@ use crate::catalogue::SidTable;
 use crate::model::ModelConfig;
 use crate::train::{KeptGroup, Layout};
 
-/// A backward pass multiplies twice for each product of the forward pass.
+/// A backward pass has two products for each product of the forward pass.
 pub(super) const WITH_BACKWARD: f64 = 3.0;
 
-/// Of the layers, for `slots` tokens of which each attends to `keys` slots.
+/// The operations of the layers, for `slots` tokens of which each attends to `keys` slots.
 fn layers(model: &ModelConfig, slots: usize, keys: usize) -> f64 {
     let (width, head) = (model.hidden_size, model.head_dim);
     let queries = model.num_attention_heads * head;
@@ -25,7 +25,7 @@ fn head(model: &ModelConfig, rows: usize, codes: usize) -> f64 {
     2.0 * (model.hidden_size * rows) as f64 * codes as f64
 }
 
-/// Of packed trees and `predictors` predictions at each level, forward and backward.
+/// The operations of packed trees and `predictors` predictions at each level, forward and backward.
 fn packed(model: &ModelConfig, table: &SidTable, trees: &[Tree<'_>], predictors: usize) -> f64 {
     let [rows, slots] = Packed::new(trees, 0).dims();
     let heads: f64 =
@@ -33,7 +33,7 @@ fn packed(model: &ModelConfig, table: &SidTable, trees: &[Tree<'_>], predictors:
     WITH_BACKWARD * (layers(model, rows * slots, slots) + heads)
 }
 
-/// Of one supervised step.
+/// The operations of one supervised step.
 pub(super) fn supervised(model: &ModelConfig, table: &SidTable, sequences: &[&[u32]]) -> f64 {
     let trees: Vec<Tree<'_>> =
         sequences.iter().map(|&prompt| Tree { prompt, completions: &[] }).collect();
@@ -41,7 +41,7 @@ pub(super) fn supervised(model: &ModelConfig, table: &SidTable, sequences: &[&[u
     packed(model, table, &trees, items)
 }
 
-/// Of one update.
+/// The operations of one update.
 pub(super) fn update(
     model: &ModelConfig,
     table: &SidTable,
@@ -64,7 +64,7 @@ pub(super) fn update(
     packed(model, table, &trees, predictors)
 }
 
-/// Of one beam search over a batch of prompts.
+/// The operations of one beam search over a batch of prompts.
 pub(super) fn beam_search(
     model: &ModelConfig,
     table: &SidTable,

@@ -51,13 +51,13 @@ impl Bench<'_> {
                     ..Load::of("groups", groups.len())
                 };
                 let mut learner = Learner::new(inputs, config, &signal, layout, &replicas);
-                // any old log-probs do
+                // the loss reads any old log-probs at equal cost
                 let old = learner.log_probs(&frozen, &groups);
                 let (done, update) = (&mut Ok(()), &mut || learner.take(&groups, &old, &old));
                 self.measure(of_size(&update_name(title, layout)), load, || keep(done, update()))?;
                 std::mem::replace(done, Ok(()))?;
             }
-            // the groups of every step are of these sizes, whatever their completions are
+            // the groups of every step have these sizes, for any completions
             let update = flops::update(&config.model, &inputs.table, &groups, Layout::Packed);
             let flops = flops + update * (1.0 + 2.0 / flops::WITH_BACKWARD);
             let mut learner = Learner::new(inputs, config, &signal, Layout::Packed, &replicas);
@@ -80,7 +80,7 @@ impl Bench<'_> {
     }
 }
 
-/// The groups that a signal keeps; the target is the completion in the middle of each group.
+/// The groups as a signal keeps them; the target is the middle completion of each group.
 fn kept(
     inputs: &Inputs,
     signal: &Signal<f32>,
@@ -97,14 +97,14 @@ fn kept(
     Ok(groups)
 }
 
-/// Keeps the first fault of a measured part, whose closure returns nothing.
+/// Keeps the first error of measured work, whose closure returns nothing.
 fn keep(done: &mut Result<()>, part: Result<()>) {
     if done.is_ok() {
         *done = part;
     }
 }
 
-/// A policy that takes the trainer's step on groups, again and again.
+/// A policy that repeats the trainer's step on groups.
 struct Learner<'a> {
     update: Update<'a>,
     model: Decoder,
@@ -135,7 +135,8 @@ impl<'a> Learner<'a> {
         self.update.log_probs(model, &self.update.minibatches(groups, model.levels()))
     }
 
-    /// One optimiser step for each minibatch, with log-probabilities that [`Learner::log_probs`] gave.
+    /// Takes one optimiser step for each minibatch, with log-probabilities of
+    /// [`Learner::log_probs`].
     fn take(
         &mut self,
         groups: &[KeptGroup],

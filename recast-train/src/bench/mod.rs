@@ -1,8 +1,8 @@
-//! What each part of training costs on this machine, side by side in one run.
+//! The cost of each part of training on this machine, side by side in one run.
 //!
-//! Everything is made from the seed: a catalogue of random semantic IDs, histories of random items, a decoder with its
-//! first weights. Costs do not depend on what the numbers are; every group holds one hit, so that all of GRPO's groups
-//! are trained on and ReCast keeps a pair of each.
+//! The seed gives all inputs: a catalogue of random semantic IDs, histories of random items, and a
+//! decoder with its first weights. Costs do not depend on the values of numbers. Every group holds
+//! one hit, so that GRPO trains on all groups and ReCast keeps a pair of each.
 
 mod flops;
 mod learning;
@@ -35,10 +35,10 @@ use crate::random::{Purpose, stream};
 use crate::tokenizer::{Codes, TokenizerOptions, tokenize};
 use crate::train::{Layout, RlConfig, SftConfig, SignalName, next_code_loss, predicted_codes};
 
-/// What is measured, and how large it is.
+/// The sizes of the measured parts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BenchConfig {
-    /// Where tensors live.
+    /// The device of tensors.
     #[serde(skip)]
     pub device: DeviceKind,
     /// The number format of the decoder's matrix products.
@@ -59,18 +59,18 @@ pub struct BenchConfig {
     pub group_sizes: Vec<usize>,
     /// Tokens of a supervised step.
     pub batch_tokens: usize,
-    /// Tokens that go through the decoder at once in a supervised step and in an update; 0 means all.
+    /// Tokens in one pass through the decoder, in a supervised step and in an update; 0 means all.
     pub micro_batch_tokens: usize,
-    /// Floating-point operations a second that utilisation is measured against; none means those of a large matrix
-    /// product, measured.
+    /// The reference of utilisation in floating-point operations a second; `None` means the
+    /// measured rate of a large matrix product.
     pub peak_flops: Option<f64>,
-    /// Measured repetitions, after one that is not.
+    /// Measured repetitions, after an unmeasured one.
     pub repeats: usize,
-    /// Completions that are decoded and looked for in the table of semantic IDs; 0 means that none are.
+    /// Completions to decode and look up in the table of semantic IDs; 0 means none.
     pub legality: usize,
-    /// Only parts whose names hold this.
+    /// The text that names of measured parts contain.
     pub only: Option<String>,
-    /// All randomness follows from it.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 
@@ -79,7 +79,8 @@ impl BenchConfig {
     ///
     /// # Errors
     ///
-    /// If a count is 0, a group has fewer than 2 completions, or the catalogue is smaller than a group.
+    /// If a count is 0, a group has fewer than 2 completions, or the catalogue is smaller than a
+    /// group.
     pub fn check(&self) -> Result<()> {
         self.model.check("model")?;
         for (flag, value) in [
@@ -114,7 +115,7 @@ impl BenchConfig {
 }
 
 impl BenchConfig {
-    /// What an update takes.
+    /// The memory of an update.
     fn update_memory(&self, name: SignalName, group_size: usize, layout: Layout) -> MemoryEstimate {
         let config = RlConfig {
             group_size,
@@ -132,7 +133,7 @@ impl BenchConfig {
         self.memory(config.pass(self.history - 1, self.levels))
     }
 
-    /// Nothing is dropped out; the decoder that all parts start from stays.
+    /// The memory of a pass without dropout; the decoder that all parts start from stays.
     fn memory(&self, pass: Pass) -> MemoryEstimate {
         let model = ModelConfig { dropout: 0.0, ..self.model.clone() };
         MemoryEstimate::new(&model, &vec![self.codes; self.levels], self.precision, 1, pass)
@@ -143,7 +144,7 @@ impl BenchConfig {
 ///
 /// # Errors
 ///
-/// If the settings do not pass [`BenchConfig::check`], or no part is chosen.
+/// If the settings do not pass [`BenchConfig::check`], or `only` selects no part.
 pub fn bench(config: &BenchConfig, monitor: &Monitor) -> Result<BenchReport> {
     config.check()?;
     let inputs = Inputs::new(config)?;
@@ -171,7 +172,7 @@ pub fn bench(config: &BenchConfig, monitor: &Monitor) -> Result<BenchReport> {
     Ok(BenchReport::new(settings, reference, bench.found, legality))
 }
 
-/// What is measured upon.
+/// The inputs of all parts.
 struct Inputs {
     table: SidTable,
     trie: Trie,
@@ -217,7 +218,7 @@ impl Bench<'_> {
         self.config.only.as_deref().is_none_or(|only| name.contains(only))
     }
 
-    /// Times `work` to warm up and then `repeats` times; `load` says what one call does.
+    /// Times `work` to warm up and then `repeats` times; `load` describes one call.
     fn measure(&mut self, name: String, load: Load, mut work: impl FnMut()) -> Result<()> {
         if !self.wanted(&name) {
             return Ok(());
@@ -231,13 +232,13 @@ impl Bench<'_> {
             device.sync().map_err(Error::device)?;
             Ok(started.elapsed().as_secs_f64())
         };
-        // on a GPU kernels are still compiled in the second call: an optimiser has a state by then
+        // a GPU still compiles kernels in the second call, when the optimiser has a state
         let warm_ups = if self.config.device.is_cpu() { 1 } else { 3 };
         for _ in 0..warm_ups {
             timed()?;
         }
         let seconds = (0..self.config.repeats).map(|_| timed()).collect::<Result<Vec<f64>>>()?;
-        // what a GPU's allocator once took it keeps until it is cleaned up
+        // a GPU's allocator keeps its memory until the clean-up
         let peak = match device.memory_pool_usage() {
             Some(usage) => Some(usage.bytes_reserved),
             None => told.then(peak_memory_bytes).flatten(),
@@ -248,8 +249,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The rate of a large matrix product, in floating-point operations a second: what utilisation
-    /// is measured against.
+    /// The rate of a large matrix product, in floating-point operations a second: the reference of
+    /// utilisation.
     fn matrix_product(&self) -> Result<f64> {
         let size: usize = if self.config.device.is_cpu() { 1024 } else { 8192 };
         let device = self.config.device.device();
@@ -263,7 +264,7 @@ impl Bench<'_> {
             let product = matmul(a.clone(), a.clone());
             device.sync().map_err(Error::device)?;
             best = best.min(started.elapsed().as_secs_f64());
-            // a GPU says that a kernel did not run only where its result is read
+            // a GPU reports a failed kernel only at the read of its result
             product.slice([0..1, 0..1]).try_into_data().map_err(Error::device)?;
         }
         Ok(2.0 * (size as f64).powi(3) / best)
@@ -281,7 +282,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Residual k-means of random embeddings of the width that sentence encoders give.
+    /// Residual k-means of random embeddings, as wide as sentence encoders give.
     fn tokenizer(&mut self) -> Result<()> {
         const WIDTH: usize = 384;
         let config = self.config;
@@ -303,7 +304,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Decodes completions of random histories and looks each one's codes up in the table, not in the trie.
+    /// Decodes completions of random histories and looks their codes up in the table, not the trie.
     fn legality(&self, inputs: &Inputs) -> Result<Option<Legality>> {
         let config = self.config;
         if config.legality == 0 {

@@ -14,26 +14,27 @@ use crate::train::Layout;
 pub struct Measurement {
     /// The part.
     pub name: String,
-    /// What it works through.
+    /// The unit of the part's work.
     pub unit: &'static str,
-    /// How many of these one repetition does.
+    /// The number of units in one repetition.
     pub units: usize,
     /// Median seconds of a repetition.
     pub seconds: f64,
-    /// The shortest.
+    /// The shortest repetition, in seconds.
     pub min_seconds: f64,
-    /// The longest.
+    /// The longest repetition, in seconds.
     pub max_seconds: f64,
-    /// Floating-point operations of the matrix products of a repetition, where these are what it does.
+    /// Floating-point operations of a repetition's matrix products; null for other work.
     pub flops: Option<f64>,
-    /// On a CPU the largest resident size of the process while it ran, all of the process; on a GPU what its allocator
-    /// took, as it stood at the end. Null where the system does not tell.
+    /// Peak memory in bytes. On a CPU: the largest resident size of the whole process while the part
+    /// ran. On a GPU: the size of the allocator's pools at the end. Null where the system tells none.
     pub peak_memory_bytes: Option<u64>,
-    /// What `MemoryEstimate` says that training takes beside the rest of the program.
+    /// The estimated memory of training, beside the rest of the program; null for parts without
+    /// one.
     pub estimated_memory_bytes: Option<u64>,
 }
 
-/// What one repetition does.
+/// The work of one repetition.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
     pub(super) unit: &'static str,
@@ -51,7 +52,7 @@ impl Load {
 impl Measurement {
     /// # Panics
     ///
-    /// If there is no repetition.
+    /// If `seconds` is empty.
     pub(super) fn new(
         name: String,
         load: Load,
@@ -92,37 +93,37 @@ impl Display for Measurement {
     }
 }
 
-/// How much more one part costs than another.
+/// The cost of one part relative to another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ratio {
     /// Completions of a group.
     pub group_size: usize,
-    /// The part that is compared.
+    /// The part in the numerator.
     pub of: String,
-    /// The part that it is compared with.
+    /// The part in the denominator.
     pub to: String,
-    /// Seconds of the first over seconds of the second.
+    /// Seconds of the part `of` over seconds of the part `to`.
     pub ratio: f64,
 }
 
-/// What was measured upon.
+/// The inputs of the measurements.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
-    /// The sizes that were asked for.
+    /// The requested sizes.
     #[serde(flatten)]
     pub config: BenchConfig,
     /// Weights of the decoder.
     pub parameters: usize,
-    /// Bytes that the trie takes.
+    /// Bytes of the trie.
     pub trie_bytes: usize,
 }
 
-/// Completions that were looked for in the table of semantic IDs.
+/// Completions that were looked up in the table of semantic IDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Legality {
-    /// All of them.
+    /// The number of completions.
     pub completions: usize,
-    /// Those that are no item's.
+    /// The number of completions that name no item.
     pub illegal: usize,
 }
 
@@ -135,17 +136,17 @@ pub struct BenchReport {
     pub device: String,
     /// CPU threads.
     pub threads: usize,
-    /// The CPU's vector instructions that kernels use. A GPU's kernels use none of these.
+    /// The vector instructions of CPU kernels; a GPU's kernels use none of these.
     pub vectors: &'static str,
-    /// Floating-point operations a second of a large matrix product, or as given: what utilisation is measured against.
+    /// The reference of utilisation in floating-point operations a second: measured or given.
     pub reference_flops: f64,
-    /// What was measured upon.
+    /// The inputs of the measurements.
     pub settings: Settings,
     /// The parts, in the order they ran.
     pub measurements: Vec<Measurement>,
-    /// Parts beside each other.
+    /// Parts relative to others.
     pub ratios: Vec<Ratio>,
-    /// Null if no completions were looked for.
+    /// The legality of completions; null if none were looked up.
     pub legality: Option<Legality>,
 }
 

@@ -1,4 +1,4 @@
-//! Which rewards count, and how much.
+//! The weights of rewards.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ impl RewardsConfig {
     ///
     /// # Errors
     ///
-    /// If a weight is not a number within -1e6 and 1e6, or all are 0.
+    /// If a weight is not a number within -1e6 and 1e6, or all weights are 0.
     pub fn check(&self) -> Result<()> {
         for (reward, weight) in self.all() {
             if !(-LARGEST_WEIGHT..=LARGEST_WEIGHT).contains(&weight) {
@@ -67,7 +67,7 @@ impl RewardsConfig {
         Ok(())
     }
 
-    /// Checks that the items have every number that a reward reads: before any training.
+    /// Checks, before any training, that the items have every number that a reward reads.
     ///
     /// # Errors
     ///
@@ -83,9 +83,9 @@ impl RewardsConfig {
         })
     }
 
-    /// The rewards that count, with their weights, in the order they are summed.
+    /// The rewards with a nonzero weight, with their weights, in the order of the sum.
     pub(super) fn terms(&self) -> impl Iterator<Item = (Reward, f32)> {
-        // an f32 may be 0 where the f64 is not
+        // an f32 may be 0 while the f64 is not
         self.all().map(|(reward, weight)| (reward, weight as f32)).filter(|term| term.1 != 0.0)
     }
 

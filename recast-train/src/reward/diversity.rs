@@ -1,4 +1,4 @@
-//! How far a completion is from the others of its group.
+//! The distance of a completion from the others of its group.
 
 /// Writes the diversity of each semantic ID.
 ///
@@ -17,7 +17,7 @@ pub(super) fn write_diversity(sids: &[&[u16]], out: &mut [f32]) {
     }
 }
 
-/// How many leading codes two semantic IDs share.
+/// The number of leading codes that two semantic IDs share.
 fn equal_codes(a: &[u16], b: &[u16]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn shared_leading_codes_take_their_share() {
-        // the two others have 6 codes, of which 2 + 1, 2 + 1 and 1 + 1 are shared
+        // the two others have 6 codes; the shared codes are 2 + 1, 2 + 1 and 1 + 1
         assert_eq!(
             diversity(&[[1, 2, 3], [1, 2, 9], [1, 7, 3]]),
             [3.0 / 6.0, 3.0 / 6.0, 4.0 / 6.0]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The mean of each named reward over groups as they were generated: before weights and repair.
+/// The mean of each named reward over groups as generated: before weights and repair.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RewardMeans {
     groups: u64,
@@ -20,7 +20,7 @@ impl RewardMeans {
         }
     }
 
-    /// Counts the groups of another.
+    /// Adds the groups of other means.
     pub(crate) fn add(&mut self, other: &Self) {
         self.groups += other.groups;
         for (name, sum) in &other.sums {

@@ -64,7 +64,7 @@ enum Reward {
 }
 
 impl Reward {
-    /// The name in events and summaries; also its key below `rl.rewards`.
+    /// The name in events and summaries, which is also the key below `rl.rewards`.
     fn name(&self) -> String {
         match self {
             Self::Hit => "hit".to_owned(),
@@ -122,18 +122,18 @@ impl Term {
     }
 }
 
-/// The completions of a group as rewards read them, in beam rank.
+/// The completions of a group, for rewards, in beam rank.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Completions<'a> {
-    /// The leaf of each: (G).
+    /// The leaf of each completion: (G).
     pub(crate) leaves: &'a [Node],
-    /// Whether each is a hit: (G).
+    /// Whether each completion is a hit: (G).
     pub(crate) hits: &'a [bool],
-    /// The structural score of each: (G).
+    /// The structural score of each completion: (G).
     pub(crate) structural_scores: &'a [f32],
     /// Semantic IDs of the catalogue.
     pub(crate) sids: &'a SidTable,
-    /// The trie of these.
+    /// The trie of the semantic IDs.
     pub(crate) trie: &'a Trie,
 }
 
@@ -153,7 +153,7 @@ pub(crate) struct GroupRewards {
     pub(crate) means: Vec<f32>,
 }
 
-/// The weighted sum of a run, with what it reads of each item.
+/// The weighted sum of a run, with the numbers of each item that rewards read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rewards {
     terms: Vec<Term>,

@@ -1,4 +1,4 @@
-//! Rewards that each item of the catalogue has, whatever the group.
+//! Rewards that each item of the catalogue has in every group.
 
 use crate::data::Histories;
 
@@ -13,11 +13,11 @@ pub(super) fn popularity(train: &Histories, n_items: usize) -> Vec<f64> {
     counts.into_iter().map(|count| f64::from(count).ln_1p()).collect()
 }
 
-/// The values scaled so that the smallest is 0 and the largest 1; 0 everywhere if all are equal.
+/// The values scaled to 0 for the smallest and 1 for the largest; 0 everywhere if all are equal.
 pub(super) fn min_max(values: &[f64]) -> Vec<f32> {
     let min = values.iter().copied().fold(f64::INFINITY, f64::min);
     let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // halves: the range of finite numbers may be infinite
+    // halves, since the range of finite numbers may be infinite
     let range = max / 2.0 - min / 2.0;
     let scaled = |&value: &f64| match range > 0.0 {
         true => ((value / 2.0 - min / 2.0) / range) as f32,

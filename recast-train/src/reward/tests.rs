@@ -15,7 +15,7 @@ fn train() -> Histories {
     train
 }
 
-/// The rewards of the completions (4,4) (1,2) (1,7), of which the second is the target.
+/// The rewards of the completions (4,4) (1,2) (1,7); the second is the target.
 fn of_group(weights: &str) -> GroupRewards {
     let config: RewardsConfig = toml::from_str(weights).unwrap();
     let rewards = Rewards::new(&config, &items(), &train(), CODES.len()).unwrap();

@@ -21,7 +21,7 @@ use crate::data::{Example, Histories};
 use crate::evaluate::EvaluateConfig;
 use crate::optim::Replicas;
 
-/// What both kinds of training read.
+/// The inputs of supervised training and of reinforcement learning.
 #[derive(Debug, Clone, Copy)]
 pub struct TrainInputs<'a> {
     /// Training sequences, by user.
@@ -30,7 +30,7 @@ pub struct TrainInputs<'a> {
     pub valid: &'a [Example],
     /// Semantic IDs and prompts.
     pub catalogue: Catalogue<'a>,
-    /// How validation decodes.
+    /// The settings of validation.
     pub evaluation: &'a EvaluateConfig,
     /// The devices that share each optimiser step.
     pub replicas: &'a Replicas,

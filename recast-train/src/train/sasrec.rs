@@ -1,10 +1,10 @@
-//! SASRec with cross-entropy over all items: supervised training of the same decoder, but an item
-//! is one token instead of a semantic ID.
+//! SASRec with cross-entropy over all items: supervised training of the same decoder over items as
+//! tokens.
 //!
-//! A baseline that a generator of semantic IDs has to beat: it knows nothing of items but who
-//! interacted with them, and scores the whole catalogue. See "Self-Attentive Sequential
-//! Recommendation", <https://arxiv.org/abs/1808.09781>, and for its loss "Turning Dross Into Gold
-//! Loss: is BERT4Rec really better than SASRec?", <https://arxiv.org/abs/2309.07602>.
+//! The baseline of a generator of semantic IDs: SASRec knows nothing of items but their users, and
+//! scores the whole catalogue. See "Self-Attentive Sequential Recommendation",
+//! <https://arxiv.org/abs/1808.09781>. For its loss see "Turning Dross Into Gold Loss: is BERT4Rec
+//! really better than SASRec?", <https://arxiv.org/abs/2309.07602>.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ use crate::model::ModelConfig;
 pub struct SasrecConfig {
     /// The decoder's shape.
     pub model: ModelConfig,
-    /// Its supervised training.
+    /// The supervised training of the baseline.
     pub sft: SftConfig,
 }
 
@@ -43,18 +43,18 @@ impl SasrecConfig {
     ///
     /// # Errors
     ///
-    /// As [`ModelConfig::check`] and [`SftConfig::check`].
+    /// The errors of [`ModelConfig::check`] and [`SftConfig::check`].
     pub(crate) fn check(&self) -> Result<()> {
         self.model.check("sasrec.model")?;
         self.sft.check("sasrec.sft")
     }
 }
 
-/// The table that gives each item a code of its own at one level.
+/// The table that gives each item its own code at one level.
 ///
 /// # Errors
 ///
-/// If there are more than 65536 items.
+/// If the catalogue has more than 65536 items.
 pub(crate) fn item_tokens(n_items: usize) -> Result<SidTable> {
     if n_items > MAX_CODES {
         let problem = format!("{n_items} items, each a token of its own");

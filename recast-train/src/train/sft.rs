@@ -1,4 +1,4 @@
-//! Supervised training: every code of every item is predicted from what comes before it.
+//! Supervised training: the decoder predicts every code from the codes before.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -18,21 +18,21 @@ use crate::optim::Stage;
 use crate::optim::{Optimiser, batches_of, check_finite, check_rates, learning_rate};
 use crate::random::{Purpose, stream};
 
-/// How long and how fast supervised training goes.
+/// The length and the speed of supervised training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SftConfig {
-    /// Passes over the training sequences, at most.
+    /// The most passes over the training sequences.
     pub epochs: usize,
-    /// Tokens of an optimiser step, about.
+    /// Tokens of an optimiser step, approximately.
     pub batch_tokens: usize,
-    /// Tokens that go through the decoder at once, about: a batch of more is split and its gradients
-    /// are accumulated, which bounds memory. 0 means all at once.
+    /// Tokens in one pass through the decoder, approximately: a larger batch is split and its
+    /// gradients are summed, which bounds memory. 0 means all.
     pub micro_batch_tokens: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
-    /// Share of the steps in which the rate rises.
+    /// Share of the steps with a rising rate.
     pub warmup: f64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
@@ -64,7 +64,7 @@ impl Default for SftConfig {
 }
 
 impl SftConfig {
-    /// Checks the ranges; `section` is where the settings stand, for messages.
+    /// Checks the ranges; `section` is the settings' section in messages.
     ///
     /// # Errors
     ///
@@ -86,8 +86,7 @@ impl SftConfig {
 }
 
 impl SftConfig {
-    /// What one pass of training holds at most, on histories of up to `max_history` items of `levels`
-    /// codes.
+    /// The largest pass of training, on histories of up to `max_history` items of `levels` codes.
     #[must_use]
     pub(crate) fn pass(&self, max_history: usize, levels: usize) -> Pass {
         let slots = (max_history + 1) * levels;
@@ -100,7 +99,7 @@ impl SftConfig {
     }
 }
 
-/// How far supervised training is; what its checkpoint says.
+/// The progress of supervised training, as the checkpoint holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SftState {
     /// Epochs done.
@@ -109,20 +108,21 @@ pub struct SftState {
     pub step: usize,
     /// The best validation NDCG@10, at item level.
     pub best_ndcg_at_10: f64,
-    /// The epoch it was reached after.
+    /// The epoch with the best NDCG@10.
     pub best_epoch: usize,
-    /// Sequences' items trained on, each pass counted: the label exposures.
+    /// Items trained on, counted in each pass: the label exposures.
     pub items_seen: u64,
-    /// Whether training has come to its end.
+    /// Whether training is finished.
     pub finished: bool,
-    /// Seconds of training so far, evaluations apart.
+    /// Seconds of training so far, without evaluations.
     pub train_seconds: f64,
 }
 
-/// Trains a decoder, or goes on from the stage's checkpoint; the best one by validation NDCG@10.
+/// Trains a decoder, or resumes the stage's checkpoint; returns the best decoder by validation
+/// NDCG@10.
 ///
-/// Long sequences are cut into windows of `max_history + 1` items that overlap by one, so that
-/// every item but a user's first is predicted once an epoch. Windows are packed into rows without
+/// Long sequences are cut into windows of `max_history + 1` items that overlap by one item. So an
+/// epoch predicts every item but a user's first exactly once. Windows are packed into rows without
 /// padding between them. The loss is the mean negative log-likelihood of the codes, each over all
 /// codes of its level.
 ///
@@ -182,7 +182,7 @@ pub(crate) fn sft(
             let tokens = inputs.replicas.micro_batch_tokens(config.micro_batch_tokens, tokens);
             let micro_batches = batches_of(&prompts, tokens, |p| p.len());
             let loss = |model: &Decoder, index: usize, prompts: &&[&[u32]]| {
-                // each micro-batch has masks of its own, wherever it is computed
+                // each micro-batch has its own dropout masks, on any device
                 let masks = (index as u64) << 32 | state.step as u64;
                 let rng = stream(inputs.seed, Purpose::Dropout, masks);
                 let mut dropout = Dropout::new(dropout as f32, rng);
@@ -245,7 +245,7 @@ pub(crate) fn sft(
             let waited = (state.epoch - state.best_epoch) / config.evaluate_every;
             state.finished = last || waited >= config.patience;
             stage.save(state.step, &model, &optimiser, None, &state)?;
-            // what evaluation took from a GPU's allocator goes back, so that long runs take no more
+            // evaluation's memory returns from a GPU's allocator, so that long runs take no more
             model.device().memory_cleanup();
         }
     }
@@ -253,7 +253,7 @@ pub(crate) fn sft(
     Ok((stage.load_best(model)?, state))
 }
 
-/// The items of each window, longest `items`; consecutive ones of a user share one item.
+/// The items of each window, at most `items`; consecutive windows of a user share one item.
 fn windows(train: &Histories, items: usize) -> Vec<&[u32]> {
     let mut windows = Vec::new();
     for mut rest in train.iter() {
@@ -266,7 +266,7 @@ fn windows(train: &Histories, items: usize) -> Vec<&[u32]> {
     windows
 }
 
-/// Validation examples drawn without replacement, in their own order; all for 0.
+/// Validation examples drawn without replacement, in their own order; 0 means all.
 pub(super) fn validation_sample(examples: &[Example], prompts: usize, seed: u64) -> Vec<Example> {
     let mut rng = stream(seed, Purpose::Validation, 0);
     let mut chosen: Vec<usize> = (0..examples.len()).collect();
@@ -278,13 +278,13 @@ pub(super) fn validation_sample(examples: &[Example], prompts: usize, seed: u64)
     chosen.into_iter().map(|i| examples[i].clone()).collect()
 }
 
-/// The codes that something predicts: all but each sequence's first.
+/// The number of predicted codes: all but each sequence's first code.
 pub(crate) fn predicted_codes(sequences: &[&[u32]]) -> usize {
     sequences.iter().map(|sequence| sequence.len().saturating_sub(1)).sum()
 }
 
-/// The negative log-likelihood of every code but each sequence's first, which nothing predicts;
-/// the sum over `codes`: their mean, where that is their number.
+/// The negative log-likelihood of every code but each sequence's first, which has no prediction.
+/// The sum is divided by `codes`; with the number of predicted codes the result is their mean.
 pub(crate) fn next_code_loss(
     model: &Decoder,
     sequences: &[&[u32]],
