@@ -8,7 +8,7 @@ use super::loss::KeptGroup;
 use super::select::Selected;
 use crate::error::{Error, Result};
 
-/// Whether token advantages read entropies: RL-ZVP's, where all rewards of a group are equal.
+/// Whether token advantages read entropies: those of RL-ZVP in a group of equal rewards.
 pub(super) fn reads_entropies(signal: &Signal<f32>, group: &Selected) -> bool {
     matches!(signal, Signal::RlZvp { .. })
         && group
@@ -17,7 +17,7 @@ pub(super) fn reads_entropies(signal: &Signal<f32>, group: &Selected) -> bool {
             .all(|pair| pair[0].partial_cmp(&pair[1]) == Some(Ordering::Equal))
 }
 
-/// Standardises advantages over a step, where the signal does; all its groups are given.
+/// Standardises advantages over all groups of a step, if the signal does.
 pub(super) fn scale_by_batch(signal: &Signal<f32>, groups: &mut [Selected], levels: usize) {
     let mut scale = signal.batch_scale();
     for group in &*groups {
@@ -31,8 +31,8 @@ pub(super) fn scale_by_batch(signal: &Signal<f32>, groups: &mut [Selected], leve
 
 /// Spreads the advantage of each kept completion over its tokens.
 ///
-/// `entropies` has the entropy of each token of each kept completion, (K L), or is empty where
-/// [`reads_entropies`] says so.
+/// `entropies` holds the entropy of each token of each kept completion, (K L). Without need of
+/// entropies, by [`reads_entropies`], it is empty.
 ///
 /// # Errors
 ///
@@ -44,7 +44,7 @@ pub(super) fn by_token(
     levels: usize,
 ) -> Result<KeptGroup> {
     let Selected { prompt, slots, leaves, advantages, anchor, divisor, rewards, hits } = group;
-    // structural scores spread nothing
+    // structural scores have no part in spreading
     let scores = vec![0.0; rewards.len()];
     let group =
         Group::new(&rewards, &scores, None).and_then(|group| group.with_hits(&hits)).map_err(

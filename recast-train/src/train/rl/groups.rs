@@ -20,20 +20,20 @@ use crate::model::Decoder;
 use crate::random::{Purpose, stream};
 use crate::reward::RewardMeans;
 
-/// The selected groups of a step, and the worth of all its completions.
+/// The selected groups of a step, and the mean rewards of all completions.
 #[derive(Default)]
 pub(super) struct StepGroups {
     pub(super) kept: Vec<Selected>,
     pub(super) mean_reward: f64,
     pub(super) rewards: RewardMeans,
-    /// Groups so far, kept or not.
+    /// The number of all groups so far, kept or skipped.
     groups: usize,
 }
 
 impl Training<'_> {
     /// Generates a group for each prompt and keeps the selection of the signal.
     ///
-    /// DAPO goes on with further prompts in place of groups that are not mixed, up to its limit.
+    /// DAPO draws further prompts in place of groups that are not mixed, up to its limit.
     pub(super) fn rollout(&mut self, frozen: &Decoder) -> Result<StepGroups> {
         let mut found = StepGroups::default();
         let wanted = self.config.prompts_per_step;
@@ -45,7 +45,8 @@ impl Training<'_> {
                 break;
             }
             let first = self.state.step * wanted + self.state.further_prompts;
-            // the first rollout of a step has its prompts from its number, later ones are further
+            // the first rollout of a step takes the prompts of the step, later rollouts take
+            // further prompts
             let first = if rollout == 0 { first } else { first + wanted };
             let prompts = self.prompts.take(first, count);
             if rollout > 0 {
@@ -111,7 +112,7 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// What a gated or confident repair reads of each group; nothing for all others.
+    /// The evidence of a gated or confident repair for each group; empty for other repairs.
     fn evidence(&self, frozen: &Decoder, groups: &[RewardedGroup]) -> Result<Vec<Evidence<f32>>> {
         let mut evidence = vec![Evidence::default(); groups.len()];
         let Signal::Recast(Recast { repair, .. }) = self.signal else { return Ok(evidence) };
@@ -146,7 +147,7 @@ impl Training<'_> {
         Ok(evidence)
     }
 
-    /// The moving average of the all-zero rate, as the checkpoint has it.
+    /// The moving average of the all-zero rate, as in the checkpoint.
     fn all_zero_rate(&self) -> Result<AllZeroRate<f32>> {
         let decay = self.config.recast.repair_decay as f32;
         self.state.all_zero.rate(decay).map_err(|e| {
@@ -163,7 +164,7 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// The advantage of each token of each kept group: the one place where they are made.
+    /// The advantage of each token of each kept group; no other place makes token advantages.
     pub(super) fn token_advantages(
         &mut self,
         frozen: &Decoder,

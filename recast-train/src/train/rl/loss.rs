@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::{Decoder, indices};
 use crate::optim::batches_of;
 
-/// The completions of one prompt that are trained on.
+/// The trained completions of one prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptGroup {
     /// The prompt's tokens.
@@ -21,25 +21,26 @@ pub struct KeptGroup {
     pub leaves: Vec<Node>,
     /// The advantage of each token, completion by completion: (K L).
     pub token_advantages: Vec<f32>,
-    /// The kept completion that is an anchor.
+    /// The index of the anchor among the kept completions.
     pub anchor: Option<usize>,
     /// The divisor of the sum over the kept completions.
     pub divisor: usize,
 }
 
-/// How kept completions are laid out for the decoder; the log-probabilities are the same.
+/// The layout of kept completions for the decoder; log-probabilities are equal in either layout.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
-    /// A prompt and its kept completions are one packed tree: each prompt is computed once.
+    /// A prompt and its kept completions form one packed tree: the decoder computes each prompt
+    /// once.
     #[default]
     Packed,
-    /// Each kept completion comes with a prompt of its own: what other trainers compute.
+    /// Each kept completion has its own copy of the prompt, as in other trainers.
     RowWise,
 }
 
 impl Layout {
-    /// The completions of a group, those together that share a prompt.
+    /// The completions of a group in chunks; each chunk shares one prompt.
     pub(crate) fn chunks<T>(self, completions: &[T]) -> std::slice::Chunks<'_, T> {
         completions.chunks(match self {
             Self::Packed => completions.len().max(1),
@@ -47,7 +48,7 @@ impl Layout {
         })
     }
 
-    /// The tokens that the decoder reads of a group whose completions have `levels` codes.
+    /// The tokens of a group that the decoder reads, for completions of `levels` codes.
     pub(super) fn tokens(self, group: &KeptGroup, levels: usize) -> usize {
         let completions = group.leaves.len();
         let prompts = self.chunks(&group.leaves).len();
@@ -55,8 +56,8 @@ impl Layout {
     }
 }
 
-/// Cuts groups into micro-batches of at most `tokens` tokens, each of at least one whole group; for
-/// 0 into one.
+/// Cuts groups into micro-batches of at most `tokens` tokens, each with at least one whole group.
+/// For 0 tokens all groups form one micro-batch.
 #[must_use]
 pub fn micro_batches(
     groups: &[KeptGroup],
@@ -84,7 +85,7 @@ pub fn completion_log_probs(
     leaf_log_probs(model, trie, &groups, layout)
 }
 
-/// The same for completions of prompts that no signal has selected.
+/// The log-probabilities of completions of prompts, before any selection.
 pub(super) fn leaf_log_probs(
     model: &Decoder,
     trie: &Trie,
@@ -100,7 +101,7 @@ pub(super) fn leaf_log_probs(
 ///
 /// # Shapes
 ///
-/// As [`completion_log_probs`].
+/// The shapes of [`completion_log_probs`].
 pub(super) fn entropies(
     model: &Decoder,
     trie: &Trie,
@@ -112,8 +113,8 @@ pub(super) fn entropies(
 
 /// One number for each code of each completion, level after level: (L N).
 ///
-/// `of_level` makes the numbers of a level of its logits (N, C), the completions' codes and the codes
-/// that the trie allows there.
+/// `of_level` gives the numbers of a level from its logits (N, C), the completions' codes and the
+/// codes that the trie allows.
 fn by_level(
     model: &Decoder,
     trie: &Trie,
@@ -153,7 +154,7 @@ fn by_level(
     Tensor::cat((0..model.levels()).map(of_level).collect(), 0)
 }
 
-/// The codes that the trie allows in each row.
+/// The allowed codes of each row in the trie.
 type AllowedCodes<'a> = std::vec::IntoIter<&'a [u16]>;
 
 /// The numbers that the loss of groups reads beside log-probabilities, for a minibatch of
@@ -169,7 +170,7 @@ type AllowedCodes<'a> = std::vec::IntoIter<&'a [u16]>;
 ///
 /// # Errors
 ///
-/// If the advantages do not suit the loss.
+/// If core refuses the advantages for this loss.
 pub fn update_batch(
     groups: &[KeptGroup],
     of_groups: usize,

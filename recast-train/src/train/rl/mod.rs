@@ -1,4 +1,4 @@
-//! The loop of reinforcement learning: one for every signal.
+//! The loop of reinforcement learning: one loop for every signal.
 
 mod advantages;
 mod config;
@@ -40,12 +40,12 @@ use crate::model::Decoder;
 use crate::optim::{Optimiser, Stage, check_finite, learning_rate};
 use crate::reward::Rewards;
 
-/// Trains the supervised decoder with one signal, or goes on from the stage's checkpoint; the best
-/// decoder by validation Pass@1, the supervised one among them.
+/// Trains the supervised decoder with one signal, or resumes the stage's checkpoint. The result is
+/// the best decoder by validation Pass@1; the supervised decoder is one of the candidates.
 ///
-/// A step generates a group for each prompt, rewards, repairs and selects. The step then computes old
-/// and reference log-probabilities of the kept completions, and takes one optimiser step for each
-/// minibatch of whole groups. All signals see equal prompts in equal order for equal seeds.
+/// A step generates a group for each prompt, rewards, repairs and selects. The step then computes
+/// old and reference log-probabilities of the kept completions, and takes one optimiser step for
+/// each minibatch of whole groups. All signals see equal prompts in equal order for equal seeds.
 ///
 /// # Errors
 ///
@@ -138,7 +138,7 @@ pub fn rl(
             let reference = syncs.then_some(&training.reference);
             let (policy, optimiser) = (&training.policy, &training.optimiser);
             stage.save(state.step, policy, optimiser, reference, &training.state)?;
-            // what evaluation took from a GPU's allocator goes back, so that long runs take no more
+            // evaluation's memory returns from a GPU's allocator, so that long runs take no more
             training.policy.device().memory_cleanup();
         }
         if !training.state.finished {
@@ -185,8 +185,8 @@ impl Training<'_> {
         let update = self.update;
         let minibatches = update.minibatches(&groups, frozen.levels());
 
-        // log-probs of the whole step come first: the rollout policy is the one before any update;
-        // the update of the first minibatch computes its own
+        // log-probs of the whole step come first: the rollout policy precedes any update. The
+        // update of the first minibatch computes its own old log-probs.
         let later = minibatches.get(1..).unwrap_or_default();
         let later = self.timed_log_probs(&frozen, later, |seconds| &mut seconds.old_log_prob)?;
         let old = std::iter::once(None).chain(later.into_iter().map(Some));
@@ -227,8 +227,8 @@ impl Training<'_> {
         Ok(log_probs)
     }
 
-    /// One optimiser step on whole groups. Without old log-probs the policy at hand is the one that
-    /// generated them.
+    /// Takes one optimiser step on whole groups. Without old log-probs, the current policy is the
+    /// rollout policy.
     fn optimiser_step(
         &mut self,
         minibatch: &Minibatch<'_>,
@@ -257,7 +257,7 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// Draws the reference towards the policy, where ReRe's settings ask for it.
+    /// Draws the reference towards the policy, if ReRe's settings ask for that.
     fn sync_reference(&mut self) {
         let every = self.config.rere.sync_reference_every;
         if self.name == SignalName::Rere && every > 0 && self.state.step.is_multiple_of(every) {
@@ -267,7 +267,7 @@ impl Training<'_> {
     }
 }
 
-/// Seconds until the device has done its work.
+/// Seconds until the device has finished its work.
 fn seconds_since(started: Instant, device: &Device) -> Result<f64> {
     device.sync().map_err(Error::device)?;
     Ok(started.elapsed().as_secs_f64())

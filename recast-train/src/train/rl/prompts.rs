@@ -5,7 +5,8 @@ use rand::seq::SliceRandom;
 use crate::data::Histories;
 use crate::random::{Purpose, stream};
 
-/// A question of reinforcement learning: which items follow from `position` of a user's sequence on?
+/// A prompt of reinforcement learning: the items of a user before `position`, and the next as
+/// targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RlPrompt {
     /// The user.
@@ -15,7 +16,7 @@ pub struct RlPrompt {
 }
 
 impl RlPrompt {
-    /// Every item that has items before it, once, whatever the number of targets.
+    /// All prompts: each item with a predecessor gives one prompt, for any number of targets.
     #[must_use]
     pub fn all(train: &Histories) -> Vec<Self> {
         let of_user = |(user, items): (usize, &[u32])| {
@@ -31,7 +32,8 @@ impl RlPrompt {
         &train.sequence(self.user)[..self.position as usize]
     }
 
-    /// The next `count` items of the training part, or as many as it holds; at least one if `count` is.
+    /// The next `count` items of the training part, or fewer at its end; at least one for a nonzero
+    /// `count`.
     #[must_use]
     pub fn targets(self, train: &Histories, count: usize) -> &[u32] {
         let later = &train.sequence(self.user)[self.position as usize..];
@@ -52,7 +54,7 @@ impl PromptOrder {
         Self { prompts: RlPrompt::all(train), shuffled: Vec::new(), pass: None, seed }
     }
 
-    /// `count` prompts from number `start` of the endless order on.
+    /// `count` prompts of the endless order from number `start`.
     pub(super) fn take(&mut self, start: usize, count: usize) -> Vec<RlPrompt> {
         (start..start + count).map(|i| self.at(i)).collect()
     }

@@ -1,4 +1,4 @@
-//! The reference decoder that the penalty pulls towards, and its synchronisation with the policy.
+//! The reference decoder of the penalty, and its synchronisation with the policy.
 
 use std::collections::VecDeque;
 
@@ -7,14 +7,14 @@ use burn::tensor::Tensor;
 
 use crate::model::Decoder;
 
-/// The weights of `policy` and `reference`, mixed: `share` of the first, the rest of the second.
+/// The mixed weights of `policy`, with `share`, and `reference`, with the rest.
 ///
 /// ```text
 /// w = share w_policy + (1 - share) w_reference
 /// ```
 ///
-/// As TRL synchronises its reference model, after "Learn Your Reference Model for Real Good
-/// Alignment", <https://arxiv.org/abs/2404.09656>. Neither decoder carries a gradient.
+/// TRL synchronises its reference model in the same way, after "Learn Your Reference Model for Real
+/// Good Alignment", <https://arxiv.org/abs/2404.09656>. Neither decoder carries a gradient.
 pub(super) fn mixed(policy: &Decoder, reference: Decoder, share: f32) -> Decoder {
     let mut weights = Weights::default();
     policy.visit(&mut weights);

@@ -10,19 +10,19 @@ use crate::random::{Purpose, stream};
 /// Prompts decoded at once.
 const DECODE_PROMPTS: usize = 64;
 
-/// The way that the groups of a signal are generated.
+/// The generation of a signal's groups.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Generation {
     rollout: Rollout,
     /// Completions of a group.
     group_size: usize,
-    /// Completions that are searched for a group: more than its size with dynamic sampling.
+    /// Completions of a group's search: above the group size with dynamic sampling.
     width: usize,
     seed: u64,
 }
 
 impl Generation {
-    /// The way of these settings.
+    /// The generation under these settings.
     ///
     /// # Errors
     ///
@@ -34,15 +34,15 @@ impl Generation {
         Ok(Self { rollout: config.rollout()?, group_size, width, seed })
     }
 
-    /// A group for each prompt, in their order; `first` is the number of the first prompt in the
-    /// endless order, so that draws do not depend on batches.
+    /// Generates a group for each prompt, in order. `first` is the first prompt's number in the
+    /// endless order, which keeps draws independent of batches.
     pub(super) fn groups(
         &self,
         searcher: &Searcher<'_>,
         prompts: &[Vec<u32>],
         first: usize,
     ) -> Vec<Vec<Completion>> {
-        // prompts of like length are decoded together
+        // prompts of similar length are decoded together
         let mut order: Vec<usize> = (0..prompts.len()).collect();
         order.sort_by_key(|&i| prompts[i].len());
         let mut groups = vec![Vec::new(); prompts.len()];
@@ -60,11 +60,12 @@ impl Generation {
         groups
     }
 
-    /// The completions of a wider search that make the group: hits, then the most diverse.
+    /// The completions of a wider search that form the group: hits, then the most diverse
+    /// completions.
     ///
-    /// Completion after completion joins that follows those chosen so far least far: the one whose
-    /// longest common prefix with any of them is shortest, among equals the first. The group keeps
-    /// the order of the search. A search that is no wider than the group stays as it is.
+    /// Completions join one by one. The next completion has the shortest longest common prefix with any
+    /// chosen completion; of equal completions, the first joins. The group keeps the order of the
+    /// search. A search of the group's own width stays unchanged.
     pub(super) fn narrowed(
         &self,
         completions: Vec<Completion>,

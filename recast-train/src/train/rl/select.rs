@@ -1,4 +1,4 @@
-//! From completions to kept ones: reward, repair, selection.
+//! Reward, repair and selection of completions.
 
 use recast_core::repair::Evidence;
 use recast_core::reward::{PrefixCredit, structural_score};
@@ -12,7 +12,7 @@ use crate::decode::Completion;
 use crate::error::{Error, Result};
 use crate::reward::{Completions, Rewards};
 
-/// The completions of one prompt that a signal selected.
+/// The selected completions of one prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Selected {
     /// The prompt's tokens.
@@ -23,7 +23,7 @@ pub(crate) struct Selected {
     pub(crate) leaves: Vec<Node>,
     /// The advantage of each kept completion: (K).
     pub(crate) advantages: Vec<f32>,
-    /// The kept completion that is an anchor.
+    /// The index of the anchor among the kept completions.
     pub(crate) anchor: Option<usize>,
     /// The divisor of the sum over the kept completions.
     pub(crate) divisor: usize,
@@ -33,10 +33,10 @@ pub(crate) struct Selected {
     pub(crate) hits: Vec<bool>,
 }
 
-/// The way that a group went.
+/// The outcome of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct GroupOutcome {
-    /// How many completions hit, before any repair.
+    /// The regime of the group, before any repair.
     pub(crate) regime: Regime,
     /// The mean of the weighted sum of rewards, before any repair.
     pub(crate) mean_reward: f32,
@@ -44,20 +44,20 @@ pub(crate) struct GroupOutcome {
     pub(crate) reward_means: Vec<f32>,
     /// Whether the anchor took a slot.
     pub(crate) repaired: bool,
-    /// The kept completions, or why none is kept.
+    /// The kept completions, or the reason for a skip.
     pub(crate) kept: std::result::Result<Selected, Skip>,
 }
 
 /// Rewards, repairs and selects groups of one signal.
 #[derive(Debug, Clone, Copy)]
 pub struct Selector<'a> {
-    /// Decides on repair, selection and advantages.
+    /// The signal of repair, selection and advantages.
     pub signal: &'a Signal<f32>,
-    /// The weighted sum that advantages follow.
+    /// The weighted sum behind the advantages.
     pub rewards: &'a Rewards,
     /// Semantic IDs of the catalogue.
     pub sids: &'a SidTable,
-    /// The trie of these.
+    /// The trie of the semantic IDs.
     pub trie: &'a Trie,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct RewardedGroup {
     totals: Vec<f32>,
     means: Vec<f32>,
     regime: Regime,
-    /// The leaf of the target that the anchor is written from, if the trie holds it.
+    /// The leaf of the anchor's target, if the trie holds that target.
     pub(crate) anchor: Option<Node>,
 }
 
@@ -88,11 +88,10 @@ impl RewardedGroup {
 impl Selector<'_> {
     /// Rewards the completions of a prompt and chooses the target of an anchor.
     ///
-    /// A completion is a hit if its semantic ID is that of a target, whatever its rewards: see
+    /// A completion is a hit if its semantic ID is that of a target, for any rewards: see
     /// [`reward`](crate::reward). Its structural score is the prefix credit of the closest target.
     /// Targets that share a semantic ID count once. A completion that repeats an earlier one has the
-    /// rewards of the earlier one. `draw` is 64 random bits, read where the anchor's target is
-    /// uniform.
+    /// rewards of the earlier one. `draw` is 64 random bits, read only for a uniform target.
     ///
     /// # Errors
     ///
@@ -136,12 +135,11 @@ impl Selector<'_> {
         })
     }
 
-    /// Repairs a group if the signal does, and keeps what the signal selects.
+    /// Repairs a group if the signal does, and keeps the completions that the signal selects.
     ///
-    /// The anchor is a target's own semantic ID. The log-probability of the slot that it replaces
-    /// only orders slots: the frozen policy computes anew the log-probability that the update
-    /// compares with. All rewards of a repaired group are computed anew. A target that the trie does
-    /// not hold leaves the group unrepaired.
+    /// The anchor is a target's own semantic ID. The log-probability of the replaced slot only orders
+    /// slots: the frozen policy computes the log-probability for the update anew. All rewards of a
+    /// repaired group are computed anew. A target outside the trie leaves the group unrepaired.
     ///
     /// # Errors
     ///
@@ -193,12 +191,12 @@ impl Selector<'_> {
         Ok(GroupOutcome { regime, mean_reward, reward_means, repaired: slot.is_some(), kept })
     }
 
-    /// The kept completions of a group, with nothing known beside it; `None` if none is kept.
+    /// The kept completions of a group, without evidence beside the group; `None` if none is kept.
     ///
     /// # Errors
     ///
     /// If a log-probability is not finite: the policy has diverged. If the signal is RL-ZVP and all
-    /// rewards are equal: its advantages need entropies, which the loop computes.
+    /// rewards are equal: only the loop computes the entropies of its advantages.
     pub fn kept(
         &self,
         prompt: Vec<u32>,

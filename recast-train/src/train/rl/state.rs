@@ -1,4 +1,4 @@
-//! How far reinforcement learning is: what its checkpoint says.
+//! The progress of reinforcement learning, as its checkpoint holds it.
 
 use recast_core::metrics::RegimeCounts;
 use recast_core::repair::{AllZeroParts, AllZeroRate, RepairError};
@@ -28,7 +28,7 @@ impl GroupCounts {
     }
 }
 
-/// How far reinforcement learning is; what its checkpoint says.
+/// The progress of reinforcement learning, as its checkpoint holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RlState {
     /// Rollout steps done.
@@ -37,18 +37,18 @@ pub struct RlState {
     pub optimiser_steps: usize,
     /// The best validation Pass@1, at item level; step 0 is the supervised decoder.
     pub best_pass_at_1: f64,
-    /// The step it was reached after.
+    /// The step with the best Pass@1.
     pub best_step: usize,
-    /// Groups so far.
+    /// Counts of groups so far.
     pub groups: GroupCounts,
     /// Seconds so far.
     pub seconds: PhaseSeconds,
     /// Whether all steps are done.
     pub finished: bool,
-    /// The mean of each named reward so far; older checkpoints have none.
+    /// The mean of each named reward so far; older checkpoints lack it.
     #[serde(default)]
     pub rewards: RewardMeans,
-    /// Prompts that DAPO took in place of others; older checkpoints have none.
+    /// Prompts that DAPO took in place of others; older checkpoints lack this count.
     #[serde(default)]
     pub further_prompts: usize,
     /// The moving average of the all-zero rate, which a gated repair reads.
@@ -57,7 +57,7 @@ pub struct RlState {
 }
 
 impl RlState {
-    /// Nothing is done yet.
+    /// The state before the first step.
     pub(super) fn fresh() -> Self {
         Self {
             step: 0,
@@ -84,7 +84,7 @@ pub struct AllZeroState {
 }
 
 impl AllZeroState {
-    /// The average that goes on from these sums.
+    /// The moving average that continues these sums.
     pub(super) fn rate(self, decay: f32) -> Result<AllZeroRate<f32>, RepairError> {
         let Self { total, weight } = self;
         AllZeroRate::from_parts(AllZeroParts { decay, total, weight })

@@ -15,18 +15,18 @@ use crate::optim::{Optimiser, Replicas, StepGradients};
 /// The groups of an optimiser step, by micro-batch.
 pub(crate) type Minibatch<'a> = Vec<&'a [KeptGroup]>;
 
-/// The update of one signal's groups: everything but the weights.
+/// The update of one signal's groups, without the weights.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Update<'a> {
-    /// The trie that log-probabilities are renormalised over.
+    /// The trie whose codes normalise log-probabilities.
     pub(crate) trie: &'a Trie,
     /// The layout of kept completions.
     pub(crate) layout: Layout,
-    /// Tokens that go through the decoder at once; 0 means all.
+    /// Tokens in one pass through the decoder; 0 means all.
     pub(crate) micro_batch_tokens: usize,
     /// Whole groups of an optimiser step.
     pub(crate) groups_per_minibatch: usize,
-    /// The loss that the signal's selection is meant for.
+    /// The loss of the signal's selection.
     pub(crate) loss: Loss<f32>,
     /// The numbers of the objective.
     pub(crate) objective: Objective<f32>,
@@ -34,11 +34,11 @@ pub(crate) struct Update<'a> {
     pub(crate) replicas: &'a Replicas,
 }
 
-/// A micro-batch with the numbers that its loss reads.
+/// A micro-batch with the numbers of its loss.
 struct Part<'a> {
     groups: &'a [KeptGroup],
     batch: UpdateBatch,
-    /// None if the policy at hand is the one that generated the groups.
+    /// None if the current policy is the rollout policy.
     old: Option<Tensor<1>>,
     reference: Tensor<1>,
 }
@@ -48,9 +48,9 @@ struct Part<'a> {
 pub(crate) struct TokenSums {
     /// Tokens of kept completions.
     pub(crate) tokens: usize,
-    /// Tokens that a clip stands for.
+    /// Tokens that a clip holds.
     pub(crate) clipped: usize,
-    /// The penalties towards the reference.
+    /// The sum of the penalties towards the reference.
     pub(crate) kl: f64,
 }
 
@@ -64,7 +64,7 @@ impl TokenSums {
 }
 
 impl Update<'_> {
-    /// Cuts groups into minibatches, and these into micro-batches.
+    /// Cuts groups into minibatches, and minibatches into micro-batches.
     pub(crate) fn minibatches<'g>(
         &self,
         groups: &'g [KeptGroup],
@@ -91,12 +91,12 @@ impl Update<'_> {
 
     /// The gradients of the loss of a minibatch, and sums over its tokens.
     ///
-    /// Without old log-probabilities the policy at hand is the one that generated the groups. Loss,
-    /// norm and log-probabilities are read at once: the step waits for the device once.
+    /// Without old log-probabilities the current policy is the rollout policy. Loss, norm and
+    /// log-probabilities are read at once: the step waits for the device once.
     ///
     /// # Errors
     ///
-    /// If advantages do not suit the loss.
+    /// If core refuses the advantages for the loss.
     pub(crate) fn gradients(
         &self,
         optimiser: &Optimiser,
@@ -139,7 +139,7 @@ impl Update<'_> {
         Ok((found, sums))
     }
 
-    /// Counts the tokens of a micro-batch; `log_probs` are the policy's, the old and the reference's.
+    /// Counts the tokens of a micro-batch; `log_probs` are the policy's, old and reference ones.
     fn count(&self, groups: &[KeptGroup], log_probs: &[f32], levels: usize, sums: &mut TokenSums) {
         let tokens = log_probs.len() / 3;
         let completions = tokens / levels;
@@ -164,7 +164,7 @@ impl Update<'_> {
     }
 }
 
-/// The tokens of a completion that a clip stands for.
+/// The number of tokens of a completion that a clip holds.
 fn clipped(
     loss: &PolicyLoss<f32>,
     policy_log_probs: &[f32],

@@ -25,7 +25,7 @@ use crate::model::Pass;
 use crate::optim::check_rates;
 use crate::reward::RewardsConfig;
 
-/// How long, how wide and how fast reinforcement learning goes.
+/// The length, width and speed of reinforcement learning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -42,30 +42,30 @@ pub struct RlConfig {
     pub rollout: RolloutKind,
     /// The divisor of the logits of a `sample` or `gumbel` rollout.
     pub temperature: f64,
-    /// Codes of each level that a `sample` rollout draws from; 0 means all.
+    /// The number of codes of each level that a `sample` rollout draws from; 0 means all.
     pub top_k: usize,
     /// The probability of the codes of each level that a `sample` rollout draws from.
     pub top_p: f64,
-    /// Target items of a prompt at most: the next of the user within the training part.
+    /// The most target items of a prompt: the user's next items within the training part.
     pub targets: usize,
     /// Whole groups of an optimiser step.
     pub groups_per_minibatch: usize,
-    /// How kept completions are laid out for the decoder.
+    /// The layout of kept completions for the decoder.
     pub layout: Layout,
-    /// Tokens that go through the decoder at once, in whole groups: a minibatch of more is split and its
-    /// gradients are accumulated, which bounds memory. 0 means all at once.
+    /// Tokens in one pass through the decoder, in whole groups: a larger minibatch is split and its
+    /// gradients are summed, which bounds memory. 0 means all.
     pub micro_batch_tokens: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
-    /// Share of the steps in which the rate rises.
+    /// Share of the steps with a rising rate.
     pub warmup: f64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Largest norm of all gradients together.
     pub max_norm: f64,
-    /// How far below 1 the ratio counts.
+    /// The room of the ratio below 1.
     pub clip_low: f64,
-    /// How far above 1 the ratio counts.
+    /// The room of the ratio above 1.
     pub clip_high: f64,
     /// The bound of the ratio beside the clip.
     pub ratio_bound: Bound,
@@ -87,7 +87,7 @@ pub struct RlConfig {
     pub validation_prompts: usize,
     /// The weight of each named reward.
     pub rewards: RewardsConfig,
-    /// The settings that single signals take in place of those above.
+    /// The settings of single signals in place of those above.
     pub overrides: BTreeMap<SignalName, Override>,
     /// ReCast's own settings.
     pub recast: RecastConfig,
@@ -155,12 +155,12 @@ impl Default for RlConfig {
 }
 
 impl RlConfig {
-    /// Checks the ranges, and that the loop trains every signal as it is set.
+    /// Checks the ranges, and that the loop can train every signal under these settings.
     ///
     /// # Errors
     ///
-    /// If a count is 0, a rate or weight is out of its range, the ranking penalty would count twice
-    /// or follow no ranks, or core refuses a signal, its loss or its objective.
+    /// If a count is 0, or a rate or weight is out of its range. If the ranking penalty would count twice
+    /// or follow no ranks. If core refuses a signal, its loss or its objective.
     pub fn check(&self) -> Result<()> {
         for (key, value) in [
             ("rl.steps", self.steps),
@@ -204,7 +204,7 @@ impl RlConfig {
                 Error::setting(&section, problem, "see recast init for the usual values")
             };
             let signal = self.signal(name).check().map_err(|e| refused(e.to_string()))?;
-            // a bound of all signals is in the way of those alone that are trained
+            // a bound for all signals only needs to suit the trained signals
             if self.signals.contains(&name) {
                 signal.loss().check(&objective).map_err(|e| refused(e.to_string()))?;
             }
@@ -212,7 +212,7 @@ impl RlConfig {
         Ok(())
     }
 
-    /// Checks rewards and rollout, and that ranks are there where they are read.
+    /// Checks rewards and rollout, and that a reward that reads ranks gets ranks.
     fn check_rollout(&self) -> Result<()> {
         self.rewards.check()?;
         self.rollout()?;
@@ -224,14 +224,14 @@ impl RlConfig {
             return Err(Error::setting("rl.rewards.ranking", problem, hint));
         }
         if (ranked || rere) && self.rollout == RolloutKind::Sample {
-            let problem = "'sample' gives no ranks, which the ranking penalty reads";
+            let problem = "'sample' gives no ranks, but the ranking penalty reads ranks";
             let hint = "take 'beam' or 'gumbel', or leave out signal 'rere' and rl.rewards.ranking";
             return Err(Error::setting("rl.rollout", problem, hint));
         }
         Ok(())
     }
 
-    /// Checks the numbers of ReCast that core sees only in some of its modes.
+    /// Checks numbers of ReCast that core sees only in some of its modes.
     fn check_recast(&self) -> Result<()> {
         let recast = &self.recast;
         for (key, value, range, holds) in [
@@ -301,7 +301,7 @@ impl RlConfig {
         }
     }
 
-    /// Completions of a group that a signal keeps at most.
+    /// The most completions of a group that a signal keeps.
     fn kept_of(&self, name: SignalName) -> usize {
         let kept = match name {
             SignalName::Recast if self.recast.boundary => 2,
@@ -328,8 +328,8 @@ impl RlConfig {
         kept.min(self.group_size_of(name))
     }
 
-    /// The most that one pass of training with a signal holds, on histories of up to `max_history`
-    /// items of `levels` codes.
+    /// The largest pass of training with a signal, on histories of up to `max_history` items of
+    /// `levels` codes.
     #[must_use]
     pub fn pass(&self, name: SignalName, max_history: usize, levels: usize) -> Pass {
         let kept = self.kept_of(name);

@@ -1,4 +1,4 @@
-//! The objective of a signal: the settings of all, and what a method's authors set otherwise.
+//! The objective of a signal: the settings of all signals, and the overrides of a method's authors.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ pub enum Bound {
     /// A negative's loss is at most `dual_clip` times its advantage.
     #[default]
     Dual,
-    /// ECPO: a negative's ratio is at most `1 + clip_high + ecpo_delta`, and the token still teaches.
+    /// ECPO: a negative's ratio is at most `1 + clip_high + ecpo_delta`, and keeps its gradient.
     Ecpo,
-    /// GBPO: no clip, but a bounded gradient.
+    /// GBPO: a bounded gradient in place of the clip.
     Gbpo,
 }
 
@@ -36,7 +36,7 @@ pub enum Estimator {
     K3,
 }
 
-/// The settings that a signal takes in place of those of all signals.
+/// The settings of a signal in place of those of all signals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -55,7 +55,7 @@ pub struct Override {
     pub kl_coef: Option<f64>,
 }
 
-/// What the authors of each method set.
+/// The settings of each method's authors.
 pub(super) fn overrides() -> BTreeMap<SignalName, Override> {
     let clip =
         |low, high| Override { clip_low: Some(low), clip_high: Some(high), ..Override::default() };
@@ -65,7 +65,7 @@ pub(super) fn overrides() -> BTreeMap<SignalName, Override> {
         (SignalName::Gspo, clip(3e-4, 4e-4)),
         (SignalName::Ngrpo, clip(0.16, 0.24)),
         (SignalName::Gcpo, no_penalty),
-        // no upper clip is infinite: the largest ratio is exp(20)
+        // 1e9 stands for no upper clip: the largest ratio is exp(20)
         (
             SignalName::Luffy,
             Override { ratio_bound: Some(Bound::None), kl_coef: Some(0.0), ..clip(1.0, 1e9) },
@@ -88,7 +88,7 @@ pub(super) struct Numbers {
     pub(super) kl_times_ratio: bool,
 }
 
-/// Log-ratios are clamped to this on both sides, as verl does.
+/// Log-ratios are clamped to this limit on both sides, as in verl.
 const LOG_RATIO_LIMIT: f32 = 20.0;
 
 impl Numbers {
@@ -112,7 +112,7 @@ impl Numbers {
             Estimator::K3 => KlEstimator::K3,
         };
         let kl_coef = own.kl_coef.unwrap_or(self.kl_coef) as f32;
-        // 0 is the setting for no cap
+        // the setting 0 means no cap
         let limit = Some(self.kl_value_limit as f32).filter(|&limit| limit != 0.0);
         clip.and_then(|clip| Objective::new(clip, LOG_RATIO_LIMIT, estimator, kl_coef))
             .and_then(|objective| objective.with_kl_value_limit(limit))

@@ -9,21 +9,20 @@ use recast_core::signal::{Normaliser, Recast, RepairPolicy, RewardScale};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// When an all-zero group gets the ground-truth anchor.
+/// The condition under which an all-zero group gets the ground-truth anchor.
 ///
-/// In settings the words, or `true` for `always` and `false` for `never`, as earlier run folders have
-/// it.
+/// Settings hold the words. Earlier run folders hold `true` for `always` and `false` for `never`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Repair {
-    /// Every all-zero group.
+    /// Repair of every all-zero group.
     #[default]
     Always,
-    /// No group.
+    /// Repair of no group.
     Never,
-    /// While the moving average of the all-zero rate is at least a threshold.
+    /// Repair while the moving average of the all-zero rate is at least a threshold.
     Gated,
-    /// Unless the policy already gives the anchor more than tau.
+    /// Repair unless the policy gives the anchor a probability above tau.
     Confident,
 }
 
@@ -57,31 +56,31 @@ impl<'de> Deserialize<'de> for Repair {
     }
 }
 
-/// Which target the anchor is written from, where a prompt has several.
+/// The target that becomes the anchor of a prompt with several targets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     /// The next item.
     #[default]
     First,
-    /// The target that the group follows furthest.
+    /// The target that the group's completions follow furthest.
     Closest,
-    /// Any target, drawn by the seed.
+    /// A target drawn by the seed.
     Uniform,
 }
 
-/// How the anchor's ratio is taken.
+/// The ratio of the anchor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ratio {
-    /// Against the rollout policy, like any other completion.
+    /// The ratio to the rollout policy, as for other completions.
     #[default]
     Recompute,
-    /// Always 1, never clipped.
+    /// A constant ratio of 1, which no clip bounds.
     Detached,
     /// LUFFY's `p / (p + gamma)` for each token.
     Shaped,
-    /// As `recompute`, the surrogate times a weight.
+    /// The ratio of `recompute`; a weight multiplies the surrogate.
     Weighted,
 }
 
@@ -101,25 +100,25 @@ pub enum Divisor {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RecastConfig {
-    /// When an all-zero group gets the anchor.
+    /// The condition of repair.
     pub repair: Repair,
     /// The least all-zero rate at which `gated` repairs.
     pub repair_threshold: f64,
-    /// The part of the past that the moving average keeps at each group.
+    /// The weight of the past in the moving average, at each group.
     pub repair_decay: f64,
     /// The largest probability of the anchor at which `confident` repairs.
     pub repair_tau: f64,
-    /// Whether only the strongest positive and the hardest negative are kept.
+    /// Whether a group keeps only its strongest positive and its hardest negative.
     pub boundary: bool,
-    /// The advantage of the positive; the negative gets minus that.
+    /// The advantage of the positive; the negative's advantage is `-weight`.
     pub weight: f64,
     /// Whether a group without a negative keeps its strongest positive alone.
     pub positive_only: bool,
     /// The divisor of the sum over kept completions.
     pub normaliser: Divisor,
-    /// The target that the anchor is written from.
+    /// The target that becomes the anchor.
     pub anchor_target: Target,
-    /// How the anchor's ratio is taken.
+    /// The ratio of the anchor.
     pub anchor_ratio: Ratio,
     /// The constant of the `shaped` ratio.
     pub anchor_gamma: f64,
@@ -178,7 +177,7 @@ impl RecastConfig {
     }
 }
 
-/// Over which rewards GRPO takes its standard deviation.
+/// The rewards of GRPO's standard deviation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
@@ -194,7 +193,7 @@ pub enum Scale {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GrpoConfig {
-    /// Over which rewards the standard deviation is taken.
+    /// The rewards of the standard deviation.
     pub scale: Scale,
 }
 
@@ -214,12 +213,12 @@ impl GrpoConfig {
 pub struct RereConfig {
     /// Whether the last completion of every group becomes the target.
     pub add_gt: bool,
-    /// Whether 1.5 times as many beams are searched, of which the hits and then the most diverse are
-    /// kept.
+    /// Whether a search has 1.5 times as many beams; the group keeps the hits, then the most
+    /// diverse beams.
     pub dynamic_sampling: bool,
     /// Rollout steps after which the reference becomes the policy; 0 means never.
     pub sync_reference_every: usize,
-    /// The policy's share in the new reference; the old reference has the rest.
+    /// The policy's share in the new reference; the old reference has the remaining share.
     pub sync_reference_mix: f64,
     /// Completions of a group; 0 means `rl.group_size`.
     pub group_size: usize,
@@ -242,7 +241,7 @@ impl Default for RereConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DapoConfig {
-    /// Rollouts of a step at most: while groups are not mixed, further prompts take their places.
+    /// The most rollouts of a step: further prompts replace groups that are not mixed.
     pub max_rollouts: usize,
 }
 
@@ -274,7 +273,8 @@ impl Default for RlZvpConfig {
 pub struct LuffyConfig {
     /// The constant of the anchor's shaped ratio.
     pub gamma: f64,
-    /// Whether advantages are divided by the deviation: the paper does, its released code does not.
+    /// Whether advantages are divided by the deviation, as in the paper; the released code does
+    /// not.
     pub standardise: bool,
 }
 
@@ -291,9 +291,9 @@ impl Default for LuffyConfig {
 pub struct PreferenceConfig {
     /// The coefficient of the implicit KL.
     pub beta: f64,
-    /// Negatives that are kept at most.
+    /// The most negatives of a group.
     pub negatives: usize,
-    /// Whether an all-zero group gets the anchor; without it such a group is skipped.
+    /// Whether an all-zero group gets the anchor; otherwise the group is skipped.
     pub repair: bool,
 }
 
@@ -318,9 +318,9 @@ impl Default for PreferenceConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SapoConfig {
-    /// For tokens with a positive advantage.
+    /// The temperature for tokens with a positive advantage.
     pub positive: f64,
-    /// For all other tokens.
+    /// The temperature for all other tokens.
     pub negative: f64,
 }
 

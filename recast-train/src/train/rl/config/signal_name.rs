@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// The signals that can be trained and compared: one name for each of core's, two for DPO.
+/// The signals of training and comparison: one name for each of core's signals, two for DPO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalName {
@@ -21,7 +21,7 @@ pub enum SignalName {
     DrGrpo,
     /// Each reward less the mean of the others.
     Rloo,
-    /// GRPO on mixed groups; other prompts replace the rest.
+    /// GRPO on mixed groups; other prompts replace the other groups.
     Dapo,
     /// GRPO's advantages under one ratio for each completion.
     Gspo,

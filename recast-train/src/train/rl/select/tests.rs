@@ -38,7 +38,7 @@ fn of_hits(signal: &Signal<f32>, targets: &[u32]) -> GroupOutcome {
     select(signal, &Rewards::hit_alone(), &example().2, targets)
 }
 
-/// The weighted sum of these weights; prices are those of the items of the example.
+/// The weighted sum under these weights; prices are those of the example's items.
 fn weighted(weights: &str) -> Rewards {
     let mut file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
     file.write_all(b"id,price\na,9\nb,9\nc,9\nd,0\ne,0\n").unwrap();
