@@ -26,8 +26,9 @@ pub struct Measurement {
     pub max_seconds: f64,
     /// Floating-point operations of a repetition's matrix products; null for other work.
     pub flops: Option<f64>,
-    /// Peak memory in bytes. On a CPU: the largest resident size of the whole process while the part
-    /// ran. On a GPU: the size of the allocator's pools at the end. Null where the system tells none.
+    /// Peak memory in bytes. On a CPU: the largest resident size of the whole process while the
+    /// part ran. On a GPU: the size of the allocator's pools at the end. Null where the system
+    /// tells none.
     pub peak_memory_bytes: Option<u64>,
     /// The estimated memory of training, beside the rest of the program; null for parts without
     /// one.

@@ -14,8 +14,8 @@ use crate::model::Precision;
 /// The sources of settings: a preset, then a file, then flags.
 #[derive(Debug, Default, Args)]
 pub(super) struct SettingsArgs {
-    /// Settings to start from [default: demo, or with --interactions standard, or mini_one_rec for a
-    /// folder of MiniOneRec].
+    /// Settings to start from [default: demo, or with --interactions standard, or mini_one_rec for
+    /// a folder of MiniOneRec].
     #[arg(long, value_parser = super::values::preset())]
     preset: Option<Preset>,
     /// A TOML file, as `recast init` writes it.
@@ -24,8 +24,8 @@ pub(super) struct SettingsArgs {
     /// A key of the config, as `rl.steps=100`. The flag may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     overrides: Vec<(String, String)>,
-    /// The log: .csv, .tsv, .inter of RecBole, .jsonl, .parquet, .txt in S3-Rec form, or a folder of
-    /// MiniOneRec.
+    /// The log: .csv, .tsv, .inter of RecBole, .jsonl, .parquet, .txt in S3-Rec form, or a folder
+    /// of MiniOneRec.
     #[arg(long, value_name = "PATH")]
     interactions: Option<PathBuf>,
     /// Titles and text of items: .jsonl, .csv, .tsv, .item of RecBole, .json or .txt of MiniOneRec.
@@ -50,12 +50,12 @@ pub(super) struct SettingsArgs {
 /// The device, precision and threads; on an existing run, for this session only.
 #[derive(Debug, Default, Args)]
 pub(super) struct ComputeArgs {
-    /// cpu, ndarray, cuda (the first GPU), cuda:N, or auto: the first GPU, else cpu [default: as the
-    /// settings say].
+    /// cpu, ndarray, cuda (the first GPU), cuda:N, or auto: the first GPU, else cpu [default: as
+    /// the settings say].
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
-    /// The number format of the decoder's matrix products; all else is f32 [default: as the settings
-    /// say].
+    /// The number format of the decoder's matrix products; all else is f32 [default: as the
+    /// settings say].
     #[arg(long, value_parser = super::values::precision())]
     precision: Option<Precision>,
     /// CPU threads; 0 means one a core [default: as the settings say].

@@ -113,8 +113,8 @@ pub(super) fn entropies(
 
 /// One number for each code of each completion, level after level: (L N).
 ///
-/// `of_level` gives the numbers of a level from its logits (N, C), the completions' codes and the
-/// codes that the trie allows.
+/// The closure `of_level` makes a level's numbers from its logits (N, C), the completions' codes
+/// and the codes that the trie allows.
 fn by_level(
     model: &Decoder,
     trie: &Trie,

@@ -63,9 +63,9 @@ impl Generation {
     /// The completions of a wider search that form the group: hits, then the most diverse
     /// completions.
     ///
-    /// Completions join one by one. The next completion has the shortest longest common prefix with any
-    /// chosen completion; of equal completions, the first joins. The group keeps the order of the
-    /// search. A search of the group's own width stays unchanged.
+    /// Completions join one by one. The next completion has the shortest longest common prefix with
+    /// any chosen completion; of equal completions, the first joins. The group keeps the order of
+    /// the search. A search of the group's own width stays unchanged.
     pub(super) fn narrowed(
         &self,
         completions: Vec<Completion>,

@@ -90,8 +90,8 @@ impl Selector<'_> {
     ///
     /// A completion is a hit if its semantic ID is that of a target, for any rewards: see
     /// [`reward`](crate::reward). Its structural score is the prefix credit of the closest target.
-    /// Targets that share a semantic ID count once. A completion that repeats an earlier one has the
-    /// rewards of the earlier one. `draw` is 64 random bits, read only for a uniform target.
+    /// Targets that share a semantic ID count once. A completion that repeats an earlier one has
+    /// the rewards of the earlier one. `draw` is 64 random bits, read only for a uniform target.
     ///
     /// # Errors
     ///
@@ -137,9 +137,10 @@ impl Selector<'_> {
 
     /// Repairs a group if the signal does, and keeps the completions that the signal selects.
     ///
-    /// The anchor is a target's own semantic ID. The log-probability of the replaced slot only orders
-    /// slots: the frozen policy computes the log-probability for the update anew. All rewards of a
-    /// repaired group are computed anew. A target outside the trie leaves the group unrepaired.
+    /// The anchor is a target's own semantic ID. The log-probability of the replaced slot only
+    /// orders slots: the frozen policy computes the log-probability for the update anew. All
+    /// rewards of a repaired group are computed anew. A target outside the trie leaves the group
+    /// unrepaired.
     ///
     /// # Errors
     ///

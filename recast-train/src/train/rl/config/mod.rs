@@ -159,8 +159,8 @@ impl RlConfig {
     ///
     /// # Errors
     ///
-    /// If a count is 0, or a rate or weight is out of its range. If the ranking penalty would count twice
-    /// or follow no ranks. If core refuses a signal, its loss or its objective.
+    /// If a count is 0, or a rate or weight is out of its range. If the ranking penalty would count
+    /// twice or follow no ranks. If core refuses a signal, its loss or its objective.
     pub fn check(&self) -> Result<()> {
         for (key, value) in [
             ("rl.steps", self.steps),
