@@ -22,20 +22,20 @@ pub enum DeviceKind {
     },
 }
 
-/// A device that cannot be had.
+/// A fault in the choice of a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
     /// No build knows a device of that name.
     #[error("no device '{name}'; there are: {}", DeviceKind::NAMES.join(", "))]
     Unknown {
-        /// The name as given.
+        /// The given name.
         name: String,
     },
     /// Another build has the device.
     #[error("device '{name}' is not in this build; build with --features {feature}")]
     NotBuilt {
-        /// The name as given.
+        /// The given name.
         name: String,
         /// The feature that brings the device.
         feature: &'static str,
@@ -50,7 +50,7 @@ pub enum DeviceError {
     },
 }
 
-/// The advice for a machine where no GPU is found at all.
+/// The advice for a machine without any GPU.
 fn hint(found: usize) -> &'static str {
     if found == 0 { " (is NVIDIA's driver installed, and CUDA_VISIBLE_DEVICES right?)" } else { "" }
 }
@@ -100,7 +100,7 @@ impl DeviceKind {
         Err(DeviceError::Absent { name: kind.to_string(), found })
     }
 
-    /// This device and the `count - 1` GPUs after it; a processor alone for 1.
+    /// This device and the next `count - 1` GPUs; a processor only alone.
     ///
     /// # Errors
     ///
@@ -124,8 +124,7 @@ impl DeviceKind {
         Self::ON_CPU.contains(&self)
     }
 
-    /// The description for people: the backend, and the name that a GPU gives itself. The call
-    /// opens a GPU.
+    /// The description for people: the backend, or a GPU's own name. The call opens a GPU.
     #[must_use]
     pub fn description(self) -> String {
         match self {
@@ -140,8 +139,8 @@ impl DeviceKind {
         }
     }
 
-    /// The memory of a GPU, in bytes; `None` for a CPU, and where the driver does not tell. The
-    /// call opens a GPU.
+    /// The memory of a GPU in bytes; `None` for a CPU, or if the driver tells none. The call opens
+    /// a GPU.
     #[must_use]
     pub fn memory_bytes(self) -> Option<u64> {
         match self {
@@ -204,7 +203,7 @@ impl fmt::Display for DeviceKind {
     }
 }
 
-/// A device of this build by its name, whether or not it is on this machine; see
+/// A device of this build by its name, even if the machine lacks the device; see
 /// [`DeviceKind::find`].
 impl FromStr for DeviceKind {
     type Err = DeviceError;

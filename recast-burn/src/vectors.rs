@@ -1,24 +1,24 @@
-//! The vector instructions that kernels on a CPU use, chosen once for all of them.
+//! The vector instructions of CPU kernels, chosen once for all kernels.
 //!
-//! The fused operations compute equal bits whatever the vectors; a matrix product does not, for its
-//! sums are split by them. Equal seeds give equal bits on the same kind of CPU.
+//! The fused operations compute equal bits with all vectors. A matrix product does not: the vectors
+//! split its sums. Equal seeds give equal bits on the same kind of CPU.
 
 use std::fmt;
 use std::sync::OnceLock;
 
 use pulp::Arch;
 
-/// The environment variable that leaves AVX-512 unused where it is set and not empty.
+/// The environment variable that, set and not empty, leaves AVX-512 unused.
 ///
-/// It is read once. burn's own operations, among them products of other numbers than f32, do not
-/// heed it.
+/// A process reads the variable once. burn's own operations, among them products of other numbers
+/// than f32, ignore it.
 pub const NO_AVX512: &str = "RECAST_NO_AVX512";
 
 /// Vector instructions of a CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Vectors {
-    /// No more than every CPU of its architecture has.
+    /// The vectors that every CPU of the architecture has.
     Baseline,
     /// 4 numbers of f32 at once, on ARM.
     Neon,
@@ -41,7 +41,7 @@ impl Vectors {
         chosen().0
     }
 
-    /// How a table names them.
+    /// The name in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -61,8 +61,8 @@ impl fmt::Display for Vectors {
 
 /// Runs a kernel, compiled for the vectors in use.
 ///
-/// Plain loops of `kernel` become vector instructions where the compiler inlines them: what it
-/// calls is `#[inline(always)]` or generic.
+/// Plain loops of `kernel` become vector instructions after inlining: the functions that `kernel`
+/// calls should be `#[inline(always)]` or generic.
 #[inline]
 pub fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
     chosen().1.dispatch(kernel)
@@ -73,7 +73,7 @@ fn chosen() -> (Vectors, Arch) {
     *CHOSEN.get_or_init(|| best(std::env::var_os(NO_AVX512).is_none_or(|value| value.is_empty())))
 }
 
-/// The best that this CPU has.
+/// The best vectors of this CPU.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 fn best(with_avx512: bool) -> (Vectors, Arch) {
     use pulp::x86::{V3, V4};

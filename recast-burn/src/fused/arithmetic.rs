@@ -1,20 +1,22 @@
 //! Row kernels over f32 slices: plain loops that the compiler vectorises for the CPU found at run
-//! time. No fused multiply-add, so that equal inputs give equal bits on every x86-64 machine.
+//! time. They have no fused multiply-add, so that equal inputs give equal bits on every x86-64
+//! machine.
 
 use crate::vectors::dispatch;
 
 /// Sums and maxima run over this many lanes, joined in lane order.
 const LANES: usize = 16;
 
-/// `e^x` to about 2 ulp; 0 below -87.3, where it would no longer be a normal number, saturates
-/// above 88, keeps NaN.
+/// `e^x` to about 2 ulp; 0 below -87.3, before subnormal numbers begin, saturated above 88; NaN
+/// stays NaN.
 ///
-/// The 0 is exact so that what a mask forbids has no probability at all.
-/// Range reduction by `ln 2` in two parts and a polynomial of degree 6, the constants of Cephes'
-/// `expf` (S. Moshier, <https://www.netlib.org/cephes/>). Without branches, so that it vectorises.
+/// The 0 is exact, so that a masked score has no probability at all.
+/// Range reduction by `ln 2` in two parts and a polynomial of degree 6, with the constants of
+/// Cephes' `expf` (S. Moshier, <https://www.netlib.org/cephes/>). The code has no branches, so that
+/// it vectorises.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    // 1.5 * 2^23: adding it rounds to the nearest integer and leaves that in the low bits
+    // 1.5 * 2^23: adding this rounds to the nearest integer, which the low bits then hold
     const ROUND: f32 = 12_582_912.0;
     const LOWEST: f32 = -87.336_54;
     let vanishes = x < LOWEST;
@@ -47,7 +49,7 @@ fn lanes(x: &[f32], start: f32, join: impl Fn(f32, f32) -> f32 + Copy) -> f32 {
     rest.iter().copied().fold(joined, join)
 }
 
-/// The largest value; NaN only if it stands alone.
+/// The largest value that is not NaN; minus infinity without one.
 #[inline(always)]
 fn maximum(x: &[f32]) -> f32 {
     lanes(x, f32::NEG_INFINITY, |a, v| if v > a { v } else { a })
@@ -113,7 +115,7 @@ pub(super) fn swiglu_backward(gate: &mut [f32], up: &[f32], grad: &mut [f32]) {
     );
 }
 
-/// [`swiglu`] of rows that hold `width` elements of gate and then as many of up.
+/// The [`swiglu`] of rows with `width` elements of gate and then as many of up.
 pub(super) fn swiglu_rows(both: &[f32], width: usize, out: &mut [f32]) {
     for (both, out) in both.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
         let (gate, up) = both.split_at(width);
@@ -121,7 +123,7 @@ pub(super) fn swiglu_rows(both: &[f32], width: usize, out: &mut [f32]) {
     }
 }
 
-/// [`swiglu_backward`] of such rows.
+/// The [`swiglu_backward`] of rows as in [`swiglu_rows`].
 pub(super) fn swiglu_rows_backward(both: &mut [f32], width: usize, grad: &mut [f32]) {
     for (both, grad) in both.chunks_exact_mut(2 * width).zip(grad.chunks_exact_mut(width)) {
         let (gate, up) = both.split_at_mut(width);
@@ -144,7 +146,7 @@ pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32])
     );
 }
 
-/// `grad` becomes the gradient of `x`; that of the weight is added to `grad_weight`.
+/// `grad` becomes the gradient of `x`; the weight's gradient is added to `grad_weight`.
 pub(super) fn rms_norm_backward(
     x: &[f32],
     weight: &[f32],

@@ -1,5 +1,5 @@
-//! The fused operations written with a backend's ordinary ones: the fallback of every backend
-//! without kernels of its own, and what kernels are compared with.
+//! The fused operations in a backend's ordinary operations: the fallback of backends without
+//! kernels, and the reference of kernels.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
@@ -27,7 +27,7 @@ pub(super) fn swiglu_backward<B: Backend>(
     (B::float_mul(B::float_mul(grad, up), slope), grad_up)
 }
 
-/// Also the products `x gate` and `x up`.
+/// Returns the result, and the products `x gate` and `x up`.
 pub(super) fn gated<B: FusedKernels>(
     x: FloatTensor<B>,
     weights: [FloatTensor<B>; 2],
@@ -37,7 +37,7 @@ pub(super) fn gated<B: FusedKernels>(
     (B::kernel_swiglu(gate.clone(), up.clone()), vec![gate, up])
 }
 
-/// From the products `x gate` and `x up`.
+/// Takes the products `x gate` and `x up`.
 pub(super) fn gated_backward<B: FusedKernels>(
     x: FloatTensor<B>,
     weights: [FloatTensor<B>; 2],
@@ -125,8 +125,8 @@ pub(super) fn masked_softmax<B: Backend>(
     let keys = scores.shape()[3];
     let scores = B::float_add(B::float_mul_scalar(scores, scale.into()), mask);
     if keys == 1 {
-        // A key alone has all of the probability. burn's fusion makes a reduction over it that does
-        // not compile for a transposed tensor (perhaps tracel-ai/burn issue 5060).
+        // A single key has all of the probability. burn's fusion of its reduction fails to compile for a
+        // transposed tensor (perhaps tracel-ai/burn issue 5060).
         return B::float_exp(B::float_sub(scores.clone(), scores));
     }
     B::float_exp(B::log_softmax(scores, 3))

@@ -11,16 +11,16 @@ use super::{FusedKernels, arithmetic, decomposed};
 /// Elements of one parallel task; the split does not depend on the number of threads.
 const GRAIN: usize = 1 << 14;
 
-/// Rows of a task that multiplies and gates: few enough to stay in a core's cache, enough to make
-/// up for copying the weights.
+/// Rows of a task that multiplies and gates: few enough for a core's cache, enough to outweigh the
+/// copy of the weights.
 const TILE: usize = 256;
 
-/// Rows of tiles of about equal size.
+/// Rows of a tile, so that tiles have about equal size.
 fn tile(rows: usize) -> usize {
     rows.div_ceil(rows.div_ceil(TILE).max(1)).max(1)
 }
 
-/// Elements of a task of whole rows.
+/// Elements of a task in whole rows.
 fn task(width: usize) -> usize {
     (GRAIN / width).max(1) * width
 }
@@ -42,8 +42,8 @@ fn is_f32(tensors: &[&FlexTensor]) -> bool {
     tensors.iter().all(|tensor| tensor.dtype() == DType::F32)
 }
 
-/// The tensor with a buffer that holds exactly its own elements, in order; `storage_mut` then
-/// works in place where nobody else holds the buffer.
+/// The tensor with a buffer that holds exactly its own elements, in order; `storage_mut` then works
+/// in place unless the buffer is shared.
 fn whole(tensor: FlexTensor) -> FlexTensor {
     match tensor.layout().contiguous_offsets() {
         Some((0, end)) if end * size_of::<f32>() == tensor.bytes().len() => tensor,
@@ -78,7 +78,7 @@ fn dims(matrix: &FlexTensor) -> [usize; 2] {
     [shape[0], shape[1]]
 }
 
-/// The matrices of the last two dimensions, wherever they lie.
+/// The matrices of the last two dimensions, in any layout.
 fn matrices(tensor: &FlexTensor) -> Matrices<'_> {
     let (layout, shape) = (tensor.layout(), tensor.layout().shape());
     let (strides, rank) = (layout.strides(), shape.num_dims());
@@ -167,7 +167,7 @@ impl FusedKernels for Flex {
             return decomposed::gated_backward::<Self>(x, weights, kept, grad);
         };
         let (mut both, mut grad) = (whole(both), whole(grad));
-        // laid out as the products read them
+        // the layout that the products read
         let transposed = weights.map(|weight| Self::float_swap_dims(weight, 0, 1).to_contiguous());
         let [gate, up] = transposed.each_ref().map(matrices);
         let tile = tile(rows);

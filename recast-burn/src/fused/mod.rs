@@ -1,11 +1,11 @@
 //! Hot operations with a hand-written backward pass.
 //!
 //! Automatic differentiation of the decomposed forms walks memory many times and keeps every
-//! intermediate. Each operation here is one node of the graph: its forward keeps just what its
-//! closed-form backward needs. `FusedKernels` holds the forms on a concrete backend; a backend
-//! without kernels takes the decomposed ones. `FusedOps` is what tensor calls are routed to.
+//! intermediate. Each operation here is one node of the graph: its forward keeps just the inputs of
+//! its closed-form backward. `FusedKernels` holds the forms on a concrete backend; a backend
+//! without kernels takes the decomposed ones. Tensor calls go to `FusedOps`.
 //!
-//! All reductions have a fixed order, so that equal inputs give equal bits whatever the number of
+//! All reductions have a fixed order, so that equal inputs give equal bits for any number of
 //! threads.
 #![cfg_attr(
     feature = "ndarray",
@@ -29,7 +29,7 @@ use burn::backend::NdArray;
 
 /// The operations and their closed-form backward passes on a concrete backend.
 trait FusedKernels: Backend {
-    /// The product of two stacks of matrices; the stacks are of one shape.
+    /// The product of two stacks of matrices of one shape.
     fn kernel_matmul(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_matmul(lhs, rhs)
     }
@@ -47,7 +47,7 @@ trait FusedKernels: Backend {
         decomposed::swiglu_backward::<Self>(gate, up, grad)
     }
 
-    /// The gated unit of `x` by two weights, and what its backward pass needs of the products.
+    /// The gated unit of `x` by two weights, and the products that its backward pass needs.
     fn kernel_gated(
         x: FloatTensor<Self>,
         weights: [FloatTensor<Self>; 2],
@@ -133,7 +133,7 @@ impl FusedKernels for Cube {}
 #[cfg(feature = "ndarray")]
 impl FusedKernels for NdArray {}
 
-/// The operations as tensors call them.
+/// The operations, for tensor calls.
 #[backend_extension(Flex, Cube: cfg(feature = "cuda"), NdArray: cfg(feature = "ndarray"), Autodiff)]
 trait FusedOps: Backend {
     fn fused_matmul(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -225,12 +225,12 @@ route_to_kernels!(NdArray);
 
 /// The matrix product over the last two dimensions.
 ///
-/// burn's own, but for memory: on the CPU its result is written once and not zeroed and copied
-/// before.
+/// The product is burn's own, except for memory: the CPU writes the result once, without zeroing or
+/// copying.
 ///
 /// # Shapes
 ///
-/// `lhs (.., M, K)`, `rhs (.., K, N)`, the result `(.., M, N)`; what stands before is equal.
+/// `lhs (.., M, K)`, `rhs (.., K, N)`, the result `(.., M, N)`; the leading dimensions are equal.
 ///
 /// # Panics
 ///
@@ -336,7 +336,7 @@ pub fn rope(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<4> {
 /// ```
 ///
 /// No gradient reaches the mask. Forbidden entries hold a large negative finite number; a row
-/// that forbids everything becomes uniform over it, never NaN.
+/// without allowed entries becomes uniform, never NaN.
 ///
 /// # Shapes
 ///
@@ -368,7 +368,8 @@ pub fn masked_softmax(scores: Tensor<4>, mask: Tensor<4>, scale: f32) -> Tensor<
 ///
 /// # Panics
 ///
-/// If there is not one target for each row. A target that is no column panics on a CPU.
+/// If the number of targets is not the number of rows. A target outside the columns panics on a
+/// CPU.
 #[must_use]
 pub fn token_log_probs(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     assert_eq!(logits.dims()[0], targets.dims()[0], "one target for each row");

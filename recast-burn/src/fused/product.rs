@@ -1,8 +1,8 @@
-//! Matrix products of f32 slices, written into new memory once.
+//! Matrix products of f32 slices, each written into new memory once.
 //!
-//! burn's own product on this backend zeroes its result, copies that to other memory and only then
-//! writes it: beside the narrow matrices of a small decoder that takes a third of the product's
-//! time. The only file with unsafe code.
+//! burn's own product on this backend zeroes its result, copies the result to other memory and only
+//! then writes the product. With the narrow matrices of a small decoder, these passes take a third
+//! of the product's time. No other file has unsafe code.
 #![expect(unsafe_code, reason = "the crate gemm takes pointers")]
 
 use std::mem::MaybeUninit;
@@ -23,7 +23,7 @@ use crate::vectors::Vectors;
 #[cfg(test)]
 mod tests;
 
-/// Multiplications from which the threads share one product.
+/// Multiplications from which threads share one product.
 const SHARED: usize = 1 << 22;
 
 /// Rows of gemm's kernel for AVX2.
@@ -40,11 +40,11 @@ const GRAIN: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Matrices<'a> {
     values: &'a [f32],
-    /// Where each begins.
+    /// The start of each matrix in the slice.
     starts: Vec<usize>,
     /// Rows and columns.
     dims: [usize; 2],
-    /// From one row to the next and from one column to the next.
+    /// The distance between rows, and between columns.
     strides: [isize; 2],
 }
 
@@ -88,14 +88,14 @@ impl<'a> Matrices<'a> {
     }
 }
 
-/// New rows of several widths, in tiles of `tile` rows; `write` gets what is given for a tile, and
-/// zeros.
+/// New rows of several widths, in tiles of `tile` rows. `write` gets a tile's item of `given`, and
+/// zeroed rows.
 ///
-/// The zeros of a tile are written by the task that needs them, when they are in its cache.
+/// The task of a tile writes its zeros, so that these are in the task's cache.
 ///
 /// # Panics
 ///
-/// If something else than one thing a tile is given.
+/// If the number of items is not the number of tiles.
 pub(super) fn written<T: Send, const N: usize>(
     (rows, tile): (usize, usize),
     widths: [usize; N],
@@ -135,11 +135,11 @@ pub(super) fn written<T: Send, const N: usize>(
     out
 }
 
-/// The product of each pair of matrices, row after row, one product after the other.
+/// The product of each pair of matrices: rows in sequence, products in sequence.
 ///
 /// # Panics
 ///
-/// If the matrices do not fit, or are not as many.
+/// If the matrices do not fit, or their numbers differ.
 pub(super) fn products(lhs: &Matrices<'_>, rhs: &Matrices<'_>) -> Vec<f32> {
     let vectors = Vectors::in_use();
     let ([m, k], [inner, n]) = (lhs.dims, rhs.dims);
@@ -185,16 +185,16 @@ fn one_product(lhs: &Matrices<'_>, rhs: &Matrices<'_>, way: (Vectors, Parallelis
     out
 }
 
-/// Whether a product is better shared by columns than in gemm's way, where each thread copies all
-/// of the longer matrix.
+/// Whether threads share a product by columns. In gemm's way each thread copies all of the longer
+/// matrix.
 ///
-/// The gradient of a weight is such a product, a sum over all tokens. With no more rows than
-/// [`COLUMNS`] gemm would split that sum in other places, and other bits would come out.
+/// A weight's gradient is such a product, a sum over all tokens. With at most [`COLUMNS`] rows,
+/// gemm would split that sum at other places and give other bits.
 fn by_columns(m: usize, k: usize, n: usize) -> bool {
     m > COLUMNS && k >= 4 * m.max(n) && n / COLUMNS >= rayon::current_num_threads().max(2)
 }
 
-/// The product of the first matrices, of which each task makes some columns.
+/// The product of the first matrices; each task makes some columns.
 fn product_by_columns(lhs: &Matrices<'_>, rhs: &Matrices<'_>, vectors: Vectors) -> Vec<f32> {
     let ([m, _], [_, n]) = (lhs.dims, rhs.dims);
     let blocks = n / COLUMNS;
@@ -216,7 +216,7 @@ fn product_by_columns(lhs: &Matrices<'_>, rhs: &Matrices<'_>, vectors: Vectors) 
 }
 
 /// Writes the product of the first matrices to the first columns of rows of `stride` elements, or
-/// adds it to these.
+/// adds the product to these.
 ///
 /// # Panics
 ///
@@ -237,12 +237,12 @@ pub(super) fn product_into(
     unsafe { product(lhs, rhs, 0, (out.as_mut_ptr(), stride, add), way) };
 }
 
-/// Writes the product of the `i`-th matrices to rows of `stride` elements at `out`, or adds it to
-/// these.
+/// Writes the product of the `i`-th matrices to rows of `stride` elements at `out`, or adds the
+/// product to these.
 ///
 /// # Safety
 ///
-/// At `out` is room for these rows that nobody else holds, with numbers in it if `add`.
+/// The memory at `out` has room for these rows and no other holder; with `add` it holds numbers.
 unsafe fn product(
     lhs: &Matrices<'_>,
     rhs: &Matrices<'_>,
@@ -302,7 +302,7 @@ unsafe fn product(
         return;
     }
     // SAFETY: the elements lie within their slices, and the rows at `out` where the caller says;
-    // they are read only if `add`. gemm itself takes AVX-512 where the CPU has it.
+    // the rows are read only if `add`. gemm itself takes AVX-512 on a CPU that has it.
     unsafe {
         gemm::gemm(
             m,

@@ -1,7 +1,7 @@
 //! The losses of `recast-core` over burn tensors, differentiable.
 //!
-//! One entry, [`policy_loss`], takes every [`Loss`] of core.
-//! [`UpdateBatch`] checks once that its numbers suit the loss; past that nothing fails.
+//! The function [`policy_loss`] takes every [`Loss`] of core. [`UpdateBatch`] checks once that its
+//! numbers suit the loss; after this check nothing fails.
 //!
 //! | loss | ratio | unit of the sum |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | sequence (GSPO), geometric mean (GMPO) | of a completion | a completion |
 //! | preference (DPO, S-DPO) | none | a group |
 //!
-//! Values and gradients are those of [`recast_core::objective::group_loss`], which documents each
+//! Values and gradients equal those of [`recast_core::objective::group_loss`], which documents each
 //! term, its source and its kinks. No function here reads a number back from the device.
 
 mod batch;
@@ -27,31 +27,32 @@ use self::terms::Terms;
 
 /// The log-probabilities of the tokens of a batch, under three policies.
 ///
-/// Only `policy_log_probs` carries a gradient; the others are plain numbers.
+/// Only `policy_log_probs` carries a gradient; the other tensors are plain numbers.
 ///
 /// # Shapes
 ///
-/// All `(L N)`: level 0 of each of the `N` completions, then level 1.
+/// All tensors `(L N)`: level 0 of each of the `N` completions, then level 1.
 #[derive(Debug, Clone)]
 pub struct LogProbs {
     /// Log-probabilities under the current policy.
     pub policy_log_probs: Tensor<1>,
-    /// Log-probabilities under the policy that sampled. An anchor whose ratio is detached or shaped
-    /// needs none, nor does a preference loss.
+    /// Log-probabilities under the rollout policy. An anchor with a detached or shaped ratio needs
+    /// none, nor does a preference loss.
     pub old_log_probs: Tensor<1>,
     /// Log-probabilities under the frozen reference. A policy loss without a KL penalty needs none.
     pub ref_log_probs: Tensor<1>,
 }
 
-/// The part that the groups of a batch have in the loss of a minibatch, to be minimised.
+/// The share of a batch in the loss of a minibatch, to be minimised.
 ///
 /// ```text
 /// policy       loss = 1/of_groups sum_g 1/divisor_g sum_i completion_loss_i
 /// preference   loss = 1/of_groups sum_g preference_loss_g
 /// ```
 ///
-/// The parts of all batches of a minibatch add up to the loss of the minibatch. A completion of a
-/// token ratio has the mean of its tokens' losses; [`unit_losses`] gives the terms of the sum.
+/// The shares of all batches of a minibatch add up to the loss of the minibatch. A completion with a
+/// ratio for each token has the mean of its tokens' losses. [`unit_losses`] gives the terms of the
+/// sum.
 ///
 /// # Shapes
 ///
@@ -59,7 +60,7 @@ pub struct LogProbs {
 ///
 /// # Panics
 ///
-/// If a tensor of `log_probs` has not one element for each token of the batch.
+/// If a tensor of `log_probs` does not have one element for each token of the batch.
 #[must_use]
 pub fn policy_loss(log_probs: LogProbs, batch: &UpdateBatch) -> Tensor<1> {
     let weights = column(batch.weights(), &log_probs.policy_log_probs.device());
@@ -70,12 +71,12 @@ pub fn policy_loss(log_probs: LogProbs, batch: &UpdateBatch) -> Tensor<1> {
 ///
 /// # Shapes
 ///
-/// The result `(L N)` for a ratio of tokens, level by level; `(N)` for a ratio of completions; for
-/// a preference one element a group.
+/// The result `(L N)` for a ratio of tokens, level by level; `(N)` for a ratio of completions; one
+/// element for each group for a preference.
 ///
 /// # Panics
 ///
-/// If a tensor of `log_probs` has not one element for each token of the batch.
+/// If a tensor of `log_probs` does not have one element for each token of the batch.
 #[must_use]
 pub fn unit_losses(log_probs: LogProbs, batch: &UpdateBatch) -> Tensor<1> {
     assert_one_each(&log_probs, batch);

@@ -57,7 +57,7 @@ pub(super) fn preference_losses(
     // the positive's own exponent is 0
     let highest = exponents.clone().detach().max_dim(1).clamp_min(0.0);
     let negatives = (exponents - highest.clone()).exp().sum_dim(1);
-    // where the positive leads, 1 is all but the whole sum and `log1p` keeps the rest
+    // with a leading positive nearly all of the sum is 1, and `log1p` keeps the rest
     let total_less_one = negatives + ((-highest.clone()).exp() - 1.0);
     (total_less_one.log1p() + highest).reshape([groups])
 }

@@ -1,10 +1,10 @@
-//! The surrogates of core over tensors, of tokens or of completions alike.
+//! The surrogates of core over tensors, for tokens and for completions.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 use recast_core::objective::{Clip, Objective, RatioBound};
 
-/// The old log-probability of each unit that its ratio is taken against, without a gradient:
+/// The old log-probability in each unit's ratio, without a gradient:
 /// [`Clip::bounded_old_log_prob`].
 pub(super) fn bounded_old_log_probs(
     policy_log_probs: &Tensor<1>,

@@ -1,4 +1,4 @@
-//! The loss of each token or completion under a policy loss, and whether a clip holds it.
+//! The loss of each token or completion under a policy loss.
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use recast_core::objective::{AnchorRatio, PolicyLoss, RatioBound, Surrogate};
@@ -12,12 +12,13 @@ use super::{LogProbs, column, level_mean};
 ///
 /// # Shapes
 ///
-/// `(L N)`, level by level; those of units `(L N)` or `(N)`, by the surrogate.
+/// Columns of tokens `(L N)`, level by level; columns of units `(L N)` or `(N)`, by the surrogate.
 pub(super) struct Terms<'a> {
     batch: &'a UpdateBatch,
     loss: &'a PolicyLoss<f32>,
     policy: Tensor<1>,
-    /// The policy's own, without a gradient, where an anchor reads no old log-probability.
+    /// The old log-probabilities; an anchor that reads none has the policy's own, without a
+    /// gradient.
     old: Tensor<1>,
     reference: Tensor<1>,
     token_advantages: Tensor<1>,
@@ -86,7 +87,7 @@ impl<'a> Terms<'a> {
         self.policy.clone() - self.old.clone()
     }
 
-    /// The same against the old log-probability that ECPO or GBPO puts in its place.
+    /// `policy - old` of each token, with the old log-probability bounded by ECPO or GBPO.
     fn bounded_log_ratios(&self) -> Tensor<1> {
         let clip = self.batch.objective().clip();
         let old = self.old.clone();
@@ -129,7 +130,7 @@ impl<'a> Terms<'a> {
         self.penalised(losses, penalties)
     }
 
-    /// Puts the surrogates of anchors in the place of those of sampled units.
+    /// Replaces the losses of anchors by those of their own ratios.
     fn with_anchors(
         &self,
         losses: Tensor<1>,
@@ -169,7 +170,7 @@ impl<'a> Terms<'a> {
         kl_penalty(self.reference.clone() - self.policy.clone(), self.batch.objective())
     }
 
-    /// The same, times the ratio of each token if the objective says so.
+    /// The KL penalty of each token, times the token's ratio if the objective says so.
     fn token_penalties(&self) -> Tensor<1> {
         self.times_ratio(self.penalties(), || self.log_ratios(), self.batch.levels())
     }

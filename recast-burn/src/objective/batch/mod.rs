@@ -10,7 +10,7 @@ pub struct GroupAdvantages<'a> {
     /// A ratio of completions takes the mean over the tokens of a completion. A preference takes
     /// the sign of the first token: one completion of the group is positive.
     pub advantages: &'a [f32],
-    /// The kept completion that is an anchor, if one is.
+    /// The index of the anchor among the kept completions, if one is an anchor.
     pub anchor: Option<usize>,
     /// The divisor of the sum over the kept completions; a preference does not read it.
     pub divisor: usize,
@@ -47,7 +47,7 @@ pub struct UpdateBatch {
     completions: usize,
     /// (L N), level by level.
     token_advantages: Vec<f32>,
-    /// (N), where the loss has one ratio for each completion.
+    /// (N), for a loss with one ratio for each completion; else empty.
     completion_advantages: Vec<f32>,
     weights: Vec<f32>,
     anchors: Vec<bool>,
@@ -61,7 +61,7 @@ pub(super) struct Sides {
     pub(super) negatives: Vec<usize>,
 }
 
-/// A reason why numbers do not suit the loss that should read them.
+/// A reason why the numbers do not suit their loss.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateBatchError {
@@ -71,17 +71,17 @@ pub enum UpdateBatchError {
     /// Completions have no level.
     #[error("completions have 0 levels: give at least 1")]
     Levels,
-    /// The minibatch is said to have fewer groups than the batch.
+    /// The minibatch has, by its count, fewer groups than the batch.
     #[error(
         "a minibatch of {of_groups} groups cannot hold {groups}: count the groups of all parts"
     )]
     Groups {
         /// The groups of the batch.
         groups: usize,
-        /// The groups of the minibatch, as given.
+        /// The given count of groups of the minibatch.
         of_groups: usize,
     },
-    /// A group's advantages are not those of whole completions.
+    /// A group's advantages do not fill whole completions.
     #[error(
         "group {group} has {advantages} advantages, {levels} make a completion: give one for each \
          token"
@@ -89,7 +89,7 @@ pub enum UpdateBatchError {
     Advantages {
         /// The group.
         group: usize,
-        /// Its number of advantages.
+        /// The group's number of advantages.
         advantages: usize,
         /// The tokens of a completion.
         levels: usize,
@@ -108,14 +108,14 @@ pub enum UpdateBatchError {
         /// The group.
         group: usize,
     },
-    /// An anchor is not among the kept completions.
+    /// The anchor's index is not among the kept completions.
     #[error("group {group} has {completions} kept completions, none is number {anchor}")]
     Anchor {
         /// The group.
         group: usize,
-        /// The anchor, as given.
+        /// The given index of the anchor.
         anchor: usize,
-        /// The kept completions.
+        /// The number of kept completions.
         completions: usize,
     },
     /// A preference has no positive, or several.
@@ -125,12 +125,12 @@ pub enum UpdateBatchError {
     Positives {
         /// The group.
         group: usize,
-        /// The completions with a positive advantage.
+        /// The number of completions with a positive advantage.
         positives: usize,
     },
 }
 
-/// The unit whose losses are weighted and added up.
+/// The unit of the weighted sum of losses.
 enum Unit {
     Token,
     Completion,
@@ -150,16 +150,17 @@ impl Unit {
 }
 
 impl UpdateBatch {
-    /// Checks the groups of a part of a minibatch that has `of_groups` groups in all.
+    /// Checks the groups of one batch; the whole minibatch has `of_groups` groups.
     ///
     /// `levels` is the number of tokens of every completion.
     ///
     /// # Errors
     ///
-    /// If the loss does not read a bound of the objective; if `levels` or a divisor is 0; if
-    /// `of_groups` is less than the groups given; if a group's advantages are not finite or not
-    /// those of whole completions; if an anchor is not among the kept completions; if a preference
-    /// has a group without exactly one positive.
+    /// - If the loss does not read a bound of the objective.
+    /// - If `levels` or a divisor is 0, or `of_groups` is less than the number of groups given.
+    /// - If a group's advantages are not finite, or do not fill whole completions.
+    /// - If an anchor is not among the kept completions.
+    /// - If a preference has a group without exactly one positive.
     pub fn new<'a>(
         loss: Loss<f32>,
         objective: Objective<f32>,
@@ -246,29 +247,29 @@ impl UpdateBatch {
         &self.token_advantages
     }
 
-    /// The advantages of completions; empty but for a ratio of completions.
+    /// The advantages of completions; empty except for a ratio of completions.
     pub(super) fn completion_advantages(&self) -> &[f32] {
         &self.completion_advantages
     }
 
-    /// One weight for each unit.
+    /// The weight of each unit.
     pub(super) fn weights(&self) -> &[f32] {
         &self.weights
     }
 
-    /// For each completion whether it is an anchor, if any is.
+    /// Whether each completion is an anchor; `None` without anchors.
     pub(super) fn anchors(&self) -> Option<&[bool]> {
         self.anchors.contains(&true).then_some(&self.anchors[..])
     }
 
-    /// The sides of each group; empty but for a preference.
+    /// The sides of each group; empty except for a preference.
     pub(super) fn sides(&self) -> &[Sides] {
         &self.sides
     }
 }
 
 impl Sides {
-    /// The positive and the negatives of a group whose first completion is number `first`.
+    /// The positive and the negatives of a group; its first completion has the index `first`.
     fn of(
         group: usize,
         advantages: &[f32],
@@ -285,7 +286,7 @@ impl Sides {
     }
 }
 
-/// The number of completions of a group that passes.
+/// Checks a group and returns its number of completions.
 fn checked(
     group: usize,
     advantages: &[f32],
@@ -312,7 +313,7 @@ fn checked(
     }
 }
 
-/// The mean, exact where all values are equal.
+/// The mean, which is exact for equal values.
 fn mean(values: &[f32]) -> f32 {
     let sum: f64 = values.iter().copied().map(f64::from).sum();
     (sum / values.len() as f64) as f32
