@@ -1,4 +1,4 @@
-//! The baselines on the real data sets that papers report on, from the folder that `RECAST_DATA` names.
+//! The baselines on the real data sets of papers, from the folder that `RECAST_DATA` names.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use recast_train::data::{Columns, PrepareOptions, Split, SplitKind, prepare, rea
 use recast_train::evaluate::baselines::{ItemKnn, Popularity};
 use recast_train::evaluate::{Evaluation, Metrics, judge};
 
-/// Relative: figures of others are rounded to four digits, and ties among items have no order of their own.
+/// Relative: papers round to four digits, and ties among items have no defined order.
 const TOLERANCE: f64 = 0.02;
 
 const RANKED: usize = 10;
@@ -31,7 +31,8 @@ struct Baselines {
 }
 
 impl Baselines {
-    /// Learns from the training part of a log; without a file of semantic IDs every item has its own.
+    /// Learns from the training part of a log. Without a file of semantic IDs every item has its
+    /// own.
     fn fit(log: &Path, options: &PrepareOptions, kind: SplitKind, sids: Option<&Path>) -> Self {
         let read = read_interactions(log, None, &Columns::default(), None).unwrap();
         let (sequences, _) = prepare(read, options, 1).unwrap();
@@ -68,7 +69,7 @@ fn assert_close(found: Metrics, recall_at_10: f64, ndcg_at_10: f64) {
     }
 }
 
-/// Without the official training file: every figure is of a reduced training set.
+/// Without the official training file every figure is of a reduced training set.
 #[test]
 fn baselines_on_the_official_split_of_industrial_with_a_reduced_train() {
     let Some(folder) = real_data("industrial") else { return };
@@ -83,10 +84,10 @@ fn baselines_on_the_official_split_of_industrial_with_a_reduced_train() {
     assert_eq!(split.report().train_interactions, 13_678);
 
     assert_close(baselines.popularity(false).item, 0.0600, 0.0446);
-    // .1002 and .0748 have been reported for item-kNN, at item level. There an item without a score was never ranked;
-    // here popular items fill the list, which gains half a hundredth.
+    // item-kNN has .1002 and .0748 in reports, at item level. There an item without a score has no
+    // rank; here popular items fill the list, which gains half a hundredth.
     assert_close(baselines.knn(false).item, 0.1030, 0.0761);
-    // Among the items that share a semantic ID are popular ones.
+    // Popular items are among those that share a semantic ID.
     assert_close(baselines.popularity(false).sid, 0.0600, 0.0501);
 }
 
@@ -99,6 +100,6 @@ fn baselines_on_beauty() {
 
     assert_close(baselines.knn(false).item, 0.0692, 0.0418);
     assert_close(baselines.knn(true).item, 0.0754, 0.0476);
-    // .0115 and .0055 have been reported for popularity.
+    // popularity has .0115 and .0055 in reports
     assert_close(baselines.popularity(true).item, 0.0115, 0.0055);
 }

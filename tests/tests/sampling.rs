@@ -1,4 +1,4 @@
-//! Rollouts by chance draw from the exact scorer's distribution, on every device alike.
+//! Sampled rollouts follow the exact scorer's distribution, on every device alike.
 
 use burn::module::Module;
 use recast_burn::device::is_cpu;
@@ -31,11 +31,11 @@ const SEED: u64 = 5;
 /// The prompts of groups, of several lengths.
 const PROMPTS: [&[u32]; 4] = [&[3, 14, 15], &[9], &[26, 5, 35, 8, 9, 7, 9], &[32, 3]];
 
-/// Draws, or groups of draws without replacement, whose frequencies are compared.
+/// The number of draws, or of groups of draws without replacement, for a frequency.
 const DRAWS: usize = 100_000;
 
-/// Leaves expected fewer times are counted together. The bound in standard deviations is of the
-/// normal distribution, and small counts are far from it.
+/// Leaves with fewer expected draws are counted together: the bound in standard deviations is that
+/// of the normal distribution, which small counts don't follow.
 const RARE: f64 = 25.0;
 
 fn sample(temperature: f64, top_k: usize, top_p: f64) -> RolloutConfig {
@@ -79,7 +79,7 @@ fn settings() -> impl Iterator<Item = Setting> {
     })
 }
 
-/// Every device with one of the two catalogues, each in turn.
+/// Every device with one of the two catalogues, in alternation.
 fn one_of_each_device() -> impl Iterator<Item = Setting> {
     settings().enumerate().filter(|(i, _)| i % 2 == i / 2 % 2).map(|(_, setting)| setting)
 }
@@ -89,7 +89,7 @@ impl Setting {
         PROMPTS.iter().map(|items| prompt(&self.model, &self.table, items)).collect()
     }
 
-    /// Groups of prompts, each with the stream of its number.
+    /// Groups of prompts, each from the stream of its number.
     fn groups(
         &self,
         prompts: &[(u64, Vec<u32>)],
@@ -110,8 +110,8 @@ impl Setting {
         }
     }
 
-    /// Asserts that two groups hold the same draws, on a CPU all of them. A GPU rounds otherwise in
-    /// each batch, and a draw at the edge of two codes may change.
+    /// Asserts that two groups hold equal draws: all draws on a CPU. A GPU rounds differently in
+    /// each batch, which may change a draw at the edge of two codes.
     fn assert_same_draws(&self, found: &[Completion], expected: &[Completion], name: &str) {
         assert_eq!(found.len(), expected.len(), "{name}");
         if is_cpu(&self.model.device()) {
@@ -137,7 +137,8 @@ fn log_probs(completions: &[Completion]) -> Vec<f32> {
     completions.iter().map(|completion| completion.log_prob).collect()
 }
 
-/// The probability of every leaf by the exact scorer, heated and truncated at each level.
+/// The probability of every leaf by the exact scorer, with temperature and truncation at each
+/// level.
 fn exact(model: &Decoder, trie: &Trie, prompt: &[u32], config: RolloutConfig) -> Vec<f64> {
     let mut mass = vec![0.0; trie.n_nodes()];
     for (leaf, log_prob) in leaves(trie).iter().zip(&leaf_log_probs(model, trie, &[prompt])[0]) {
@@ -300,8 +301,8 @@ fn every_completion_is_legal_and_has_the_policys_log_probability() {
 fn gumbel_completions_are_distinct_and_all_where_the_group_is_wider_than_the_trie() {
     for setting in settings() {
         let count = leaves(&setting.trie).len();
-        // the second setting is so hot that all codes are alike, the third so cold that one code
-        // has all
+        // the second setting is so hot that all codes are about equally likely, the third so cold
+        // that one code has all of the probability
         for (temperature, on_device) in
             [1.0, 1e20, 1e-4].into_iter().flat_map(|t| [(t, false), (t, true)])
         {

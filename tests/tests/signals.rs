@@ -20,7 +20,7 @@ tests![
 ];
 
 const LEVELS: usize = 3;
-/// The SIDs of four completions, then those of the items that are asked for.
+/// The SIDs of four completions, then those of the target items.
 const CODES: [[u16; LEVELS]; 6] =
     [[4, 4, 4], [1, 2, 9], [1, 7, 3], [5, 5, 5], [1, 2, 3], [6, 6, 6]];
 const OLD: [f32; 4] = [-1.0, -2.0, -3.0, -4.0];
@@ -31,7 +31,7 @@ fn catalogue() -> (SidTable, Trie) {
     (table, trie)
 }
 
-/// What the trainer keeps of the group if `target` is asked for.
+/// The group that the trainer keeps if `target` is the target.
 fn kept(signal: &Signal<f32>, target: u32) -> Option<KeptGroup> {
     let (table, trie) = catalogue();
     let completion = |(sid, &log_prob): (&[u16; LEVELS], &f32)| Completion {
@@ -44,7 +44,7 @@ fn kept(signal: &Signal<f32>, target: u32) -> Option<KeptGroup> {
         .expect("finite numbers")
 }
 
-/// A selection that core makes alone.
+/// A selection by core alone.
 struct ByCore {
     slots: Vec<usize>,
     advantages: Vec<f32>,
@@ -91,9 +91,9 @@ fn every_signal_selects_as_core_does() {
     let (_, trie) = catalogue();
     for name in SignalName::ALL {
         let signal = config.signal(name);
-        // an all-zero group, then one with a hit
+        // an all-zero group, then a group with a hit
         for target in [4, 1] {
-            // RL-ZVP's advantages come from entropies where all rewards are equal
+            // RL-ZVP takes advantages from entropies in a group of equal rewards
             if name == SignalName::RlZvp && target == 4 {
                 continue;
             }
@@ -123,7 +123,7 @@ fn every_signal_has_the_value_and_the_gradient_of_cores_loss() {
     let config = RlConfig::default();
     for (index, name) in SignalName::ALL.into_iter().enumerate() {
         let (signal, objective) = (config.signal(name), config.objective(name).expect("numbers"));
-        // the first group that teaches: all-zero for signals that repair, mixed for the others
+        // the first group with a loss: all-zero for signals that repair, mixed for others
         let teaches = |group: &KeptGroup| group.token_advantages.iter().any(|a| a.abs() > 0.0);
         let targets = if name == SignalName::RlZvp { [1, 1] } else { [4, 1] };
         let mut group = targets
@@ -132,12 +132,13 @@ fn every_signal_has_the_value_and_the_gradient_of_cores_loss() {
             .find(teaches)
             .expect("a mixed group teaches");
         if name == SignalName::RlZvp {
-            // as entropies would have it, each token has an advantage of its own
+            // each token has its own advantage, as under entropies
             let tokens = group.token_advantages.iter_mut().enumerate();
             tokens.for_each(|(token, advantage)| *advantage *= 1.0 + 0.1 * token as f32);
         }
         let (completions, count) = (group.leaves.len(), group.token_advantages.len());
-        // clear of every kink: ratios within 1.0002 where GSPO clips at 1.0004, within 1.1 elsewhere
+        // ratios keep clear of every kink: within 1.0002 for GSPO, which clips at 1.0004, within
+        // 1.1 for others
         let spread = if name == SignalName::Gspo { 5e-5 } else { 0.025 };
         let column = |at: usize| -> Vec<f32> {
             seeded(100 + 3 * index as u64 + at as u64, count)
@@ -163,7 +164,7 @@ fn every_signal_has_the_value_and_the_gradient_of_cores_loss() {
             &objective,
             &mut gradients,
         );
-        // core goes completion by completion, the trainer level by level
+        // core orders values by completion, the trainer by level
         let by_level = |column: &[f32]| -> Vec<f32> {
             let of = |level| column.iter().skip(level).step_by(LEVELS).copied();
             (0..LEVELS).flat_map(of).collect()

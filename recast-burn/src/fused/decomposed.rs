@@ -125,8 +125,8 @@ pub(super) fn masked_softmax<B: Backend>(
     let keys = scores.shape()[3];
     let scores = B::float_add(B::float_mul_scalar(scores, scale.into()), mask);
     if keys == 1 {
-        // A single key has all of the probability. burn's fusion of its reduction fails to compile for a
-        // transposed tensor (perhaps tracel-ai/burn issue 5060).
+        // A single key has all of the probability. burn's fusion of its reduction fails to compile
+        // for a transposed tensor (perhaps tracel-ai/burn issue 5060).
         return B::float_exp(B::float_sub(scores.clone(), scores));
     }
     B::float_exp(B::log_softmax(scores, 3))

@@ -50,9 +50,9 @@ pub struct LogProbs {
 /// preference   loss = 1/of_groups sum_g preference_loss_g
 /// ```
 ///
-/// The shares of all batches of a minibatch add up to the loss of the minibatch. A completion with a
-/// ratio for each token has the mean of its tokens' losses. [`unit_losses`] gives the terms of the
-/// sum.
+/// The shares of all batches of a minibatch add up to the loss of the minibatch. A completion with
+/// a ratio for each token has the mean of its tokens' losses. [`unit_losses`] gives the terms of
+/// the sum.
 ///
 /// # Shapes
 ///
@@ -71,8 +71,8 @@ pub fn policy_loss(log_probs: LogProbs, batch: &UpdateBatch) -> Tensor<1> {
 ///
 /// # Shapes
 ///
-/// The result `(L N)` for a ratio of tokens, level by level; `(N)` for a ratio of completions; one
-/// element for each group for a preference.
+/// The result `(L N)` for a ratio of tokens, level by level; `(N)` for a ratio of completions;
+/// `(M)` for a preference over `M` groups.
 ///
 /// # Panics
 ///

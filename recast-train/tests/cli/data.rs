@@ -1,4 +1,4 @@
-//! What is wrong with files and data, and what is said of them.
+//! Faults in files and data, and the messages about them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -83,7 +83,7 @@ fn parquet_is_read_and_a_cut_or_other_file_refused() {
     assert_eq!(read("log.parquet"), read("log.csv"));
     let message = desk.refused(&["run", "--interactions", "cut.parquet"]);
     assert!(message.starts_with("recast: cut.parquet: cannot be read as Parquet: "), "{message}");
-    // the parquet crate panics on this one
+    // the parquet crate panics on this file
     desk.write("damaged.parquet", include_bytes!("../damaged.parquet"));
     let message = desk.refused(&["run", "--interactions", "damaged.parquet"]);
     let start =
@@ -97,7 +97,8 @@ fn parquet_is_read_and_a_cut_or_other_file_refused() {
     );
 }
 
-/// A folder of MiniOneRec without its training file: six users who met the same five items, the sixth item unmet.
+/// A folder of MiniOneRec without its training file: six users with the same five items, and an
+/// unmet sixth item.
 fn mini_one_rec(desk: &Desk) {
     fs::create_dir(desk.path("toys")).unwrap();
     let entries = |value: fn(u32) -> String| {

@@ -1,4 +1,4 @@
-//! The program from outside: messages, exit codes, and what it leaves on disk.
+//! The program from outside: messages, exit codes and files.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod data;
@@ -55,7 +55,7 @@ impl Desk {
         self.command(arguments).output().unwrap()
     }
 
-    /// Runs what must be refused; its message.
+    /// Runs a command that must be refused; returns its message.
     fn refused(&self, arguments: &[&str]) -> String {
         let before = self.names();
         let output = self.recast(arguments);
@@ -67,7 +67,7 @@ impl Desk {
         message
     }
 
-    /// Runs what must work; its standard output.
+    /// Runs a command that must work; returns its standard output.
     fn done(&self, arguments: &[&str]) -> String {
         let output = self.recast(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));

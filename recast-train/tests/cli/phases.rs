@@ -1,4 +1,4 @@
-//! The subcommands one after the other, interrupted and gone on with.
+//! The subcommands in sequence, interrupted and resumed.
 
 use std::fs;
 use std::path::Path;
@@ -77,7 +77,7 @@ fn a_baseline_needs_nothing_but_data_and_stands_in_every_later_table() {
     let checks = json(&wide);
     assert_eq!((&checks[0]["prompts"], &checks[0]["beam_width"]), (&40.into(), &4.into()));
     assert!(checks[0]["mean_overlap"].as_f64().unwrap() < 0.5, "{checks}");
-    // wider than the catalogue
+    // a beam width above the number of items
     assert_eq!(checks[1]["top_10_found"], 1.0, "{checks}");
     let illegal = checks[0]["illegal_without_trie"].as_f64().unwrap();
     assert!((0.0..=1.0).contains(&illegal), "{checks}");

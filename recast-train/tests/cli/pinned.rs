@@ -1,7 +1,7 @@
-//! Values that equal seeds must give again: random streams, the synthetic log, a small run.
+//! Values that equal seeds must repeat: random streams, the synthetic log, a small run.
 //!
-//! The files of `tests/pins` hold them. A change of one is value-breaking: the changelog says so, and
-//! the files are written anew by
+//! The files of `tests/pins` hold these values. A change of a value is value-breaking: the
+//! changelog must name the change, and this command writes the files anew:
 //!
 //! ```text
 //! RECAST_WRITE_PINS=1 cargo test --release -p recast-train --test cli pinned
@@ -17,22 +17,22 @@ use serde_json::{Map, Value, json};
 
 use crate::Desk;
 
-/// How far a loss, a norm or a divergence may be from its pin.
+/// The largest distance of a loss, a norm or a divergence from its pin.
 ///
-/// Sums differ in order with the vectors of the CPU and with its kernels: the devices `cpu` and
-/// `ndarray` differ by 2e-6 in these runs, AVX2 and AVX-512 likewise.
+/// The order of sums differs with the vectors of the CPU and with its kernels. The devices `cpu`
+/// and `ndarray` differ by 2e-6 in these runs, and so do AVX2 and AVX-512.
 const SUMS: f64 = 1e-4;
 
-/// How many groups, or prompts among 600, may change sides.
+/// The number of groups, or of prompts among 600, that may change sides.
 ///
-/// Two beams whose log-probs differ by rounding may change places; none did where this was tried.
+/// Two beams with log-probs within rounding may change places; in trials none did.
 const SIDES: f64 = 2.0;
 
 fn pin(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pins").join(name)
 }
 
-/// Compares by `holds`, or writes the pin anew if asked to.
+/// Compares by `holds`, or writes the pin anew on request.
 fn assert_pinned(name: &str, found: &Value, holds: impl Fn(&Value, &Value) -> Option<String>) {
     if std::env::var_os("RECAST_WRITE_PINS").is_some() {
         fs::create_dir_all(pin("")).unwrap();
@@ -48,7 +48,7 @@ fn assert_pinned(name: &str, found: &Value, holds: impl Fn(&Value, &Value) -> Op
     }
 }
 
-/// The first difference of two values, numbers being equal within what their key allows.
+/// The first difference of two values; numbers are equal within their key's tolerance.
 fn difference(path: &str, pinned: &Value, found: &Value) -> Option<String> {
     match (pinned, found) {
         (Value::Object(a), Value::Object(b)) => a.iter().find_map(|(key, value)| {
@@ -79,7 +79,7 @@ fn every_random_stream_begins_as_it_did() {
     let draws = |purpose| {
         let first = |seed, index| {
             let mut rng = stream(seed, purpose, index);
-            // text: JSON readers round numbers of 64 bits
+            // as text, since JSON readers round numbers of 64 bits
             (0..4).map(|_| format!("{:016x}", rng.next_u64())).collect::<Vec<String>>()
         };
         json!({ "seed 1, index 0": first(1, 0), "seed 7, index 3": first(7, 3) })

@@ -199,7 +199,7 @@ fn the_run_folder_is_looked_at_before_the_log_is_read() {
     desk.done(&[&["prepare", "--run-dir", "run"], &SMALL[..]].concat());
     fs::create_dir(desk.path("full")).unwrap();
     desk.write("full/letter.txt", "dear");
-    // the log is not there, so each message shows that nothing was read
+    // the log does not exist, so each message shows that nothing was read
     for (dir, problem) in [
         ("run", "run: holds a run with other settings"),
         ("full", "full: is a folder with other files"),

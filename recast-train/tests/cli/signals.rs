@@ -32,7 +32,7 @@ fn steps(run_dir: &Path) -> Vec<Value> {
     events.filter(|event| event["event"] == "rl_step").collect()
 }
 
-/// Trains with settings of `[rl]`; the steps of the run.
+/// Trains with settings of `[rl]`; returns the steps of the run.
 fn trained(desk: &Desk, run_dir: &str, settings: &[&str]) -> Vec<Value> {
     let set: Vec<String> = settings.iter().map(|setting| format!("--set=rl.{setting}")).collect();
     let set: Vec<&str> = set.iter().map(String::as_str).collect();
@@ -100,7 +100,7 @@ fn dapo_takes_further_prompts_for_groups_that_are_not_mixed_and_counts_them() {
     let (more_generated, more_trained, more_skipped) = dapo("often", 50);
     assert!(more_generated > generated && more_trained > trained, "{more_generated}");
     assert_eq!((more_trained / 8.0 + more_skipped) as u64, more_generated as u64 / 8);
-    // with room enough every step has its 8 mixed groups
+    // with up to 50 rollouts every step has its 8 mixed groups
     assert_eq!(more_trained as u64, 128);
 }
 
@@ -114,10 +114,10 @@ fn a_gate_holds_repair_back() {
     let always = repaired("always", &[]);
     assert!(always > 0);
     assert_eq!(repaired("never", &["recast.repair=never"]), 0);
-    // the switch that earlier run folders hold
+    // the switch of earlier run folders
     assert_eq!(repaired("off", &["recast.repair=false"]), 0);
     assert_eq!(repaired("on", &["recast.repair=true"]), always);
-    // a threshold of 0 is no gate, one of 1 opens only where every group was all-zero
+    // a threshold of 0 always repairs, a threshold of 1 only while every group was all-zero
     let gated = ["recast.repair=gated", "recast.repair_threshold=0"];
     assert_eq!(repaired("open", &gated), always);
     let closed = repaired("closed", &["recast.repair=gated", "recast.repair_threshold=1"]);
@@ -144,7 +144,7 @@ fn rere_has_the_flags_of_its_authors() {
     assert_eq!(number(&anchored, "/groups/repaired") as u64, 16);
     let large = rere("large", &["rere.group_size=16"]);
     assert_eq!(number(&large, "/groups/generated") as u64, 256);
-    // a reference that follows the policy leaves less to be penalised
+    // a reference that follows the policy lowers the penalty
     let synced = ["rere.sync_reference_every=1", "rere.sync_reference_mix=1.0"];
     let synced = rere("synced", &[&synced[..], &["learning_rate=0.01"]].concat());
     let apart = rere("apart", &["learning_rate=0.01"]);
@@ -177,8 +177,8 @@ fn sampled_groups_are_trained_on_and_depend_on_the_seed_alone() {
 #[test]
 fn an_interrupted_state_goes_on_to_equal_steps() {
     let desk = Desk::new();
-    // the averages and the further prompts of a checkpoint are read back: the second half of a run
-    // that is resumed after its first step equals that of a run in one go
+    // resuming reads the averages and the further prompts of the checkpoint: a run resumed after
+    // its first step equals an uninterrupted run
     let settings = [
         "signals=[\"recast\",\"dapo\",\"rere\"]",
         "recast.repair=gated",
@@ -193,7 +193,7 @@ fn an_interrupted_state_goes_on_to_equal_steps() {
     desk.done(&["tokenize", "--run-dir", "parts", "--quiet"]);
     desk.done(&["sft", "--run-dir", "parts", "--quiet"]);
     for (stage, name) in stages.iter().zip(["recast", "dapo", "rere"]) {
-        // stops at the first chance: after the evaluation of a step
+        // the run stops at the first chance, after the evaluation of a step
         let config = desk.path("parts/config.toml");
         let kept = fs::read_to_string(&config).unwrap();
         let rl = |steps: &str| {
@@ -217,8 +217,8 @@ fn an_interrupted_state_goes_on_to_equal_steps() {
     };
     let parts = steps(&desk.path("parts"));
     for name in ["recast", "dapo", "rere"] {
-        // learning rates follow the planned steps, so the groups of the first two steps are compared
-        // exactly, and the further ones are there
+        // learning rates follow the planned steps: the first two steps have exactly equal groups,
+        // and further steps follow
         let (whole, parts) = (of(&whole, name), of(&parts, name));
         assert_eq!((whole.len(), parts.len()), (4, 4), "{name}");
         assert_eq!(whole[0], parts[0], "{name}");

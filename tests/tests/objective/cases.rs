@@ -1,4 +1,4 @@
-//! The cases of `cases/objective.toml`, as core and a device read them.
+//! The cases of `cases/objective.toml`, for core and for a device.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use recast_burn::objective::LogProbs;
@@ -30,7 +30,7 @@ pub(super) struct LossCase {
     dual_clip: Option<f32>,
     /// The delta of ECPO, in place of a dual clip.
     ecpo_delta: Option<f32>,
-    /// Whether GBPO takes the place of any clip.
+    /// Whether GBPO replaces the clip.
     #[serde(default)]
     gbpo: bool,
     /// Whether the objective has no clip.
@@ -75,7 +75,7 @@ impl From<Estimator> for KlEstimator {
 }
 
 impl LossCase {
-    /// The objective, with equal numbers in either precision: the file's numbers are `f32`.
+    /// The objective with equal numbers in either precision: the file's numbers are `f32`.
     pub(super) fn objective<T: Real + From<f32>>(&self) -> Objective<T> {
         self.checked().expect("an objective")
     }
@@ -120,7 +120,8 @@ impl LossCase {
         Loss::Policy(self.policy_loss(ratio))
     }
 
-    /// Whether a completion of several tokens has one loss of its own, not the mean of token
+    /// Whether a completion of several tokens has one loss of its own instead of the mean of its
+    /// token losses.
     /// losses.
     pub(super) fn is_of_completions(&self) -> bool {
         matches!(self.surrogate, SurrogateCase::Sequence | SurrogateCase::GeometricMean)

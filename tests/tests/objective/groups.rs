@@ -27,7 +27,7 @@ pub(super) const ANCHOR_RATIOS: [AnchorRatio<f32>; 4] = [
     AnchorRatio::Weighted { weight: 0.3 },
 ];
 
-/// Kept completions, one after the other.
+/// Kept completions, in sequence.
 #[derive(Clone)]
 pub(super) struct Kept {
     pub(super) tokens: Vec<Token>,
@@ -35,8 +35,8 @@ pub(super) struct Kept {
     divisor: usize,
 }
 
-/// Groups of different sizes, some with an anchor, whose tokens are on every side of every clip;
-/// an anchor that needs no old log-probability has none.
+/// Groups of different sizes, some with an anchor. Their tokens are on every side of every clip; an
+/// anchor without need of an old log-probability has none.
 pub(super) fn groups(ratio: AnchorRatio<f32>) -> Vec<Kept> {
     let shapes = [(1, None, 1), (2, Some(1), 2), (5, Some(0), 8), (3, None, 4), (4, Some(3), 4)];
     let shapes = shapes.into_iter().cycle().take(15).enumerate();
@@ -46,7 +46,8 @@ pub(super) fn groups(ratio: AnchorRatio<f32>) -> Vec<Kept> {
             let count = completions * LEVELS;
             let numbers = |column: u64| seeded(100 * group as u64 + column, count);
             let (policy, advantages) = (numbers(0), numbers(1));
-            // sums of three keep clear of the kinks of the cases: all but the limits are irrational
+            // sums of three keep clear of the kinks of the cases, since all but the limits are
+            // irrational
             let log_ratios = [
                 0.0, 0.09, -0.11, 0.24, 0.26, -0.22, -0.23, 0.45, -0.45, -0.7, 1.05, 1.15, 1.6,
                 -3.0,
@@ -64,7 +65,7 @@ pub(super) fn groups(ratio: AnchorRatio<f32>) -> Vec<Kept> {
     shapes.map(group).collect()
 }
 
-/// For each number of [-2, 2) the value at its place in the list.
+/// The value at each number's place in the list, for a number of [-2, 2).
 fn picked(numbers: &[f32], list: &[f32]) -> Vec<f32> {
     let place = |number: f32| (number + 2.0) / 4.0 * list.len() as f32;
     numbers.iter().map(|&number| list[(place(number) as usize).min(list.len() - 1)]).collect()
@@ -188,7 +189,8 @@ fn the_parts_of_a_minibatch_add_up() {
     }
 }
 
-/// Groups of one positive and none to six negatives. Their old log-probabilities are not read.
+/// Groups of one positive and none to six negatives. The loss does not read their old
+/// log-probabilities.
 fn contrasts() -> Vec<Kept> {
     let sizes = [2, 7, 1, 3, 2, 4];
     let group = |(group, completions): (usize, usize)| {
@@ -248,7 +250,7 @@ fn a_positive_alone_has_no_preference() {
 }
 
 fn extreme_preferences_give_finite_losses_and_gradients() {
-    // one side of two pairs is all but impossible; a larger group pads them
+    // one side of two pairs is nearly impossible; a larger group pads these pairs
     let mut groups = contrasts();
     for (group, side) in [(0, 0), (4, 1)] {
         for token in &mut groups[group].tokens[side * LEVELS..(side + 1) * LEVELS] {

@@ -23,7 +23,7 @@ const SAMPLED: AnchorRatio<f32> = AnchorRatio::Recompute;
 
 impl Cases {
     fn tokens(&self) -> Vec<Token> {
-        // the bases keep all log-probabilities negative; one base is probable
+        // the bases keep all log-probabilities negative, and one base is probable
         let mut tokens = Vec::new();
         for policy in [-25.0, -0.3] {
             for log_ratio in &self.log_ratios {
@@ -95,7 +95,7 @@ fn every_device_gives_cores_value_and_gradient() {
     let tokens = cases.tokens();
     for (device_name, device) in devices() {
         for case in &cases.losses {
-            // a penalty times the ratio has roundings of the ratio's size
+            // a penalty times the ratio has rounding errors of the ratio's size
             let scale: Vec<f64> = tokens
                 .iter()
                 .map(|token| f64::from(token.log_ratio()).min(20.0).exp().max(1.0))
