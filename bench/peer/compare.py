@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs `recast bench` and then peer.py with its settings and threads, and sets both side by side.
+"""Runs `recast bench`, then peer.py with the same settings and threads; compares the two.
 
-Run it with the Python that has requirements.txt installed. What stands after -- goes to recast bench:
+The Python needs the packages of requirements.txt. Arguments after -- go to recast bench:
 
     python bench/peer/compare.py --json peer.json -- --model small --group-size 32
 """
@@ -52,8 +52,8 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
         epilog="Options after -- go to recast bench, such as -- --model small --group-size 32.",
     )
     parser.add_argument("--recast", metavar="PATH", help="the program (default: built by cargo)")
-    parser.add_argument("--json", metavar="FILE", help="write both reports and the rows of the tables here")
-    parser.add_argument("--markdown", metavar="FILE", help="write the table as docs/measurements has it")
+    parser.add_argument("--json", metavar="FILE", help="the file for both reports and the rows of the tables")
+    parser.add_argument("--markdown", metavar="FILE", help="the file for the table of docs/measurements")
     parser.add_argument("--batches", metavar="N,..", help="passed on to peer.py")
     return parser.parse_args(own), bench
 
@@ -63,7 +63,7 @@ def measure_recast(program: str | None, bench: list[str]) -> dict:
     found = subprocess.run([*command, "bench", "--json", *bench], stdout=subprocess.PIPE, check=True)
     report = json.loads(found.stdout)
     if "settings" not in report:
-        sys.exit("error: this recast bench does not tell its settings; build it from the same checkout as this file")
+        sys.exit("error: this recast bench reports no settings; build recast from the same checkout as this file")
     return report
 
 
@@ -84,7 +84,7 @@ def measure_peer(recast: dict, only: list[str], batches: str | None) -> dict:
 
 
 def pairs(recast: dict) -> list[tuple[str, str, str]]:
-    """Title of the table, recast's part and the peer's, of all that recast measured."""
+    """The table's title, recast's part and the peer's, for all parts that recast measured."""
     measured = [m["name"] for m in recast["measurements"]]
     found = []
     for title, table in TABLES:
@@ -136,9 +136,9 @@ def tables(recast: dict, peer: dict, compared: list[dict]) -> str:
         memory = f"{mebibytes(row['recast_peak_memory_bytes']):>11} {mebibytes(row['peer_peak_memory_bytes']):>9}"
         of_memory = "" if row["peak_memory_ratio"] is None else f"{row['peak_memory_ratio']:.3f}"
         lines.append(f"{row['recast']:<32} {row['peer']:<32} {times} {memory} {of_memory:>6}")
-    lines += ["", "ratio: recast over peer, below 1 recast takes less; MiB: the whole process at most"]
+    lines += ["", "ratio: recast over peer, so below 1 recast takes less; MiB: the peak of the whole process"]
     if peer["idle_memory_bytes"] is not None:
-        lines.append(f"the peer's process takes {mebibytes(peer['idle_memory_bytes'])} MiB before it has a model")
+        lines.append(f"the peer's process takes {mebibytes(peer['idle_memory_bytes'])} MiB before its model exists")
     return "\n".join(lines)
 
 
@@ -149,13 +149,13 @@ def warn_of_load():
         return
     if load > 0.5:
         print(
-            f"warning: the load average is {load:.1f}: what else runs here lengthens all times, the peer's most",
+            f"warning: the load average is {load:.1f}: other programs lengthen all times, the peer's most",
             file=sys.stderr,
         )
 
 
 def markdown(recast: dict, peer: dict, compared: list[dict]) -> str:
-    """The rows of all tables as one, with the vectors of the CPU above."""
+    """The rows of all tables in one table, below a line with the vectors of the CPU."""
     lines = [
         f"Vectors {recast['vectors']} in recast, {peer['vectors']} in PyTorch; matrix product"
         f" {1e-9 * recast['reference_flops']:.0f} GFLOP/s in recast.",
@@ -181,7 +181,7 @@ def main():
         recast = measure_recast(args.recast, bench)
         only = list(dict.fromkeys(theirs for _, _, theirs in pairs(recast)))
         if not only:
-            sys.exit("error: recast bench measured nothing that the peer can; leave out its --only")
+            sys.exit("error: recast bench measured no part that the peer has; leave out --only")
         peer = measure_peer(recast, only, args.batches)
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}")

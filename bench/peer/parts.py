@@ -1,7 +1,7 @@
-"""What is measured: a Qwen3 decoder of Hugging Face, and its training as trainers in Python do it.
+"""The measured work: a Qwen3 decoder of Hugging Face, and its training as in Python trainers.
 
-Shapes: B prompts, G completions of a prompt, N rows of a prompt and a completion, L levels, S tokens.
-Everything is made from the seed; the numbers are not recast's, the shapes are.
+Shapes: B prompts, G completions of a prompt, N rows of a prompt and a completion, L levels,
+S tokens. The seed gives all inputs; shapes equal recast's, numbers don't.
 """
 
 import json
@@ -27,7 +27,7 @@ KEYS = (
 
 
 class SettingsError(Exception):
-    """A file of settings that cannot be used; the message says why."""
+    """A file of unusable settings; the message has the reason."""
 
 
 def read_settings(path: str) -> dict:
@@ -47,7 +47,10 @@ def read_settings(path: str) -> dict:
 
 @dataclass(frozen=True)
 class Place:
-    """Where work runs: `device` is cpu or cuda, `precision` f32 or bf16 (autocast, weights stay f32)."""
+    """The place of the work: `device` is cpu or cuda, `precision` f32 or bf16.
+
+    bf16 is autocast: weights stay f32.
+    """
 
     device: str
     precision: str
@@ -57,13 +60,13 @@ class Place:
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
 
     def now(self) -> float:
-        """Seconds; what was queued on the device is done."""
+        """The time in seconds, after all work queued on the device."""
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter()
 
     def reset_peak_memory(self) -> bool:
-        """Whether `peak_memory` starts anew from what is held now."""
+        """Resets `peak_memory` to the current memory; returns whether the system allows that."""
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
             return True
@@ -74,7 +77,7 @@ class Place:
         return True
 
     def peak_memory(self) -> int:
-        """Bytes: of tensors on cuda, else the largest resident size of the process (Linux only)."""
+        """Bytes of tensors on cuda, else the largest resident size of the process (Linux only)."""
         if self.device == "cuda":
             return torch.cuda.max_memory_allocated()
         status = pathlib.Path("/proc/self/status").read_text()
@@ -82,7 +85,7 @@ class Place:
 
 
 class PrefixProcessor(LogitsProcessor):
-    """Leaves only tokens that go on from what a beam has written, by a dictionary of prefixes."""
+    """Leaves only tokens that continue a beam's prefix, by a dictionary of prefixes."""
 
     def __init__(self, allowed: dict, prompt_length: int):
         self.allowed, self.prompt_length = allowed, prompt_length
@@ -97,7 +100,7 @@ class PrefixProcessor(LogitsProcessor):
 
 
 def allowed_tokens(sids: np.ndarray, device: str) -> dict:
-    """For each prefix of a semantic ID, as a tuple of tokens, the tokens that may follow."""
+    """The tokens that may follow each prefix of a semantic ID; a prefix is a tuple of tokens."""
     allowed = defaultdict(set)
     for sid in sids.tolist():
         for level, token in enumerate(sid):
@@ -146,7 +149,7 @@ class Peer:
         )
 
     def random_sids(self, *dims: int) -> torch.Tensor:
-        """(*dims, L) tokens of random items."""
+        """The tokens of random items: (*dims, L)."""
         chosen = self.sids[self.rng.integers(len(self.sids), size=dims)]
         return torch.from_numpy(chosen).to(self.place.device)
 
@@ -168,7 +171,7 @@ class Peer:
         self.optimiser.zero_grad()
 
     def rollout(self, allowed: dict, prompts: torch.Tensor, width: int, batch: int) -> torch.Tensor:
-        """(B, G, L): the `width` completions that beam search finds, `batch` beams at a time."""
+        """The `width` completions of a beam search, `batch` beams at a time: (B, G, L)."""
         self.policy.eval()
         found = []
         with torch.inference_mode(), self.place.autocast():
@@ -186,7 +189,7 @@ class Peer:
         return torch.cat(found).view(len(prompts), width, self.levels)
 
     def log_probs(self, model: Qwen3ForCausalLM, rows: torch.Tensor) -> torch.Tensor:
-        """(N, L): of the tokens of each row's completion, over the whole vocabulary, in nats."""
+        """The log-probabilities of completions in nats, over the whole vocabulary: (N, L)."""
         with self.place.autocast():
             logits = model(
                 input_ids=rows, attention_mask=torch.ones_like(rows), logits_to_keep=self.levels + 1, use_cache=False
@@ -195,7 +198,7 @@ class Peer:
         return log_probs.gather(-1, rows[:, -self.levels:, None]).squeeze(-1)
 
     def frozen_log_probs(self, model: Qwen3ForCausalLM, rows: torch.Tensor, batch: int) -> torch.Tensor:
-        """(N, L), `batch` rows at a time and without gradient."""
+        """The log-probabilities without gradient, `batch` rows at a time: (N, L)."""
         model.eval()
         with torch.no_grad():
             return torch.cat([self.log_probs(model, part) for part in rows.split(batch)])
@@ -203,8 +206,8 @@ class Peer:
     def update(self, rows, advantages, old_log_probs, ref_log_probs, batch: int):
         """One optimiser step of GRPO on all `rows` (N, S), `batch` of them at a time.
 
-        `advantages` (N), log-probabilities (N, L). The loss is the mean over all tokens of the clipped
-        surrogate and the k3 penalty.
+        `advantages` (N), log-probabilities (N, L). The loss is the mean over all tokens of the
+        clipped surrogate and the k3 penalty.
         """
         self.policy.train()
         parts = (x.split(batch) for x in (rows, advantages, old_log_probs, ref_log_probs))
@@ -219,7 +222,7 @@ class Peer:
         self.optimiser_step()
 
     def rl_step(self, allowed: dict, prompts: torch.Tensor, width: int, pair: bool, batches: dict):
-        """Rollout, rewards, old and reference log-probabilities, and the update of all or of pairs."""
+        """Rollout, rewards, old and reference log-probabilities, update of all rows or pairs."""
         completions = self.rollout(allowed, prompts, width, batches["rollout"])
         kept, advantages = (boundary_pairs if pair else whole_groups)(completions.tolist())
         advantages = torch.tensor(advantages, device=prompts.device).flatten()
@@ -230,14 +233,14 @@ class Peer:
 
 
 def rows_of(prompts: torch.Tensor, completions: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    """(B K, S + L): each of the `kept` (B, K) completions of (B, G, L) behind its prompt."""
+    """The `kept` (B, K) of the completions (B, G, L), each behind its prompt: (B K, S + L)."""
     chosen = completions.gather(1, kept[:, :, None].expand(-1, -1, completions.shape[2]))
     repeated = prompts[:, None].expand(-1, kept.shape[1], -1)
     return torch.cat([repeated, chosen], 2).flatten(0, 1)
 
 
 def whole_groups(groups: list) -> tuple[list, list]:
-    """Every completion of each group and GRPO's advantages; the target is the one in the middle."""
+    """All completions of each group and GRPO's advantages; the target is the middle completion."""
     kept, advantages = [], []
     for group in groups:
         target = group[len(group) // 2]
@@ -251,8 +254,8 @@ def whole_groups(groups: list) -> tuple[list, list]:
 def boundary_pairs(groups: list) -> tuple[list, list]:
     """The hit and the hardest miss of each group, with advantages 1 and -1.
 
-    The hardest miss shares the longest prefix with the target; of equals it is the likeliest, which
-    stands first in a beam search.
+    The hardest miss shares the longest prefix with the target. Of equal misses the likeliest one
+    counts, which stands first in a beam search.
     """
     kept = []
     for group in groups:
@@ -272,7 +275,10 @@ def common_prefix(a: list, b: list) -> int:
 
 @dataclass(frozen=True)
 class Part:
-    """What to measure. `group_size` is 0 where there are no groups; `kept` completions of each are trained on."""
+    """A measured part.
+
+    `group_size` is 0 for a part without groups; the part trains on `kept` completions of each group.
+    """
 
     name: str
     kind: str
@@ -280,7 +286,7 @@ class Part:
     kept: int = 0
 
     def rows(self, settings: dict) -> int:
-        """Rows that one repetition sends through the model, or beams that it follows."""
+        """The rows, or for a rollout the beams, of one repetition."""
         match self.kind:
             case "supervised":
                 return -(-settings["batch_tokens"] // (settings["history"] * settings["levels"]))
@@ -302,7 +308,7 @@ def all_parts(settings: dict) -> list[Part]:
 
 
 def prepare(part: Part, settings: dict, place: Place, batches: dict):
-    """A peer, the call to be timed, and its unit and their number."""
+    """A peer, the timed call, its unit and the number of units."""
     supervised = part.kind == "supervised"
     peer = Peer(settings, place, *((0.1, 1e-4) if supervised else (0.0, 1e-6)))
     if supervised:
@@ -325,9 +331,9 @@ def prepare(part: Part, settings: dict, place: Place, batches: dict):
 
 
 def measure(part: Part, settings: dict, place: Place, batches: dict, repeats: int) -> dict:
-    """Runs a part once to warm up and then `repeats` times: seconds, and bytes at most meanwhile.
+    """Runs a part once to warm up and then `repeats` times; returns seconds and peak bytes.
 
-    Call it in a process of its own: `idle_memory_bytes` is what the process takes before it has a model.
+    Each call needs its own process: `idle_memory_bytes` is the process's memory before the model.
     """
     torch.set_num_threads(place.threads)
     idle = place.peak_memory() if place.reset_peak_memory() else None

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Measures in PyTorch what `recast bench` measures: each part in a process of its own.
+"""Measures the parts of `recast bench` in PyTorch, each part in its own process.
 
-Every part is tried with several numbers of rows in a forward pass, and measured with the fastest. So is
-how OpenMP's threads wait for each other on a CPU, unless OMP_WAIT_POLICY is set.
-compare.py runs recast and this program, and sets them side by side.
+The program tries several numbers of rows in a forward pass, and measures with the fastest number.
+On a CPU the program also tries how OpenMP's threads wait, unless OMP_WAIT_POLICY is set.
+compare.py runs recast and this program, and sets both side by side.
 """
 
 import argparse
@@ -22,7 +22,7 @@ try:
     import parts
 except ImportError as error:
     needed = pathlib.Path(__file__).with_name("requirements.txt")
-    sys.exit(f"error: {error}; install what is missing: pip install -r {needed}")
+    sys.exit(f"error: {error}; install the requirements: pip install -r {needed}")
 
 WAIT_POLICY = "OMP_WAIT_POLICY"
 
@@ -39,32 +39,32 @@ def positives(text: str) -> list[int]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures in PyTorch what recast bench measures.")
+    parser = argparse.ArgumentParser(description="Measures the parts of recast bench in PyTorch.")
     parser.add_argument("--settings", required=True, metavar="FILE", help="the output of recast bench --json")
     parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="CPU threads (default: one a core)")
     parser.add_argument("--repeats", type=positive, help="measured repetitions (default: those of the settings)")
-    parser.add_argument("--json", metavar="FILE", help="write all measurements here")
+    parser.add_argument("--json", metavar="FILE", help="the file for all measurements")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("f32", "bf16"), default="f32", help="bf16 is autocast")
-    parser.add_argument("--only", action="append", metavar="NAME", help="only parts whose names hold this; repeatable")
+    parser.add_argument("--only", action="append", metavar="NAME", help="only parts whose names contain this text; repeatable")
     parser.add_argument(
         "--batches", type=positives, default=[32, 64, 256, 1024], metavar="N,..",
-        help="rows of a forward pass to try (default: 32,64,256,1024); one number tries nothing",
+        help="rows of a forward pass to try (default: 32,64,256,1024); one number needs no trial",
     )
     return parser.parse_args()
 
 
 class Measuring:
-    """Measures parts, and finds for each kind of work the number of rows at which it is fastest."""
+    """Measures parts, and finds the fastest number of rows for each kind of work."""
 
     def __init__(self, settings: dict, place: parts.Place, candidates: list[int], repeats: int):
         self.settings, self.place, self.candidates, self.repeats = settings, place, candidates, repeats
         self.tried: dict[parts.Part, list[dict]] = {}
 
     def choose_wait_policy(self):
-        """Sets for all processes to come how threads wait: as by default (they spin), or passive.
+        """Chooses how the threads of later processes wait: by spinning, the default, or passively.
 
-        Spinning costs little where nothing else runs, and a time slice for each wait where something does.
+        Spinning costs little on an idle machine, and a time slice for each wait on a loaded one.
         """
         part = parts.Part("supervised step", "supervised")
         batches = {part.kind: min(*self.candidates, part.rows(self.settings))}
@@ -82,7 +82,7 @@ class Measuring:
         return self.run(part, batches, self.repeats)
 
     def fastest_batch(self, part: parts.Part) -> int:
-        """Rows, or for a rollout whole groups of beams, at which the shorter of two repetitions is shortest."""
+        """The rows, or for a rollout the beams, with the shortest repetition of two."""
         unit, rows = part.group_size if part.kind == "rollout" else 1, part.rows(self.settings)
         batches = sorted({min(max(n // unit, 1) * unit, rows) for n in self.candidates})
         if len(batches) == 1:
@@ -120,7 +120,7 @@ def measure_all(args: argparse.Namespace, settings: dict) -> dict:
     if args.only:
         chosen = [part for part in chosen if any(only in part.name for only in args.only)]
     if not chosen:
-        raise parts.SettingsError(f"no part's name holds {' or '.join(args.only)}")
+        raise parts.SettingsError(f"no part's name contains {' or '.join(args.only)}")
     place = parts.Place(args.device, args.precision, args.threads)
     measuring = Measuring(settings, place, args.batches, args.repeats or settings["repeats"])
     say(f"{'part':<34} {'median ms':>10} {'min':>10} {'max':>10} {'units/s':>9} {'peak MiB':>9}  rows at once")
