@@ -27,7 +27,7 @@ pub enum DeviceKind {
 #[non_exhaustive]
 pub enum DeviceError {
     /// No build knows a device of that name.
-    #[error("no device '{name}'; there are: {}", DeviceKind::NAMES.join(", "))]
+    #[error("no device '{name}'; the devices are: {}", DeviceKind::NAMES.join(", "))]
     Unknown {
         /// The given name.
         name: String,

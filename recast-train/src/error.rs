@@ -106,9 +106,9 @@ pub enum Error {
     },
     /// A codebook collapsed in training: nearly all items take the same few codes.
     #[error(
-        "tokenizer.rq_vae: level {level} uses its {codes} codes like {perplexity:.1} (perplexity) in epoch {epoch}: its \
-         codebook collapses; lower tokenizer.rq_vae.learning_rate, take fewer tokenizer.codes, or accept it with a lower \
-         tokenizer.rq_vae.min_perplexity"
+        "tokenizer.rq_vae: level {level} uses its {codes} codes like {perplexity:.1} (perplexity) \
+         in epoch {epoch}: the codebook collapses; lower tokenizer.rq_vae.learning_rate, take \
+         fewer tokenizer.codes, or allow the collapse by a lower tokenizer.rq_vae.min_perplexity"
     )]
     Collapse {
         /// The level, from 1.
@@ -121,9 +121,7 @@ pub enum Error {
         epoch: usize,
     },
     /// A device failed in its work.
-    #[error(
-        "device failed: {problem}; with less memory in use it may not: lower the micro_batch_tokens"
-    )]
+    #[error("device failed: {problem}; less memory in use may help: lower the micro_batch_tokens")]
     Device {
         /// The device's own message.
         problem: String,
@@ -153,7 +151,7 @@ pub enum Error {
         phase: Phase,
     },
     /// The user asked to stop; the run folder holds the finished work.
-    #[error("interrupted; {} holds what was done", run_dir.display())]
+    #[error("interrupted; {} holds the finished work", run_dir.display())]
     Interrupted {
         /// The run folder.
         run_dir: PathBuf,

@@ -103,7 +103,7 @@ pub(super) fn written<T: Send, const N: usize>(
     write: impl Fn(T, [&mut [f32]; N]) + Sync,
 ) -> [Vec<f32>; N] {
     let tiles = rows.div_ceil(tile);
-    assert_eq!(given.len(), tiles, "as much given as there are tiles");
+    assert_eq!(given.len(), tiles, "one item for each tile");
     let mut out = widths.map(|width| Vec::<f32>::with_capacity(rows * width));
     let mut rest = out.each_mut().map(Vec::spare_capacity_mut);
     let rooms: Vec<[&mut [MaybeUninit<f32>]; N]> = (0..tiles)

@@ -17,10 +17,10 @@ pub(super) fn message(fault: &anyhow::Error) -> String {
 fn advice(fault: &Error) -> Option<String> {
     Some(match fault {
         Error::Interrupted { run_dir } => {
-            format!("; go on with: recast run --resume {}", run_dir.display())
+            format!("; resume with: recast run --resume {}", run_dir.display())
         }
         Error::OtherRun { run_dir } => {
-            format!(", or go on with it by recast run --resume {}", run_dir.display())
+            format!(", or resume that run with recast run --resume {}", run_dir.display())
         }
         Error::NoRun { .. } => "; make one with recast run or recast prepare".to_owned(),
         Error::Undone { run_dir, phase, .. } => format!("; run {} first", command(phase, run_dir)),

@@ -19,7 +19,7 @@ pub(super) struct InitArgs {
 
 pub(super) fn init(args: &InitArgs) -> Result<()> {
     if args.path.exists() {
-        return Err(Error::file(&args.path, "is there already", "name another file").into());
+        return Err(Error::file(&args.path, "exists already", "name another file").into());
     }
     write_atomic(&args.path, |writer| writer.write_all(TEMPLATE.as_bytes()))?;
     eprintln!("wrote {}; use it with recast run --config {0}", args.path.display());

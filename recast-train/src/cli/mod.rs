@@ -106,7 +106,7 @@ fn interrupts() -> Result<Arc<AtomicBool>> {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED.into());
         }
-        eprintln!("stopping after this step; once more to stop at once");
+        eprintln!("stopping after this step; press Ctrl-C again to stop at once");
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(interrupted)

@@ -115,11 +115,10 @@ impl SettingsArgs {
         if given.is_empty() {
             return Ok(());
         }
-        let problem = format!(
-            "--resume goes on under the run's own settings, beside it stands {}",
-            given.join(", ")
-        );
-        let hint = "leave that out, or start another run with it; --device, --precision and --threads may stand there";
+        let problem =
+            format!("--resume keeps the run's own settings and refuses {}", given.join(", "));
+        let hint = "leave these flags out, or start another run with them; --device, --precision \
+                    and --threads are allowed";
         Err(Error::data(problem, hint).into())
     }
 

@@ -45,9 +45,7 @@ pub(super) fn model() -> impl TypedValueParser<Value = ModelPreset> {
 
 pub(super) fn tie_order() -> impl TypedValueParser<Value = TieOrder> {
     parser(&TieOrder::ALL, TieOrder::name, |order| match order {
-        TieOrder::File => {
-            "As in the file. A file sorted by item partly gives away the next item"
-        }
+        TieOrder::File => "As in the file. A file sorted by item partly gives away the next item",
         TieOrder::Shuffle => "At random, by the seed",
     })
 }

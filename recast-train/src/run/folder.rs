@@ -215,7 +215,7 @@ impl Run {
 
     /// Fails with [`Error::Undone`] unless `path` exists.
     pub(super) fn required(&self, path: &Path, phase: Phase) -> Result<()> {
-        if path.exists() { Ok(()) } else { Err(self.undone(path, "is not there", phase)) }
+        if path.exists() { Ok(()) } else { Err(self.undone(path, "does not exist", phase)) }
     }
 
     pub(super) fn undone(&self, path: &Path, problem: impl Into<String>, phase: Phase) -> Error {

@@ -97,8 +97,8 @@ impl Run {
                 None => self.imported_report(&other.sids_of(&ids)?, embeddings.as_ref())?,
                 Some(id) => {
                     notes.push(format!(
-                        "{name}: has no item '{id}', so its items are numbered in another way: statistics of the \
-                         table alone, no neighbours"
+                        "{name}: has no item '{id}', so its items are numbered in another way: its report has \
+                         the statistics of the table alone, without neighbours"
                     ));
                     self.imported_report(&other.sids()?, None)?
                 }

@@ -152,7 +152,7 @@ fn what_init_writes_is_what_run_reads() {
     let desk = Desk::new();
     desk.done(&["init"]);
     desk.done(&["prepare", "--config", "recast.toml", "--interactions", "log.csv"]);
-    assert!(desk.refused(&["init"]).contains("recast.toml: is there already"));
+    assert!(desk.refused(&["init"]).contains("recast.toml: exists already"));
 }
 
 #[test]
@@ -173,11 +173,11 @@ fn settings_beside_resume_are_refused_by_the_flags_that_were_given() {
         (["--tie-order", "file"], "--tie-order"),
     ] {
         let message = desk.refused(&[&["run", "--resume", "run"], &setting[..]].concat());
-        assert!(message.contains(&format!("beside it stands {flag};")), "{message}");
+        assert!(message.contains(&format!("and refuses {flag};")), "{message}");
     }
     let both = ["run", "--resume", "run", "--seed", "2", "--set", "rl.steps=3"];
     let message = desk.refused(&both);
-    assert!(message.contains("beside it stands --set, --seed;"), "{message}");
+    assert!(message.contains("and refuses --set, --seed;"), "{message}");
     assert_eq!(fs::read_to_string(desk.path("run/config.toml")).unwrap(), kept);
     assert!(!desk.path("run/sid").exists(), "a refused command went on with the run");
 }
