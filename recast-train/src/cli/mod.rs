@@ -63,7 +63,7 @@ enum Command {
     Recommend(recommend::RecommendArgs),
     /// Set the results of runs side by side.
     Compare(compare::CompareArgs),
-    /// Measure what each part of training costs on this machine.
+    /// Measure the cost of each part of training on this machine.
     Bench(bench::BenchArgs),
     /// List the devices of this machine.
     Devices(devices::DevicesArgs),

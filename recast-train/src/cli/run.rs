@@ -15,8 +15,8 @@ pub(super) struct RunArgs {
     /// The run folder to make [default: the first free runs/NAME-NUMBER].
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Resume an interrupted run under its own settings; only --device, --precision and --threads
-    /// may stand beside.
+    /// Resume an interrupted run under its own settings; --device, --precision and --threads
+    /// stay allowed.
     #[arg(long, value_name = "DIR", conflicts_with = "run_dir")]
     resume: Option<PathBuf>,
     /// Print the summary as JSON on standard output.

@@ -19,7 +19,7 @@ pub enum Event<'a> {
     Prepare(&'a DataReport),
     /// Items have their semantic IDs.
     Tokenize(&'a TokenizerReport),
-    /// A training phase is about to start; these are its estimated bytes.
+    /// A training phase with these estimates of memory is about to start.
     MemoryEstimate {
         /// Weights, gradients, optimiser state, and decoders that are only read.
         state_bytes: u64,
@@ -43,7 +43,7 @@ pub enum Event<'a> {
     RlStep(RlStep<'a>),
     /// A system was judged on the test prompts.
     Test(&'a SystemResult),
-    /// Beam search was set beside exact search.
+    /// Beam search was compared with exact search.
     SearchCheck(&'a SearchCheck),
 }
 

@@ -37,7 +37,7 @@ pub struct Monitor {
 impl Monitor {
     /// A monitor that tells `listener`, if there is one, and records nothing until a run takes it.
     ///
-    /// `interrupted` becomes true once the user asks to stop.
+    /// `interrupted` becomes true when the user asks to stop.
     #[must_use]
     pub fn new(listener: Option<Listener>, interrupted: Arc<AtomicBool>) -> Self {
         let interrupt = Interrupt { run_dir: PathBuf::new(), asked: interrupted };

@@ -16,11 +16,11 @@ const TRAILING: usize = 3;
 /// The lowest, the mean and the highest of a metric over runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
-    /// The lowest.
+    /// The lowest value.
     pub min: f64,
-    /// The mean.
+    /// The mean value.
     pub mean: f64,
-    /// The highest.
+    /// The highest value.
     pub max: f64,
 }
 
@@ -85,7 +85,7 @@ impl Comparison {
     ///
     /// # Errors
     ///
-    /// If a folder has no summary, or a file is not what recast writes.
+    /// If a folder has no summary, or a file has another format than recast's.
     pub fn load(run_dirs: &[PathBuf]) -> Result<Self> {
         let summaries: Vec<Summary> =
             run_dirs.iter().map(|dir| Summary::load(dir)).collect::<Result<_>>()?;

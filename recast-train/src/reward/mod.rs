@@ -7,20 +7,21 @@
 //! ranking      -a_i / sum of a for a miss in a group with a hit, else 0   a_i = 1 / log2(i + 2)
 //! prefix       max over targets t of phi(y_i, t): the prefix credit
 //! diversity    1 / (G - 1) sum over j != i of (1 - d_ij / L), d_ij = equal leading codes
-//! popularity   s(ln(1 + n)), n = how often the training part holds the item
+//! popularity   s(ln(1 + n)), n = interactions of the item in the training part
 //! value.KEY    s(v), v = the item's number under KEY in the items file
 //!              s(v) = (v - min) / (max - min) over all items of the catalogue; 0 if all are equal
 //! ```
 //!
-//! Every reward but `ranking` is within 0 and 1, `ranking` within -1 and 0; a negative weight turns
-//! a reward into a cost. A group of one has diversity 0. A SID that several items share has their
-//! mean popularity and mean value. Sums are taken in the order above, values by their key.
+//! Every reward but `ranking` is within 0 and 1, and `ranking` is within -1 and 0; a negative
+//! weight turns a reward into a cost. A group of one has diversity 0. A SID that several items
+//! share has their mean popularity and mean value. Sums follow the order above, values the order of
+//! their keys.
 //!
 //! # Hits, repair and selection
 //!
 //! The SID alone decides whether a completion is a hit: by equality with a target's, never by the
-//! weighted sum. A dear miss may be worth more than a cheap hit, so no threshold on the sum tells
-//! them apart. A [`Group`](recast_core::Group) is therefore given its hits beside its rewards.
+//! weighted sum. A dear miss may be worth more than a cheap hit, so no threshold on the sum
+//! separates them. A [`Group`](recast_core::Group) therefore gets its hits beside its rewards.
 //!
 //! | follows the hits | follows the structural score | follows the weighted sum |
 //! |---|---|---|
@@ -31,8 +32,8 @@
 //!
 //! # ReRe's ranking
 //!
-//! The signal `rere` adds the ranking penalties itself. The reward `ranking` gives them to every
-//! other signal. GRPO over `hit = 1, ranking = 1`, with ReRe's epsilon, has ReRe's advantages bit
+//! The signal `rere` adds the ranking penalties itself. The reward `ranking` gives the
+//! penalties to every other signal. GRPO over `hit = 1, ranking = 1`, with ReRe's epsilon, has ReRe's advantages bit
 //! for bit. The two together would count the penalty twice, so
 //! [`RlConfig::check`](crate::train::RlConfig::check) refuses `rere` beside a weight of `ranking`.
 

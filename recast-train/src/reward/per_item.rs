@@ -2,9 +2,9 @@
 
 use crate::data::Histories;
 
-/// `ln(1 + n)` of each item, n = how often the training part holds it.
+/// `ln(1 + n)` of each item; n is the number of its interactions in the training part.
 ///
-/// Interactions follow a power law: without the logarithm all but a few items would be next to 0.
+/// Interactions follow a power law: without the logarithm nearly all items would be close to 0.
 pub(super) fn popularity(train: &Histories, n_items: usize) -> Vec<f64> {
     let mut counts = vec![0_u32; n_items];
     for &item in train.iter().flatten() {

@@ -30,7 +30,7 @@ pub struct Run {
     pub(super) monitor: Monitor,
 }
 
-/// The report on the data, with the time and the memory that preparing them took.
+/// The report on the data, with the time and the memory of their preparation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PreparedSummary<'a> {
     /// The report on the data.
@@ -57,13 +57,13 @@ impl Run {
     /// Makes a run folder: reads and checks the data, then writes them and the settings.
     ///
     /// Without `dir`, the folder is the first free `runs/<name>-<number>`. If the folder already
-    /// holds a run of the same settings, this opens the run with its data as they are. The folder
-    /// is inspected before the log is read.
+    /// holds a run of the same settings, the call opens that run and keeps its data. The call
+    /// inspects the folder before the log.
     ///
     /// # Errors
     ///
-    /// If a setting or the data are at fault, or the folder is a file or holds something else. A
-    /// fault leaves nothing written.
+    /// If a setting or the data are at fault, or the folder is a file or holds something else.
+    /// Nothing is written after such a fault.
     pub fn create(dir: Option<&Path>, config: Config, monitor: Monitor) -> Result<Self> {
         config.check()?;
         let settings = config.to_toml()?;

@@ -17,7 +17,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// As [`Run::tokenize`], [`Run::sft`], [`Run::rl`] and [`Run::evaluate`].
+    /// The errors of [`Run::tokenize`], [`Run::sft`], [`Run::rl`] and [`Run::evaluate`].
     pub fn all(&self) -> Result<Summary> {
         let tokenized = self.tokenize()?;
         let start = self.sft(&tokenized)?;
