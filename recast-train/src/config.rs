@@ -251,11 +251,7 @@ impl Config {
         Self::resolve_over(&preset.config(), file, overrides)
     }
 
-    /// These settings, then the file's keys, then `key=value` overrides in order.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, a key is unknown or a value does not fit.
+    /// These settings, then the file's keys, then overrides, as in [`Config::resolve`].
     pub(crate) fn resolve_over(
         base: &Self,
         file: Option<&Path>,
@@ -360,11 +356,7 @@ impl Config {
             .map_err(|e| Error::setting("replicas", e.to_string(), "give fewer"))
     }
 
-    /// The device.
-    ///
-    /// # Errors
-    ///
-    /// If this build or this machine lacks a device of that name.
+    /// The device; an error if this build or this machine lacks a device of that name.
     pub(crate) fn device_kind(&self) -> Result<DeviceKind> {
         DeviceKind::find(&self.device)
             .map_err(|e| Error::setting("device", e.to_string(), "name another device"))

@@ -34,8 +34,8 @@ const PROMPTS: [&[u32]; 4] = [&[3, 14, 15], &[9], &[26, 5, 35, 8, 9, 7, 9], &[32
 /// The number of draws, or of groups of draws without replacement, for a frequency.
 const DRAWS: usize = 100_000;
 
-/// Leaves with fewer expected draws are counted together: the bound in standard deviations is that
-/// of the normal distribution, which small counts don't follow.
+/// Leaves with fewer expected draws count together: the bound is that of the normal distribution,
+/// which small counts do not follow.
 const RARE: f64 = 25.0;
 
 fn sample(temperature: f64, top_k: usize, top_p: f64) -> RolloutConfig {
@@ -301,8 +301,7 @@ fn every_completion_is_legal_and_has_the_policys_log_probability() {
 fn gumbel_completions_are_distinct_and_all_where_the_group_is_wider_than_the_trie() {
     for setting in settings() {
         let count = leaves(&setting.trie).len();
-        // the second setting is so hot that all codes are about equally likely, the third so cold
-        // that one code has all of the probability
+        // at 1e20 all codes are about equally likely, at 1e-4 one code has all of the probability
         for (temperature, on_device) in
             [1.0, 1e20, 1e-4].into_iter().flat_map(|t| [(t, false), (t, true)])
         {

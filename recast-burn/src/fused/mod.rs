@@ -125,7 +125,7 @@ trait FusedKernels: Backend {
     }
 }
 
-// with burn's own fusion on: it compiles the element-wise runs of the decomposed forms to one
+// with burn's own fusion, which compiles the element-wise runs of the decomposed forms to one
 // kernel
 #[cfg(feature = "cuda")]
 impl FusedKernels for Cube {}

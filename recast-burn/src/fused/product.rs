@@ -260,7 +260,7 @@ unsafe fn product(
     if vectors == Vectors::Avx2
         && let Some(simd) = <V3 as MixedSimd<f32, f32, f32, f32>>::try_new()
     {
-        // the kernels write down columns, so they make the transposed product of transposed matrices.
+        // the kernels write down columns, so they make the transposed product
         // SAFETY: as below; `simd` is the proof that the CPU has what the kernels need.
         unsafe {
             gemm_basic_generic::<

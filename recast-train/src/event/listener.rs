@@ -30,9 +30,9 @@ pub enum Message<'a> {
 pub enum JobNews<'a> {
     /// The job begins; the number counts its pieces of work.
     Begun(u64),
-    /// An earlier session did so many pieces.
+    /// An earlier session did this number of pieces.
     Resumed(u64),
-    /// So many more pieces are done. Threads share a job: news come from any of them.
+    /// This number of further pieces is done. Threads share a job, so news come from any of them.
     Advanced(u64),
     /// A short note, which replaces the previous note.
     Noted(&'a str),

@@ -32,9 +32,9 @@
 //!
 //! # ReRe's ranking
 //!
-//! The signal `rere` adds the ranking penalties itself. The reward `ranking` gives the
-//! penalties to every other signal. GRPO over `hit = 1, ranking = 1`, with ReRe's epsilon, has ReRe's advantages bit
-//! for bit. The two together would count the penalty twice, so
+//! The signal `rere` adds the ranking penalties itself. The reward `ranking` gives the penalties to
+//! every other signal. GRPO over `hit = 1, ranking = 1`, with ReRe's epsilon, has ReRe's advantages
+//! bit for bit. The two together would count the penalty twice, so
 //! [`RlConfig::check`](crate::train::RlConfig::check) refuses `rere` beside a weight of `ranking`.
 
 mod config;

@@ -10,7 +10,7 @@ pub struct GroupAdvantages<'a> {
     /// A ratio of completions takes the mean over the tokens of a completion. A preference takes
     /// the sign of the first token: one completion of the group is positive.
     pub advantages: &'a [f32],
-    /// The index of the anchor among the kept completions, if one is an anchor.
+    /// The index of the anchor among the kept completions, if there is one.
     pub anchor: Option<usize>,
     /// The divisor of the sum over the kept completions; a preference does not read it.
     pub divisor: usize,
@@ -76,7 +76,7 @@ pub enum UpdateBatchError {
         "a minibatch of {of_groups} groups cannot hold {groups}: count the groups of all parts"
     )]
     Groups {
-        /// The groups of the batch.
+        /// The number of groups of the batch.
         groups: usize,
         /// The given count of groups of the minibatch.
         of_groups: usize,
@@ -94,7 +94,7 @@ pub enum UpdateBatchError {
         /// The tokens of a completion.
         levels: usize,
     },
-    /// An advantage is not a finite number.
+    /// An advantage is not finite.
     #[error("group {group} has the advantage {value}: give finite numbers")]
     NotFinite {
         /// The group.

@@ -38,7 +38,7 @@ pub struct RlConfig {
     pub prompts_per_step: usize,
     /// Completions `G` of a group.
     pub group_size: usize,
-    /// How the completions of a group are generated.
+    /// The generation of a group's completions.
     pub rollout: RolloutKind,
     /// The divisor of the logits of a `sample` or `gumbel` rollout.
     pub temperature: f64,
@@ -248,7 +248,7 @@ impl RlConfig {
         Ok(())
     }
 
-    /// Core's signal of that name under these settings.
+    /// Core's signal of the name `name` under these settings.
     #[must_use]
     pub fn signal(&self, name: SignalName) -> Signal<f32> {
         let preference = |config: &PreferenceConfig| Signal::Dpo {
@@ -365,7 +365,7 @@ impl RlConfig {
         numbers.objective(name, self.overrides.get(&name).copied().unwrap_or_default())
     }
 
-    /// The way that groups are generated.
+    /// The rollout of groups.
     pub(super) fn rollout(&self) -> Result<Rollout> {
         let Self { rollout, temperature, top_k, top_p, .. } = *self;
         RolloutConfig { rollout, temperature, top_k, top_p }.rollout()

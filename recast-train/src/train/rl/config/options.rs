@@ -216,7 +216,7 @@ pub struct RereConfig {
     /// Whether a search has 1.5 times as many beams; the group keeps the hits, then the most
     /// diverse beams.
     pub dynamic_sampling: bool,
-    /// Rollout steps after which the reference becomes the policy; 0 means never.
+    /// Rollout steps after which the reference moves towards the policy; 0 means never.
     pub sync_reference_every: usize,
     /// The policy's share in the new reference; the old reference has the remaining share.
     pub sync_reference_mix: f64,
