@@ -44,7 +44,7 @@ fn phases_follow_one_another_and_missing_ones_are_named() {
         assert!(message.contains(expected), "{message}");
     }
     let unknown = ["recommend", "--run-dir", "run", "--user", "u3", "--system", "oracle"];
-    assert!(desk.refused(&unknown).contains("name sft, grpo, rere or recast"));
+    assert!(desk.refused(&unknown).contains("name sft, grpo, rere, recast, dr_grpo"));
     let untrained = ["recommend", "--run-dir", "run", "--user", "u3", "--system", "grpo"];
     assert!(desk.refused(&untrained).contains("recast rl --signal grpo"));
 }
