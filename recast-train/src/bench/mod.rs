@@ -83,31 +83,35 @@ impl BenchConfig {
     /// group.
     pub fn check(&self) -> Result<()> {
         self.model.check("model")?;
-        for (flag, value) in [
-            ("--items", self.items),
-            ("--levels", self.levels),
-            ("--codes", self.codes),
-            ("--history", self.history),
-            ("--groups", self.groups),
-            ("--batch-tokens", self.batch_tokens),
-            ("--repeats", self.repeats),
+        for (size, value) in [
+            ("items", self.items),
+            ("levels", self.levels),
+            ("codes", self.codes),
+            ("history", self.history),
+            ("groups", self.groups),
+            ("batch_tokens", self.batch_tokens),
+            ("repeats", self.repeats),
         ] {
             if value == 0 {
-                return Err(Error::data(format!("{flag} is 0"), "give at least 1"));
+                return Err(Error::data(
+                    format!("the size '{size}' of the bench is 0"),
+                    "give at least 1",
+                ));
             }
         }
         if let Some(peak) = self.peak_flops.filter(|peak| !(*peak > 0.0 && peak.is_finite())) {
-            let problem = format!("--peak-tflops {} is not above 0", 1e-12 * peak);
+            let problem = format!("a peak rate of {} TFLOP/s is not above 0", 1e-12 * peak);
             return Err(Error::data(problem, "give the device's rate, or leave it out"));
         }
         for &size in &self.group_sizes {
             if size < 2 {
-                let problem = format!("--group-size {size} is no group");
+                let problem = format!("a group of {size} completions is no group");
                 return Err(Error::data(problem, "give at least 2"));
             }
             if size > self.items {
-                let problem = format!("--group-size {size} of a catalogue of {} items", self.items);
-                return Err(Error::data(problem, "raise --items or lower --group-size"));
+                let problem =
+                    format!("a group of {size} completions of a catalogue of {} items", self.items);
+                return Err(Error::data(problem, "take more items or a smaller group"));
             }
         }
         Ok(())
@@ -162,7 +166,7 @@ pub fn bench(config: &BenchConfig, monitor: &Monitor) -> Result<BenchReport> {
     let legality = bench.legality(&inputs)?;
     if bench.found.is_empty() && legality.is_none() {
         let problem = format!("no part's name holds '{}'", config.only.as_deref().unwrap_or(""));
-        return Err(Error::data(problem, "run recast bench without --only to see the names"));
+        return Err(Error::data(problem, "measure all parts to see their names"));
     }
     let settings = Settings {
         config: config.clone(),
