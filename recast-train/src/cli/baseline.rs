@@ -22,7 +22,7 @@ pub(super) fn baseline(args: &BaselineArgs) -> Result<()> {
     let table = SystemTable { warnings, systems: &systems, shared_ids: false };
     eprint!("{table}");
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&table)?);
+        super::print(serde_json::to_string_pretty(&table)?)?;
     }
     Ok(())
 }

@@ -97,7 +97,7 @@ pub(super) fn measure(args: &BenchArgs) -> Result<()> {
     let report = bench(&config, &monitor)?;
     eprint!("{report}");
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        super::print(serde_json::to_string_pretty(&report)?)?;
     }
     Ok(())
 }

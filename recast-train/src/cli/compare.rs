@@ -20,9 +20,9 @@ pub(super) struct CompareArgs {
 pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     let comparison = Comparison::load(&args.run_dirs)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&comparison)?);
+        super::print(serde_json::to_string_pretty(&comparison)?)?;
     } else {
-        println!("{comparison}");
+        super::print(comparison)?;
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ pub(super) fn devices(args: &DevicesArgs) -> Result<()> {
     };
     let devices: Vec<Device> = DeviceKind::available().into_iter().map(describe).collect();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&devices)?);
+        super::print(serde_json::to_string_pretty(&devices)?)?;
         return Ok(());
     }
     for Device { name, description, memory_bytes, precisions } in devices {
@@ -44,7 +44,10 @@ pub(super) fn devices(args: &DevicesArgs) -> Result<()> {
             Some(bytes) => format!("{} MiB", bytes >> 20),
             None => "memory unknown".to_owned(),
         };
-        println!("{name:<9} {memory:>14}  {:<10} {description}", precisions.join(", "));
+        super::print(format_args!(
+            "{name:<9} {memory:>14}  {:<10} {description}",
+            precisions.join(", ")
+        ))?;
     }
     for name in ["ndarray", "cuda"] {
         if let Err(missing) = DeviceKind::find(name) {

@@ -41,7 +41,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
             eprintln!("{check}");
         }
         if args.json {
-            println!("{}", serde_json::to_string_pretty(&found)?);
+            super::print(serde_json::to_string_pretty(&found)?)?;
         }
         return Ok(());
     }
@@ -56,7 +56,7 @@ pub(super) fn print(summary: &Summary, json: bool) -> Result<()> {
     eprintln!("{summary}");
     eprintln!("run folder: {}", summary.run_dir.display());
     if json {
-        println!("{}", serde_json::to_string_pretty(summary)?);
+        super::print(serde_json::to_string_pretty(summary)?)?;
     }
     Ok(())
 }

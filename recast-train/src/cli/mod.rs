@@ -19,6 +19,8 @@ mod terminal;
 mod tokenize;
 mod values;
 
+use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -110,6 +112,14 @@ fn interrupts() -> Result<Arc<AtomicBool>> {
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(interrupted)
+}
+
+/// Writes a line to standard output; a reader that has left early is no fault.
+fn print(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("cannot write to standard output"),
+    }
 }
 
 /// Exit code of a fault in the user's input.

@@ -29,9 +29,9 @@ pub(super) fn prepare(args: &PrepareArgs) -> Result<()> {
     settings::set_threads(&config)?;
     let run = Run::create(args.run_dir.as_deref(), config, monitor(args.quiet)?)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&run.prepared_summary()?)?);
+        super::print(serde_json::to_string_pretty(&run.prepared_summary()?)?)?;
     } else {
-        println!("{}", run.dir().display());
+        super::print(run.dir().display())?;
     }
     Ok(())
 }

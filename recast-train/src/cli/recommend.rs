@@ -77,7 +77,7 @@ pub(super) fn recommend(args: &RecommendArgs) -> Result<()> {
         })
         .collect();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&recommendations)?);
+        super::print(serde_json::to_string_pretty(&recommendations)?)?;
         return Ok(());
     }
     eprintln!("history, the latest last:");
@@ -85,7 +85,7 @@ pub(super) fn recommend(args: &RecommendArgs) -> Result<()> {
         eprintln!("      {}", items.title(item));
     }
     for Recommendation { rank, title, log_prob, item } in recommendations {
-        println!("{rank:>4}  {title}  [{item}]  {:.2}%", 100.0 * log_prob.exp());
+        super::print(format_args!("{rank:>4}  {title}  [{item}]  {:.2}%", 100.0 * log_prob.exp()))?;
     }
     Ok(())
 }

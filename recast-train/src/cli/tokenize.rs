@@ -46,6 +46,6 @@ pub(super) fn tokenize(args: &TokenizeArgs) -> Result<()> {
         (false, false) => run.compare_tokenizers(&others)?.to_string(),
         (false, true) => serde_json::to_string_pretty(&run.compare_tokenizers(&others)?)?,
     };
-    println!("{text}");
+    super::print(text)?;
     Ok(())
 }

@@ -67,7 +67,9 @@ pub(super) fn entropy(counts: &[u32]) -> f64 {
             let share = f64::from(count) / total;
             -share * share.ln()
         })
-        .sum()
+        .sum::<f64>()
+        // a single code has entropy 0, not -0
+        + 0.0
 }
 
 #[cfg(test)]

@@ -201,3 +201,14 @@ fn an_interrupted_run_goes_on_to_the_same_figures() {
     let compared = desk.done(&["compare", "whole", "sft_epoch", "--json"]);
     assert!(serde_json::from_str::<Value>(&compared).unwrap().is_object());
 }
+
+#[test]
+fn a_reader_that_leaves_early_is_no_fault() {
+    let desk = Desk::new();
+    let mut child =
+        desk.command(&["devices"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
+}
