@@ -49,7 +49,9 @@ use crate::reward::Rewards;
 ///
 /// # Errors
 ///
-/// If the user interrupts, a checkpoint cannot be written, or the loss is no longer finite.
+/// If the settings do not suit the signal, which need not be one of `config.signals`. If the
+/// training part has no prompt. If the user interrupts, a checkpoint cannot be written, or the loss
+/// is no longer finite.
 pub fn rl(
     start: &Decoder,
     inputs: TrainInputs<'_>,
@@ -59,6 +61,8 @@ pub fn rl(
     stage: &Stage,
     monitor: &Monitor,
 ) -> Result<(Decoder, RlState)> {
+    config.with_signal(name).check()?;
+    let prompts = PromptOrder::new(inputs.train, inputs.seed)?;
     let validation = validation_sample(inputs.valid, config.validation_prompts, inputs.seed);
     let optimiser = Optimiser::new(config.weight_decay as f32, config.max_norm as f32);
     let loaded = stage.load::<RlState>(start.clone(), optimiser.clone())?;
@@ -90,7 +94,7 @@ pub fn rl(
         rewards,
         name,
         config,
-        prompts: PromptOrder::new(inputs.train, inputs.seed),
+        prompts,
         monitor,
     };
     let label = format!("rl {}", name.key());

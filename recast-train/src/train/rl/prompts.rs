@@ -3,6 +3,7 @@
 use rand::seq::SliceRandom;
 
 use crate::data::Histories;
+use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
 
 /// A prompt of reinforcement learning: the items of a user before `position`, and the next as
@@ -50,8 +51,20 @@ pub(super) struct PromptOrder {
 }
 
 impl PromptOrder {
-    pub(super) fn new(train: &Histories, seed: u64) -> Self {
-        Self { prompts: RlPrompt::all(train), shuffled: Vec::new(), pass: None, seed }
+    /// The order of all prompts of the training part.
+    ///
+    /// # Errors
+    ///
+    /// If the training part has no prompt.
+    pub(super) fn new(train: &Histories, seed: u64) -> Result<Self> {
+        let prompts = RlPrompt::all(train);
+        if prompts.is_empty() {
+            let problem = "no user has two items in the training part, so there is no prompt to \
+                           complete by reinforcement learning";
+            let hint = "give users more interactions, or set rl.signals to []";
+            return Err(Error::data(problem, hint));
+        }
+        Ok(Self { prompts, shuffled: Vec::new(), pass: None, seed })
     }
 
     /// `count` prompts of the endless order from number `start`.
@@ -97,10 +110,19 @@ mod tests {
     }
 
     #[test]
+    fn a_training_part_without_a_prompt_is_refused() {
+        let mut train = Histories::default();
+        train.push(&[3]);
+        train.push(&[4]);
+        let message = PromptOrder::new(&train, 5).err().unwrap().to_string();
+        assert!(message.contains("there is no prompt"), "{message}");
+    }
+
+    #[test]
     fn each_pass_holds_every_prompt_once_in_an_order_of_its_own() {
         let mut train = Histories::default();
         train.push(&(0..20).collect::<Vec<u32>>());
-        let mut order = PromptOrder::new(&train, 5);
+        let mut order = PromptOrder::new(&train, 5).unwrap();
         let passes = [order.take(0, 19), order.take(19, 19)];
         for pass in &passes {
             let mut positions: Vec<u32> = pass.iter().map(|prompt| prompt.position).collect();

@@ -212,6 +212,11 @@ impl RlConfig {
         Ok(())
     }
 
+    /// The settings with `name` as the only signal.
+    pub(super) fn with_signal(&self, name: SignalName) -> Self {
+        Self { signals: vec![name], ..self.clone() }
+    }
+
     /// Checks rewards and rollout, and that a reward that reads ranks gets ranks.
     fn check_rollout(&self) -> Result<()> {
         self.rewards.check()?;

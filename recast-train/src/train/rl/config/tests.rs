@@ -104,6 +104,19 @@ fn ranks_are_read_once_and_only_where_there_are_some() {
 }
 
 #[test]
+fn a_signal_outside_of_the_list_is_checked_as_one_of_it() {
+    let rollout = RolloutKind::Sample;
+    let signals = vec![SignalName::Grpo];
+    let config = RlConfig { signals, rollout, ratio_bound: Bound::Ecpo, ..RlConfig::default() };
+    config.check().unwrap();
+    config.with_signal(SignalName::Recast).check().unwrap();
+    for (name, key) in [(SignalName::Rere, "'rl.rollout'"), (SignalName::Sapo, "'rl.sapo'")] {
+        let message = config.with_signal(name).check().unwrap_err().to_string();
+        assert!(message.contains(key), "{message}");
+    }
+}
+
+#[test]
 fn settings_are_written_as_words() {
     let config: RlConfig = toml::from_str(
         "signals = [\"s_dpo\"]\nratio_bound = \"gbpo\"\nkl_estimator = \"k2\"\nrollout = \"gumbel\"\n\
