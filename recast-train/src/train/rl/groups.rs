@@ -137,7 +137,10 @@ impl Training<'_> {
                     .map(|(&i, anchor)| (&groups[i].prompt[..], &anchor[..]))
                     .collect();
                 let (trie, layout) = (self.update.trie, self.update.layout);
-                let log_probs = numbers(leaf_log_probs(frozen, trie, &scored, layout))?;
+                let log_probs = self.update.in_parts(&scored, frozen.levels(), |scored| {
+                    leaf_log_probs(frozen, trie, scored, layout)
+                });
+                let log_probs = numbers(log_probs)?;
                 for (place, &i) in asked.iter().enumerate() {
                     let of_anchor = log_probs.iter().skip(place).step_by(asked.len());
                     evidence[i].anchor_log_prob = Some(of_anchor.sum());
@@ -184,7 +187,13 @@ impl Training<'_> {
         let started = Instant::now();
         let by_level = match asked.is_empty() {
             true => Vec::new(),
-            false => numbers(entropies(frozen, self.update.trie, &asked, self.update.layout))?,
+            false => {
+                let (trie, layout) = (self.update.trie, self.update.layout);
+                numbers(
+                    self.update
+                        .in_parts(&asked, levels, |asked| entropies(frozen, trie, asked, layout)),
+                )?
+            }
         };
         self.state.seconds.old_log_prob += started.elapsed().as_secs_f64();
         let mut place = 0;

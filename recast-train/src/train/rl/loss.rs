@@ -49,10 +49,9 @@ impl Layout {
     }
 
     /// The tokens of a group that the decoder reads, for completions of `levels` codes.
-    pub(super) fn tokens(self, group: &KeptGroup, levels: usize) -> usize {
-        let completions = group.leaves.len();
-        let prompts = self.chunks(&group.leaves).len();
-        prompts * group.prompt.len() + completions * levels.saturating_sub(1)
+    pub(super) fn tokens(self, prompt: &[u32], leaves: &[Node], levels: usize) -> usize {
+        let prompts = self.chunks(leaves).len();
+        prompts * prompt.len() + leaves.len() * levels.saturating_sub(1)
     }
 }
 
@@ -65,7 +64,7 @@ pub fn micro_batches(
     layout: Layout,
     levels: usize,
 ) -> Vec<&[KeptGroup]> {
-    batches_of(groups, tokens, |group| layout.tokens(group, levels))
+    batches_of(groups, tokens, |group| layout.tokens(&group.prompt, &group.leaves, levels))
 }
 
 /// The log-probability of each code of each kept completion, renormalised over the trie's codes.

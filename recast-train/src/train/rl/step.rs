@@ -7,10 +7,10 @@ use recast_core::objective::{
 };
 
 use super::loss::{KeptGroup, Layout, completion_log_probs, micro_batches, update_batch};
-use crate::catalogue::Trie;
+use crate::catalogue::{Node, Trie};
 use crate::error::Result;
 use crate::model::Decoder;
-use crate::optim::{Optimiser, Replicas, StepGradients};
+use crate::optim::{Optimiser, Replicas, StepGradients, batches_of};
 
 /// The groups of an optimiser step, by micro-batch.
 pub(crate) type Minibatch<'a> = Vec<&'a [KeptGroup]>;
@@ -71,7 +71,10 @@ impl Update<'_> {
         levels: usize,
     ) -> Vec<Minibatch<'g>> {
         let of_minibatch = |groups: &'g [KeptGroup]| {
-            let tokens = groups.iter().map(|group| self.layout.tokens(group, levels)).sum();
+            let tokens = groups
+                .iter()
+                .map(|group| self.layout.tokens(&group.prompt, &group.leaves, levels))
+                .sum();
             let tokens = self.replicas.micro_batch_tokens(self.micro_batch_tokens, tokens);
             micro_batches(groups, tokens, self.layout, levels)
         };
@@ -87,6 +90,32 @@ impl Update<'_> {
         let of_part =
             |groups: &&[KeptGroup]| completion_log_probs(model, self.trie, groups, self.layout);
         minibatches.iter().map(|groups| groups.iter().map(of_part).collect()).collect()
+    }
+
+    /// Numbers of completions, computed in parts of the size of an update's parts.
+    ///
+    /// The closure `of_part` makes the numbers of some groups, (L N), level after level. The result
+    /// has the numbers of all groups in the same order.
+    pub(super) fn in_parts(
+        &self,
+        groups: &[(&[u32], &[Node])],
+        levels: usize,
+        of_part: impl Fn(&[(&[u32], &[Node])]) -> Tensor<1>,
+    ) -> Tensor<1> {
+        let tokens_of =
+            |&(prompt, leaves): &(&[u32], &[Node])| self.layout.tokens(prompt, leaves, levels);
+        let parts: Vec<Tensor<2>> = groups
+            .chunks(self.groups_per_minibatch)
+            .flat_map(|groups| batches_of(groups, self.micro_batch_tokens, tokens_of))
+            .map(|groups| {
+                let part = of_part(groups);
+                let completions = part.dims()[0] / levels;
+                part.reshape([levels, completions])
+            })
+            .collect();
+        let all = Tensor::cat(parts, 1);
+        let [levels, completions] = all.dims();
+        all.reshape([levels * completions])
     }
 
     /// The gradients of the loss of a minibatch, and sums over its tokens.
@@ -177,4 +206,56 @@ fn clipped(
     let tokens =
         CompletionTokens { policy_log_probs, old_log_probs, ref_log_probs, advantages, is_anchor };
     clipped_tokens(loss, tokens, objective)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use recast_burn::DeviceKind;
+    use recast_core::Signal;
+
+    use super::*;
+    use crate::catalogue::SidTable;
+
+    #[test]
+    fn numbers_of_parts_stand_level_after_level_like_those_of_all_groups_at_once() {
+        let sids = SidTable::new(vec![4; 2], vec![0, 1, 1, 2, 2, 3, 3, 0]).unwrap();
+        let trie = Trie::new(&sids);
+        let leaves: Vec<Node> = (0..4).map(|item| trie.walk(sids.sid(item)).unwrap()).collect();
+        let groups: [(&[u32], &[Node]); 3] =
+            [(&[1, 2], &leaves[..2]), (&[3], &leaves[2..3]), (&[4], &leaves[1..])];
+        let device = DeviceKind::Cpu.device();
+        let replicas = Replicas::new(vec![device.clone()]);
+        let found = |micro_batch_tokens, groups_per_minibatch| {
+            let update = Update {
+                trie: &trie,
+                layout: Layout::Packed,
+                micro_batch_tokens,
+                groups_per_minibatch,
+                loss: Signal::grpo().loss(),
+                objective: Objective::default(),
+                replicas: &replicas,
+            };
+            let parts = RefCell::new(Vec::new());
+            let numbers = update.in_parts(&groups, 2, |groups| {
+                parts.borrow_mut().push(groups.len());
+                let leaves: Vec<Node> =
+                    groups.iter().flat_map(|(_, leaves)| leaves.to_vec()).collect();
+                let mut codes = Vec::new();
+                for level in 1..=2 {
+                    let of_level = leaves.iter().map(|&leaf| trie.code(trie.path(leaf)[level]));
+                    codes.extend(of_level.map(f32::from));
+                }
+                Tensor::from_data(&codes[..], &device)
+            });
+            (parts.into_inner(), numbers.into_data().try_into_vec::<f32>().unwrap())
+        };
+        let expected = [0_u8, 1, 2, 1, 2, 3, 1, 2, 3, 2, 3, 0].map(f32::from).to_vec();
+        assert_eq!(found(0, 3), (vec![3], expected.clone()));
+        assert_eq!(found(0, 2), (vec![2, 1], expected.clone()));
+        // the first group has 4 tokens, the second 2, the third 4
+        assert_eq!(found(6, 3), (vec![2, 1], expected.clone()));
+        assert_eq!(found(1, 3), (vec![1; 3], expected));
+    }
 }
