@@ -159,7 +159,7 @@ fn a_beam_as_wide_as_the_catalogue_is_the_exhaustive_ranking() {
             let completion = |&leaf: &Node| Completion { leaf, log_prob: log_probs[&leaf] };
             let mut ranking: Vec<Completion> = all.iter().map(completion).collect();
             ranking.sort_by(|a, b| b.log_prob.total_cmp(&a.log_prob));
-            for width in [all.len(), all.len() + 10] {
+            for width in [all.len(), all.len() + 10, usize::MAX] {
                 let found = setting.search(std::slice::from_ref(&prompt), width);
                 let name = format!("{device_name}, width {width}");
                 setting.assert_found(&found[0], &ranking, &log_probs, &name);

@@ -305,7 +305,7 @@ fn gumbel_completions_are_distinct_and_all_where_the_group_is_wider_than_the_tri
         for (temperature, on_device) in
             [1.0, 1e20, 1e-4].into_iter().flat_map(|t| [(t, false), (t, true)])
         {
-            for width in [1, 7, count, count + 9] {
+            for width in [1, 7, count, count + 9, usize::MAX] {
                 let prompts = numbered(setting.prompts());
                 for group in setting.groups(&prompts, width, gumbel(temperature), on_device) {
                     let mut leaves = found_leaves(&group);

@@ -1,7 +1,7 @@
 //! Beam search: at each level the search follows only the best prefixes.
 
 use super::levels::{AnyCode, Beam, Best, Continuations, Frontier, LevelSearch};
-use super::{Completion, UnconstrainedCompletion};
+use super::{Completion, UnconstrainedCompletion, distinct_width};
 use crate::catalogue::Trie;
 use crate::model::Decoder;
 
@@ -23,6 +23,7 @@ pub fn beam_search(
     if prompts.is_empty() {
         return Vec::new();
     }
+    let width = distinct_width(trie, width);
     let search = LevelSearch::run(model, trie, prompts, width, |frontier, extended| {
         best_extensions(trie, width, frontier, extended);
     });

@@ -158,6 +158,11 @@ fn children<'a>(
     })
 }
 
+/// The width of a search whose completions are distinct: a trie has no more than its leaves.
+fn distinct_width(trie: &Trie, width: usize) -> usize {
+    width.min(trie.nodes_at(trie.levels()).len())
+}
+
 fn log_sum_exp(logits: impl Iterator<Item = f32> + Clone) -> f32 {
     let top = logits.clone().fold(f32::NEG_INFINITY, f32::max);
     top + logits.map(|logit| (logit - top).exp()).sum::<f32>().ln()

@@ -4,10 +4,10 @@ use burn::tensor::{Device, Int, Tensor};
 use rand_chacha::ChaCha8Rng;
 use recast_burn::packing::FORBIDDEN;
 
-use super::Completion;
 use super::reading::Reading;
 use super::rollout::{Rollout, Rule};
 use super::sample_on_device::{Children, Choice};
+use super::{Completion, distinct_width};
 use crate::catalogue::Trie;
 use crate::model::{Decoder, indices};
 
@@ -90,6 +90,10 @@ pub fn device_rollout(
         return Vec::new();
     }
     assert!(width > 0, "a search of width 0 finds nothing");
+    let width = match rollout.0 {
+        Rule::Beam | Rule::Gumbel { .. } => distinct_width(trie.trie, width),
+        Rule::Sample(_) => width,
+    };
     let device = model.device();
     let (mut reading, mut hidden) = Reading::prompts(model, prompts);
     let prompt_slots = reading.slots();
@@ -154,7 +158,6 @@ impl Beams<'_> {
 
     /// The tokens of all beams, `(B, W)`, and their mask, `(B, 1, W, T)`. Each token sees the
     /// prompt, its ancestors and itself.
-    /// ancestors and itself.
     fn step(
         &self,
         model: &Decoder,

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use super::draws::Draws;
 use super::levels::{Beam, Best, Frontier, LevelSearch};
 use super::rollout::{Rollout, Rule, Sampling};
-use super::{Completion, beam_search, children};
+use super::{Completion, beam_search, children, distinct_width};
 use crate::catalogue::{Node, Trie};
 use crate::model::Decoder;
 
@@ -71,6 +71,7 @@ pub fn rollout(
         }
         Rule::Gumbel { temperature } => {
             let draws = Draws::new(streams, prompts.len());
+            let width = distinct_width(trie, width);
             let extend = perturbed_extensions(trie, width, temperature, draws);
             LevelSearch::run(model, trie, prompts, width, extend).completions()
         }
