@@ -75,11 +75,19 @@ impl Run {
         Ok(found)
     }
 
+    /// All signals: those of the settings in their order, then the others, which `Run::rl` trains
+    /// too.
+    fn signals(&self) -> impl Iterator<Item = SignalName> {
+        let own = &self.config.rl.signals;
+        let others = SignalName::ALL.into_iter().filter(|signal| !own.contains(signal));
+        own.iter().copied().chain(others)
+    }
+
     fn judge_systems(&self, tokenized: &Tokenized) -> Result<Vec<SystemResult>> {
         let mut systems = self.judge_baselines(&tokenized.sids)?;
         let sft = self.judge_decoder(tokenized, &self.sft_stage(), "SFT")?;
         systems.push(SystemResult::new("sft", "SFT", sft));
-        for &signal in &self.config.rl.signals {
+        for signal in self.signals() {
             if self.rl_state(signal)?.is_some() {
                 let found =
                     self.judge_decoder(tokenized, &self.rl_stage(signal), signal.title())?;
@@ -112,7 +120,7 @@ impl Run {
     fn summary(&self, tokenized: &Tokenized, systems: Vec<SystemResult>) -> Result<Summary> {
         let test = &self.prepared.split.test;
         let mut groups = BTreeMap::new();
-        for &signal in &self.config.rl.signals {
+        for signal in self.signals() {
             if let Some(state) = self.rl_state(signal)? {
                 groups.insert(signal.key().to_owned(), GroupSummary::new(&state));
             }

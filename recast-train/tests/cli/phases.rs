@@ -21,12 +21,14 @@ fn phases_follow_one_another_and_missing_ones_are_named() {
     let message = desk.refused(&["rl", "--run-dir", "run"]);
     assert!(message.contains("recast sft"), "{message}");
     desk.done(&["sft", "--run-dir", "run"]);
-    desk.done(&["rl", "--run-dir", "run", "--signal", "recast"]);
+    // dr_grpo is not in the run's own list
+    desk.done(&["rl", "--run-dir", "run", "--signal", "dr_grpo", "--signal", "recast"]);
     desk.done(&["eval", "--run-dir", "run"]);
 
     let summary = Summary::load(&desk.path("run")).unwrap();
     let names: Vec<&str> = summary.systems.iter().map(|system| &system.name[..]).collect();
-    assert_eq!(names, ["popularity", "item_knn", "sft", "recast"]);
+    assert_eq!(names, ["popularity", "item_knn", "sft", "recast", "dr_grpo"]);
+    assert!(summary.groups.contains_key("dr_grpo"));
 
     let printed = desk.done(&["recommend", "--run-dir", "run", "--user", "u3", "--top-k", "4"]);
     assert_eq!(printed.lines().count(), 4);
