@@ -45,7 +45,8 @@ use crate::reward::Rewards;
 ///
 /// A step generates a group for each prompt, rewards, repairs and selects. The step then computes
 /// old and reference log-probabilities of the kept completions, and takes one optimiser step for
-/// each minibatch of whole groups. All signals see equal prompts in equal order for equal seeds.
+/// each minibatch of whole groups. All signals but DAPO see equal prompts in equal order for equal
+/// seeds: DAPO takes further prompts in place of groups that are not mixed.
 ///
 /// # Errors
 ///
