@@ -145,7 +145,7 @@ impl<'a> Learner<'a> {
     ) -> Result<()> {
         let minibatches = self.update.minibatches(groups, self.model.levels());
         for ((minibatch, old), reference) in minibatches.iter().zip(old).zip(reference) {
-            let (found, _) = self.update.gradients(
+            let found = self.update.gradients(
                 &self.optimiser,
                 &self.model,
                 minibatch,

@@ -242,7 +242,7 @@ impl Training<'_> {
         sums: &mut StepSums,
     ) -> Result<()> {
         let started = Instant::now();
-        let (found, tokens) =
+        let found =
             self.update.gradients(&self.optimiser, &self.policy, minibatch, old, reference)?;
         self.state.seconds.update += started.elapsed().as_secs_f64();
         self.state.optimiser_steps += 1;
@@ -253,12 +253,13 @@ impl Training<'_> {
         let warmup = (steps as f64 * self.config.warmup) as usize;
         let (peak, step) = (self.config.learning_rate, self.state.optimiser_steps - 1);
         sums.rate = learning_rate(peak, step, warmup, steps);
+        let levels = self.policy.levels();
+        self.update.count(minibatch, &found, levels, &mut sums.tokens);
         self.policy = self.optimiser.step(sums.rate, self.policy.clone(), found.clipped);
         self.state.seconds.optimiser += seconds_since(started, &self.policy.device())?;
         sums.minibatches += 1;
         sums.loss += found.loss;
         sums.norm += f64::from(found.norm);
-        sums.tokens.add(tokens);
         Ok(())
     }
 

@@ -54,15 +54,6 @@ pub(crate) struct TokenSums {
     pub(crate) kl: f64,
 }
 
-impl TokenSums {
-    /// Counts the tokens of another minibatch.
-    pub(super) fn add(&mut self, other: Self) {
-        self.tokens += other.tokens;
-        self.clipped += other.clipped;
-        self.kl += other.kl;
-    }
-}
-
 impl Update<'_> {
     /// Cuts groups into minibatches, and minibatches into micro-batches.
     pub(crate) fn minibatches<'g>(
@@ -118,7 +109,7 @@ impl Update<'_> {
         all.reshape([levels * completions])
     }
 
-    /// The gradients of the loss of a minibatch, and sums over its tokens.
+    /// The gradients of the loss of a minibatch, and the log-probabilities of its tokens.
     ///
     /// Without old log-probabilities the current policy is the rollout policy. Loss, norm and
     /// log-probabilities are read at once: the step waits for the device once.
@@ -133,7 +124,7 @@ impl Update<'_> {
         minibatch: &Minibatch<'_>,
         old: Option<&[Tensor<1>]>,
         reference: Vec<Tensor<1>>,
-    ) -> Result<(StepGradients, TokenSums)> {
+    ) -> Result<StepGradients> {
         let levels = policy.levels();
         let of_groups = minibatch.iter().map(|groups| groups.len()).sum();
         let parts: Vec<Part<'_>> = minibatch
@@ -160,16 +151,30 @@ impl Update<'_> {
             };
             (policy_loss(log_probs, &part.batch), Some(read))
         };
-        let found = self.replicas.gradients(optimiser, policy, &parts, loss);
-        let mut sums = TokenSums::default();
+        Ok(self.replicas.gradients(optimiser, policy, &parts, loss))
+    }
+
+    /// Counts the tokens of a minibatch by the log-probabilities that [`Update::gradients`] read.
+    pub(crate) fn count(
+        &self,
+        minibatch: &Minibatch<'_>,
+        found: &StepGradients,
+        levels: usize,
+        sums: &mut TokenSums,
+    ) {
         for (groups, log_probs) in minibatch.iter().zip(&found.numbers) {
-            self.count(groups, log_probs, levels, &mut sums);
+            self.count_part(groups, log_probs, levels, sums);
         }
-        Ok((found, sums))
     }
 
     /// Counts the tokens of a micro-batch; `log_probs` are the policy's, old and reference ones.
-    fn count(&self, groups: &[KeptGroup], log_probs: &[f32], levels: usize, sums: &mut TokenSums) {
+    fn count_part(
+        &self,
+        groups: &[KeptGroup],
+        log_probs: &[f32],
+        levels: usize,
+        sums: &mut TokenSums,
+    ) {
         let tokens = log_probs.len() / 3;
         let completions = tokens / levels;
         let (policy, rest) = log_probs.split_at(tokens);
