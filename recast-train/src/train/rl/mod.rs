@@ -251,8 +251,9 @@ impl Training<'_> {
         let started = Instant::now();
         let steps = self.config.steps * self.config.minibatches();
         let warmup = (steps as f64 * self.config.warmup) as usize;
-        let (peak, step) = (self.config.learning_rate, self.state.optimiser_steps - 1);
-        sums.rate = learning_rate(peak, step, warmup, steps);
+        // by the planned steps: a signal that skips groups keeps the schedule of the others
+        let step = self.state.step * self.config.minibatches() + sums.minibatches;
+        sums.rate = learning_rate(self.config.learning_rate, step, warmup, steps);
         let levels = self.policy.levels();
         self.update.count(minibatch, &found, levels, &mut sums.tokens);
         self.policy = self.optimiser.step(sums.rate, self.policy.clone(), found.clipped);

@@ -62,9 +62,9 @@ pub(super) fn overrides() -> BTreeMap<SignalName, Override> {
     let no_penalty = Override { kl_coef: Some(0.0), ..Override::default() };
     BTreeMap::from([
         (SignalName::Dapo, no_penalty),
-        (SignalName::Gspo, clip(3e-4, 4e-4)),
+        (SignalName::Gspo, Override { ratio_bound: Some(Bound::None), ..clip(3e-4, 4e-4) }),
         (SignalName::Ngrpo, clip(0.16, 0.24)),
-        (SignalName::Gcpo, no_penalty),
+        (SignalName::Gcpo, Override { ratio_bound: Some(Bound::None), ..no_penalty }),
         // 1e9 stands for no upper clip: the largest ratio is exp(20)
         (
             SignalName::Luffy,
