@@ -197,6 +197,13 @@ impl RlConfig {
             let hint = "give a number above 0 and at most 1; 0.6 is usual";
             return Err(Error::setting("rl.rere.sync_reference_mix", problem, hint));
         }
+        for name in [SignalName::Dpo, SignalName::SDpo] {
+            if self.overrides.get(&name).is_some_and(|own| *own != Override::default()) {
+                let problem = "a preference loss reads neither a clip nor a penalty";
+                let key = format!("rl.overrides.{name}");
+                return Err(Error::setting(key, problem, "leave the section out"));
+            }
+        }
         for name in SignalName::ALL {
             let objective = self.objective(name)?;
             let section = format!("rl.{name}");

@@ -77,6 +77,7 @@ fn numbers_out_of_range_are_refused_by_their_key() {
         ("ratio_bound", "\"dual\"\ndual_clip = 0.5", "rl"),
         ("kl_value_limit", "-1.0", "rl"),
         ("overrides.gspo.clip_low", "2.0", "rl"),
+        ("overrides.s_dpo.kl_coef", "0.0", "rl.overrides.s_dpo"),
     ] {
         let message = with(key, value);
         assert!(message.starts_with(&format!("config key '{section}'")), "{key}: {message}");
