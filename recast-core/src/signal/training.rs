@@ -79,6 +79,13 @@ impl<T: Real> Signal<T> {
         }
     }
 
+    /// Whether [`token_advantages`](Self::token_advantages) reads entropies in this group: RL-ZVP
+    /// does where all rewards are equal. `O(G)` time, no allocation.
+    #[must_use]
+    pub fn reads_entropies(&self, group: Group<'_, T>) -> bool {
+        matches!(self, Self::RlZvp { .. }) && group.is_uniform()
+    }
+
     /// Spreads the advantage of a kept completion over its tokens.
     ///
     /// Every token gets the advantage as it is, except for RL-ZVP in a group whose rewards are all
@@ -105,6 +112,7 @@ impl<T: Real> Signal<T> {
     /// Signal::RlZvp { epsilon: 1e-6, alpha: 0.5 }
     ///     .token_advantages(group, 0, 0.0, &[2.0, 0.0, 1.0], &mut tokens);
     /// assert_eq!(tokens, [0.0, -1.0, -0.5]);
+    /// assert!(!Signal::<f64>::grpo().reads_entropies(group));
     /// Signal::grpo().token_advantages(group, 0, 0.25, &[], &mut tokens);
     /// assert_eq!(tokens, [0.25; 3]);
     /// # Ok::<(), recast_core::GroupError>(())
@@ -119,7 +127,7 @@ impl<T: Real> Signal<T> {
     ) {
         assert!(slot < group.len(), "a group of {} has no completion {slot}", group.len());
         match *self {
-            Self::RlZvp { alpha, .. } if group.is_uniform() => {
+            Self::RlZvp { alpha, .. } if self.reads_entropies(group) => {
                 entropy_guided(group.is_hit(slot), alpha, entropies, out);
             }
             Self::RlZvp { .. }

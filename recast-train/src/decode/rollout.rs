@@ -120,15 +120,6 @@ impl RolloutConfig {
             RolloutKind::Gumbel => Rule::Gumbel { temperature: divisor },
         }))
     }
-
-    /// Checks whether the settings are in range.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`RolloutConfig::rollout`].
-    pub fn check(&self) -> Result<()> {
-        self.rollout().map(drop)
-    }
 }
 
 #[cfg(test)]
@@ -137,7 +128,7 @@ mod tests {
 
     fn refusal(config: &str) -> String {
         let config: RolloutConfig = toml::from_str(config).unwrap();
-        config.check().unwrap_err().to_string()
+        config.rollout().unwrap_err().to_string()
     }
 
     #[test]

@@ -1,21 +1,10 @@
 //! From the advantages of completions to those of tokens.
 
-use std::cmp::Ordering;
-
 use recast_core::{Group, Signal};
 
 use super::loss::KeptGroup;
 use super::select::Selected;
 use crate::error::{Error, Result};
-
-/// Whether token advantages read entropies: those of RL-ZVP in a group of equal rewards.
-pub(super) fn reads_entropies(signal: &Signal<f32>, group: &Selected) -> bool {
-    matches!(signal, Signal::RlZvp { .. })
-        && group
-            .rewards
-            .windows(2)
-            .all(|pair| pair[0].partial_cmp(&pair[1]) == Some(Ordering::Equal))
-}
 
 /// Standardises advantages over all groups of a step, if the signal does.
 pub(super) fn scale_by_batch(signal: &Signal<f32>, groups: &mut [Selected], levels: usize) {
@@ -31,8 +20,8 @@ pub(super) fn scale_by_batch(signal: &Signal<f32>, groups: &mut [Selected], leve
 
 /// Spreads the advantage of each kept completion over its tokens.
 ///
-/// `entropies` holds the entropy of each token of each kept completion, (K L). Without need of
-/// entropies, by [`reads_entropies`], it is empty.
+/// `entropies` holds the entropy of each token of each kept completion, (K L). A group that reads
+/// no entropies takes an empty slice.
 ///
 /// # Errors
 ///
@@ -43,7 +32,7 @@ pub(super) fn by_token(
     entropies: &[f32],
     levels: usize,
 ) -> Result<KeptGroup> {
-    let Selected { prompt, slots, leaves, advantages, anchor, divisor, rewards, hits } = group;
+    let Selected { prompt, slots, leaves, advantages, anchor, divisor, rewards, hits, .. } = group;
     // structural scores have no part in spreading
     let scores = vec![0.0; rewards.len()];
     let group =
@@ -75,13 +64,13 @@ mod tests {
             divisor: 2,
             hits: rewards.map(|reward| reward > 0.0).to_vec(),
             rewards: rewards.to_vec(),
+            reads_entropies: false,
         }
     }
 
     #[test]
     fn every_token_has_the_advantage_of_its_completion() {
         let group = selected([1.0, 0.0], [0.5, -0.5]);
-        assert!(!reads_entropies(&Signal::rl_zvp(), &group));
         let kept = by_token(&Signal::rl_zvp(), group, &[], 2).unwrap();
         assert_eq!(kept.token_advantages, [0.5, 0.5, -0.5, -0.5]);
     }
@@ -89,8 +78,6 @@ mod tests {
     #[test]
     fn rl_zvp_reads_entropies_where_rewards_are_equal() {
         let group = selected([0.0, 0.0], [0.0, 0.0]);
-        assert!(!reads_entropies(&Signal::grpo(), &group));
-        assert!(reads_entropies(&Signal::rl_zvp(), &group));
         let signal = Signal::RlZvp { epsilon: 1e-6, alpha: 0.5 };
         let kept = by_token(&signal, group, &[2.0, 0.0, 1.0, 1.0], 2).unwrap();
         assert_eq!(kept.token_advantages, [0.0, -1.0, 0.0, 0.0]);

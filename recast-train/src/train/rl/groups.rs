@@ -8,8 +8,8 @@ use recast_core::Regime;
 use recast_core::repair::{AllZeroRate, Evidence, RepairPolicy};
 use recast_core::{Signal, signal::Recast};
 
-use super::advantages::{by_token, reads_entropies, scale_by_batch};
-use super::loss::{KeptGroup, entropies, leaf_log_probs};
+use super::advantages::{by_token, scale_by_batch};
+use super::loss::{KeptGroup, entropies, path_log_probs};
 use super::prompts::RlPrompt;
 use super::select::{GroupOutcome, RewardedGroup, Selected, Selector};
 use super::{SignalName, Training};
@@ -138,7 +138,7 @@ impl Training<'_> {
                     .collect();
                 let (trie, layout) = (self.update.trie, self.update.layout);
                 let log_probs = self.update.in_parts(&scored, frozen.levels(), |scored| {
-                    leaf_log_probs(frozen, trie, scored, layout)
+                    path_log_probs(frozen, trie, scored, layout)
                 });
                 let log_probs = numbers(log_probs)?;
                 for (place, &i) in asked.iter().enumerate() {
@@ -176,7 +176,7 @@ impl Training<'_> {
         let levels = frozen.levels();
         scale_by_batch(&self.signal, &mut groups, levels);
         let signal = &self.signal;
-        let reads: Vec<bool> = groups.iter().map(|group| reads_entropies(signal, group)).collect();
+        let reads: Vec<bool> = groups.iter().map(|group| group.reads_entropies).collect();
         let asked: Vec<(&[u32], &[Node])> = groups
             .iter()
             .zip(&reads)

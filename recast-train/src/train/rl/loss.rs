@@ -81,11 +81,11 @@ pub fn completion_log_probs(
 ) -> Tensor<1> {
     let groups: Vec<_> =
         groups.iter().map(|group| (&group.prompt[..], &group.leaves[..])).collect();
-    leaf_log_probs(model, trie, &groups, layout)
+    path_log_probs(model, trie, &groups, layout)
 }
 
 /// The log-probabilities of completions of prompts, before any selection.
-pub(super) fn leaf_log_probs(
+pub(super) fn path_log_probs(
     model: &Decoder,
     trie: &Trie,
     groups: &[(&[u32], &[Node])],

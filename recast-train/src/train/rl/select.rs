@@ -5,7 +5,7 @@ use recast_core::reward::{PrefixCredit, structural_score};
 use recast_core::signal::{Outcome, Skip};
 use recast_core::{Group, Regime, Signal, duplicate};
 
-use super::advantages::{by_token, reads_entropies};
+use super::advantages::by_token;
 use super::loss::KeptGroup;
 use crate::catalogue::{Node, SidTable, Trie};
 use crate::decode::Completion;
@@ -31,6 +31,8 @@ pub(crate) struct Selected {
     pub(crate) rewards: Vec<f32>,
     /// Whether each completion hits after repair: (G).
     pub(crate) hits: Vec<bool>,
+    /// Whether the token advantages read entropies.
+    pub(crate) reads_entropies: bool,
 }
 
 /// The outcome of a group.
@@ -172,6 +174,7 @@ impl Selector<'_> {
             totals = self.rewarded(&leaves, &hits, &scores, &duplicate_of).0;
         }
         let group = checked(&totals, &scores, &old_log_probs, &hits, &duplicate_of)?;
+        let reads_entropies = self.signal.reads_entropies(group);
         let (mut kept, mut advantages) = (vec![0; count], vec![0.0; count]);
         let kept = match self.signal.select(group, &mut kept, &mut advantages) {
             Outcome::Trained(selection) => {
@@ -184,6 +187,7 @@ impl Selector<'_> {
                     anchor: selection.kept.iter().position(|&slot| Some(slot) == repaired),
                     divisor: selection.divisor,
                     rewards: totals,
+                    reads_entropies,
                     hits,
                 })
             }
@@ -206,7 +210,7 @@ impl Selector<'_> {
     ) -> Result<Option<KeptGroup>> {
         let group = self.reward(prompt, completions, targets, 0)?;
         let Ok(kept) = self.select(group, Evidence::default())?.kept else { return Ok(None) };
-        if reads_entropies(self.signal, &kept) {
+        if kept.reads_entropies {
             let problem = "RL-ZVP reads entropies in a group of equal rewards";
             return Err(Error::data(problem, "train it with the loop, which computes them"));
         }

@@ -201,6 +201,14 @@ fn an_anchor_may_repeat_a_hit_and_is_known_among_the_kept() {
 }
 
 #[test]
+fn rl_zvp_reads_entropies_where_all_rewards_are_equal() {
+    let reads = |signal, targets: &[u32]| of_hits(&signal, targets).kept.unwrap().reads_entropies;
+    assert!(reads(Signal::rl_zvp(), &[4]));
+    assert!(!reads(Signal::rl_zvp(), &[0]));
+    assert!(!reads(Signal::grpo(), &[4]));
+}
+
+#[test]
 fn evidence_holds_a_repair_back() {
     let (sids, trie, completions) = example();
     let repair = RepairPolicy::Confident { tau: 0.5 };
