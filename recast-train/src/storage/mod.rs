@@ -1,8 +1,11 @@
-//! Files that exist whole or not at all, checksums, and JSON whose order counts.
+//! Files that exist whole or not at all, source files with their checksums, and JSON whose order
+//! counts.
 
 mod entries;
 mod file;
+mod source;
 
 pub(crate) use entries::Entries;
 pub use file::checksum;
 pub(crate) use file::{write_atomic, write_json};
+pub(crate) use source::{Source, Sources};
