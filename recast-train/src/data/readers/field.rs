@@ -33,24 +33,6 @@ impl Place<'_> {
         Ok(value)
     }
 
-    /// A timestamp: an integer, or a float without a fraction. `f64` counts its magnitude exactly
-    /// (`< 2^53`).
-    pub(super) fn timestamp(&self, value: &str) -> Result<i64> {
-        if let Ok(timestamp) = value.parse() {
-            return Ok(timestamp);
-        }
-        let exact = |float: &f64| float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0;
-        match value.parse::<f64>().ok().filter(exact) {
-            #[expect(clippy::cast_possible_truncation, reason = "integral and below 2^53")]
-            Some(float) => Ok(float as i64),
-            None => Err(self.error(
-                value,
-                "is not a whole number",
-                "give timestamps as whole seconds or milliseconds, such as 1704067200",
-            )),
-        }
-    }
-
     /// A rating: a finite number.
     pub(super) fn rating(&self, value: &str) -> Result<f64> {
         match value.parse::<f64>() {
@@ -70,32 +52,6 @@ mod tests {
 
     fn place() -> Place<'static> {
         Place { path: Path::new("log.csv"), line: 7, column: "timestamp" }
-    }
-
-    #[test]
-    fn whole_numbers_are_timestamps_however_written() {
-        for (text, value) in [
-            ("12", 12),
-            ("-3", -3),
-            ("12.0", 12),
-            ("1.7e9", 1_700_000_000),
-            ("9223372036854775807", i64::MAX),
-        ] {
-            assert_eq!(place().timestamp(text).unwrap(), value);
-        }
-    }
-
-    #[test]
-    fn anything_else_is_an_error_with_its_place() {
-        for text in ["12.5", "", "2024-01-01", "nan", "inf", "1e300", "9223372036854775808"] {
-            assert_eq!(
-                place().timestamp(text).unwrap_err().to_string(),
-                format!(
-                    "log.csv:7: column 'timestamp': is not a whole number: '{text}'; \
-                     give timestamps as whole seconds or milliseconds, such as 1704067200"
-                )
-            );
-        }
     }
 
     #[test]

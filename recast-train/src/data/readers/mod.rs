@@ -1,17 +1,23 @@
 //! Readers of interaction logs: one file a format. A reader indexes rows at once and holds no file
 //! as text.
 
+mod bytes;
 pub(super) mod csv;
 mod field;
 mod jsonl;
+mod layout;
+pub(in crate::data) mod lenient;
 pub(super) mod lines;
+mod list;
 mod mini_one_rec;
 mod options;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod rows;
 mod s3rec;
-mod unit;
+mod spelling;
+mod spread;
+mod time;
 
 use std::path::Path;
 
@@ -19,8 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Interactions;
 use crate::error::{Error, Result};
-use crate::storage::Sources;
+use crate::storage::{Source, Sources};
 
+use layout::Layout;
 pub(crate) use mini_one_rec::Folder;
 pub use options::{Columns, Kept, LogOptions, LogOrder, Missing};
 
@@ -56,12 +63,11 @@ impl Format {
         if path.is_dir() {
             return Folder::open(path).map(|_| Self::MiniOneRec);
         }
-        let extension = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
-        match extension.as_deref() {
+        match extension(path).as_deref() {
             Some("csv") => Ok(Self::Csv),
             Some("tsv") => Ok(Self::Tsv),
             Some("inter") => Ok(Self::RecBole),
-            Some("jsonl") => Ok(Self::Jsonl),
+            Some("jsonl" | "ndjson" | "json") => Ok(Self::Jsonl),
             Some("txt") => Ok(Self::S3Rec),
             Some("parquet") => Ok(Self::Parquet),
             other => Err(Error::file(
@@ -104,34 +110,23 @@ pub(crate) fn read_log(
     sources: &Sources,
 ) -> Result<Interactions> {
     let format = match options.format {
-        Some(format) => format,
-        None => Format::of(path)?,
+        Some(format) => Some(format),
+        None if path.is_dir() => Some(Format::of(path)?),
+        // the content of text counts more than its name
+        None => Format::of(path).ok(),
     };
     let min_rating = options.min_rating;
-    let text = || sources.text(path, options.encoding()?);
     let interactions = match format {
-        Format::Csv => csv::read(text()?, csv::Dialect::Comma, options),
-        Format::Tsv => csv::read(text()?, csv::Dialect::Tab, options),
-        Format::RecBole => {
-            let names = Columns {
-                user: "user_id".to_owned(),
-                item: "item_id".to_owned(),
-                ..Columns::default()
-            };
-            let options = LogOptions { columns: options.columns.or(names), ..options.clone() };
-            csv::read(text()?, csv::Dialect::TypedTab, &options)
-        }
-        Format::Jsonl => jsonl::read(text()?, options),
-        Format::S3Rec => s3rec::read(text()?, min_rating),
+        Some(Format::MiniOneRec) => mini_one_rec::read(path, min_rating, sources),
         #[cfg(feature = "parquet")]
-        Format::Parquet => parquet::read(path, options, sources),
+        Some(Format::Parquet) => parquet::read(path, options, sources),
         #[cfg(not(feature = "parquet"))]
-        Format::Parquet => Err(Error::file(
+        Some(Format::Parquet) => Err(Error::file(
             path,
             "is Parquet, which this build cannot read",
             "build recast with the feature parquet, or convert the file to CSV",
         )),
-        Format::MiniOneRec => mini_one_rec::read(path, min_rating, sources),
+        _ => read_text(sources.text(path, options.encoding()?)?, options),
     }?;
     if !interactions.is_empty() {
         return Ok(interactions);
@@ -144,6 +139,27 @@ pub(crate) fn read_log(
         ),
         _ => Error::file(path, "holds no interactions", "check that it is the right file"),
     })
+}
+
+/// Reads a log of text by its layout.
+fn read_text(source: Source, options: &LogOptions) -> Result<Interactions> {
+    let layout = Layout::of(source.path(), source.head(), options)?;
+    let mut log = match layout.format {
+        Format::Jsonl => jsonl::read(source, &layout, options),
+        Format::S3Rec => s3rec::read(source, &layout, options),
+        _ => csv::read(source, &layout, options),
+    }?;
+    log.read_as = layout.read_as();
+    Ok(log)
+}
+
+/// The extension of a file in small letters, where that of a packed file is left out.
+fn extension(path: &Path) -> Option<String> {
+    let lower = |path: &Path| Some(path.extension()?.to_string_lossy().to_ascii_lowercase());
+    match lower(path).as_deref() {
+        Some("gz" | "zst") => lower(&path.with_extension("")),
+        _ => lower(path),
+    }
 }
 
 /// Keeps panics that a reader turns into an error from being printed, in the whole process.
