@@ -55,15 +55,15 @@ enum State {
     After,
 }
 
-/// A table's bytes: without carriage returns, since between `\r` and `\n` the csv crate counts
-/// lines one too low, and with one byte for each separator. Quotes are checked on the way.
+/// A table's bytes: `\n` for `\r\n`, since between the two the csv crate counts lines one too low,
+/// and one byte for each separator. Quotes are checked on the way.
 pub(super) struct Bytes {
     source: Source,
-    separator: Separator,
+    colons: bool,
     /// Whether `\r` alone ends a line.
     returns_end_lines: bool,
-    /// Whether a colon is held back.
-    colon: bool,
+    /// The last byte that was read, if the next one decides on it.
+    held: Option<u8>,
     quotes: Option<Quotes>,
     failed: Option<QuoteFault>,
 }
@@ -77,7 +77,8 @@ impl Bytes {
             Separator::Byte(delimiter) if quoting => Some(Quotes::new(delimiter)),
             _ => None,
         };
-        Self { source, separator, returns_end_lines, colon: false, quotes, failed: None }
+        let colons = separator == Separator::Colons;
+        Self { source, colons, returns_end_lines, held: None, quotes, failed: None }
     }
 
     /// The number of fields in quotes that hold lines which look like rows, and the line where the
@@ -91,57 +92,47 @@ impl Bytes {
         !matches!(self.source.last(), None | Some(b'\n' | b'\r'))
     }
 
-    /// Reads the next bytes; `None` at the end.
+    /// Reads the next bytes and returns their number; `None` at the end.
     fn next(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        if self.separator == Separator::Colons {
-            return self.next_of_colons(buffer);
+        let held = self.held.take();
+        if let (Some(byte), Some(first)) = (held, buffer.first_mut()) {
+            *first = byte;
         }
-        let length = self.source.read(buffer)?;
-        Ok((length > 0).then(|| self.without_returns(&mut buffer[..length])))
+        let start = usize::from(held.is_some());
+        let length = self.source.read(&mut buffer[start..])?;
+        if length == 0 {
+            return Ok(held.map(|_| 1));
+        }
+        Ok(Some(self.translate(&mut buffer[..start + length])))
     }
 
-    /// Takes carriage returns out, or makes them line ends. Returns the number of bytes left.
-    fn without_returns(&self, bytes: &mut [u8]) -> usize {
-        let Some(first) = memchr(b'\r', bytes) else { return bytes.len() };
-        let mut kept = first;
-        for at in first..bytes.len() {
-            let byte = bytes[at];
-            if byte == b'\r' && self.returns_end_lines {
-                bytes[kept] = b'\n';
-                kept += 1;
-            } else {
+    /// Translates bytes in place and returns the number of those left.
+    fn translate(&mut self, bytes: &mut [u8]) -> usize {
+        let first = if self.colons { Some(0) } else { memchr(b'\r', bytes) };
+        let Some(first) = first else { return bytes.len() };
+        let (mut at, mut kept) = (first, first);
+        while at < bytes.len() {
+            let next = bytes.get(at + 1).copied();
+            let byte = match (bytes[at], next) {
+                (b'\r', _) if self.returns_end_lines => Some(b'\n'),
+                (b'\r', Some(b'\n')) => None,
+                (b':', Some(b':')) if self.colons => {
+                    at += 1;
+                    Some(UNIT_SEPARATOR)
+                }
+                (byte, None) if byte == b'\r' || (byte == b':' && self.colons) => {
+                    self.held = Some(byte);
+                    None
+                }
+                (byte, _) => Some(byte),
+            };
+            if let Some(byte) = byte {
                 bytes[kept] = byte;
-                kept += usize::from(byte != b'\r');
+                kept += 1;
             }
+            at += 1;
         }
         kept
-    }
-
-    /// Reads the next bytes with one byte in place of two colons. The first of two is held back
-    /// until the next byte is known; the buffer's first byte leaves room for it.
-    fn next_of_colons(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let length = self.source.read(&mut buffer[1..])?;
-        if length == 0 {
-            buffer[0] = b':';
-            return Ok(std::mem::take(&mut self.colon).then_some(1));
-        }
-        let mut kept = 0;
-        for at in 1..=self.without_returns(&mut buffer[1..=length]) {
-            let byte = buffer[at];
-            let held = std::mem::take(&mut self.colon);
-            if byte != b':' {
-                buffer[kept] = b':';
-                kept += usize::from(held);
-                buffer[kept] = byte;
-                kept += 1;
-            } else if held {
-                buffer[kept] = UNIT_SEPARATOR;
-                kept += 1;
-            } else {
-                self.colon = true;
-            }
-        }
-        Ok(Some(kept))
     }
 }
 
@@ -261,7 +252,7 @@ impl Quotes {
                             self.state = State::Start;
                             self.line += 1;
                         }
-                        b' ' | b'\t' => {}
+                        b' ' | b'\t' | b'\r' => {}
                         byte => return Err(self.fault(QuoteFaultKind::TextAfter(byte))),
                     }
                     at += 1;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+use csv::{ErrorKind, ReaderBuilder, StringRecord, Terminator, Trim};
 
 use super::bytes::{Bytes, QuoteFault, QuoteFaultKind, Separator, UNIT_SEPARATOR};
 use super::layout::Layout;
@@ -137,6 +137,7 @@ impl Table {
             .buffer_capacity(1 << 16)
             .delimiter(dialect.delimiter())
             .quoting(quoting)
+            .terminator(Terminator::Any(b'\n'))
             .trim(Trim::All)
             .has_headers(header.is_none())
             .flexible(header.is_some())
@@ -265,97 +266,4 @@ fn quote_error(path: &Path, fault: QuoteFault) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::{named, read_text};
-
-    #[test]
-    fn columns_are_found_by_name_and_fields_trimmed() {
-        let log = b"\xef\xbb\xbftimestamp, item,x,user\r\n5,\"a, b\" ,,u1\r\n4.0,c,,u1\r\n";
-        let interactions = read_text(".csv", log, None).unwrap();
-        assert_eq!(named(&interactions), [("u1", "a, b", 5), ("u1", "c", 4)]);
-    }
-
-    #[test]
-    fn quotes_mean_nothing_between_tabs() {
-        let interactions =
-            read_text(".tsv", b"user\titem\ttimestamp\nu\t\"a\t1\nu\tb\t2\n", None).unwrap();
-        assert_eq!(named(&interactions), [("u", "\"a", 1), ("u", "b", 2)]);
-    }
-
-    #[test]
-    fn the_columns_of_recbole_are_known_without_their_types() {
-        let log = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\nu\ta b\t5\t1.0\nu\tc\t3\t2\n";
-        let interactions = read_text(".inter", log, Some(4.0)).unwrap();
-        assert_eq!(named(&interactions), [("u", "a b", 1)]);
-    }
-
-    #[test]
-    fn low_ratings_are_left_out_with_their_ids_and_counted() {
-        let log = b"user,item,timestamp,rating\nu,a,1,3.5\nu,b,2,4\nv,c,3,5\n";
-        let interactions = read_text(".csv", log, Some(4.0)).unwrap();
-        assert_eq!(named(&interactions), [("u", "b", 2), ("v", "c", 3)]);
-        assert_eq!((interactions.items.len(), interactions.below_min_rating), (2, 1));
-    }
-
-    #[test]
-    fn a_missing_column_lists_those_found() {
-        assert_eq!(
-            read_text(".csv", b"user_id,item,timestamp\n", None).unwrap_err(),
-            "FILE:1: no column 'user' among 'user_id', 'item', 'timestamp'; \
-             set the columns' names or add a header line"
-        );
-        let message = read_text(".csv", b"user,item,timestamp\nu,i,1\n", Some(1.0)).unwrap_err();
-        assert!(message.contains("no column 'rating' among"), "{message}");
-        let message = read_text(".csv", b"", None).unwrap_err();
-        assert_eq!(message, "FILE: holds no header line; start it with the columns' names");
-    }
-
-    #[test]
-    fn a_column_that_stands_twice_is_ambiguous() {
-        assert_eq!(
-            read_text(".csv", b"user,item,user,timestamp\n", None).unwrap_err(),
-            "FILE:1: column 'user' stands twice in 'user', 'item', 'user', 'timestamp'; rename one of the two"
-        );
-    }
-
-    #[test]
-    fn a_bad_value_is_named_with_line_and_column() {
-        assert_eq!(
-            read_text(".csv", b"user,item,timestamp\nu,i,1\nu,j,soon\n", None).unwrap_err(),
-            "FILE:3: column 'timestamp': is not a whole number: 'soon'; \
-             give timestamps as whole seconds or milliseconds, such as 1704067200"
-        );
-        assert_eq!(
-            read_text(".csv", b"user,item,timestamp\nu,,1\n", None).unwrap_err(),
-            "FILE:2: column 'item': is empty: ''; give every row an id or remove it"
-        );
-    }
-
-    #[test]
-    fn a_line_of_another_length_is_named() {
-        assert_eq!(
-            read_text(".csv", b"user,item,timestamp\nu,i,1\nu,i\n", None).unwrap_err(),
-            "FILE:3: has 2 fields where the header has 3; quote fields that hold the delimiter"
-        );
-    }
-
-    #[test]
-    fn lines_are_counted_alike_with_either_line_end() {
-        for end in ["\n", "\r\n"] {
-            let log = ["user,item,timestamp", "u,i,1", "u,\"a\nb\",2", "u,j,x", ""].join(end);
-            let line = 1 + log[..log.find("u,j,x").unwrap()].matches('\n').count();
-            let message = read_text(".csv", log.as_bytes(), None).unwrap_err();
-            assert!(message.starts_with(&format!("FILE:{line}: column")), "{end:?}: {message}");
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_not_text_are_named() {
-        assert_eq!(
-            read_text(".csv", b"user,item,timestamp\nu,\xff,1\n", None).unwrap_err(),
-            "FILE:2: column 'item' is not UTF-8 text; convert the file to UTF-8 (a compressed file must be unpacked)"
-        );
-        let message = read_text(".csv", b"user,\xff,timestamp\n", None).unwrap_err();
-        assert!(message.starts_with("FILE:1: is not UTF-8 text; "), "{message}");
-    }
-}
+mod tests;

@@ -281,8 +281,9 @@ fn dialect_of(delimiter: &str) -> Result<Dialect> {
     }
 }
 
-/// The columns of a table without a header line, if the first rows leave no doubt: a user, an item,
-/// a time, and maybe a rating from 0 to 10.
+/// The columns of a table without a header line, if the first rows leave no doubt.
+///
+/// The columns are a user, an item, a time, and maybe a rating from 0 to 10.
 fn bare_columns(rows: &[Vec<String>], columns: &Columns) -> Option<Vec<String>> {
     let Columns { user, item, timestamp, rating } = columns;
     let is_rating = |text: &String| text.parse().is_ok_and(|it: f64| (0.0..=10.0).contains(&it));

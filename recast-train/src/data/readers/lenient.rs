@@ -1,9 +1,11 @@
 //! Lines that are nearly JSON: literals of Python, and numbers that are none.
 
-/// The JSON that stands for `text`, if it differs: strings in single quotes or with a prefix (`u''`
-/// and `b''`), `None`, `True`, `False`, tuples, commas before a closing bracket; `NaN` and
-/// `Infinity` become null. The caller parses the result; text that is no such literal is given back
-/// changed in part, or not at all, and fails there.
+/// The JSON that stands for `text`, if it differs.
+///
+/// Literals of Python have strings in single quotes or with a prefix (`u''`), `None`, `True` and
+/// `False`, tuples, and commas before a closing bracket. `NaN` and `Infinity` become null. The
+/// caller parses the result: text that is no such literal comes back changed in part, or not at
+/// all.
 pub(in crate::data) fn json(text: &str) -> Option<String> {
     let mut json = String::with_capacity(text.len());
     let mut rest = text;

@@ -86,10 +86,11 @@ const EXTENSIONS: &str = ".csv, .tsv, .inter, .jsonl, .txt, .parquet";
 /// Reads a log by `options`, in the format that they name or the one its extension stands for.
 ///
 /// In S3-Rec text and in a folder of MiniOneRec a timestamp is the position among the user's
-/// interactions, from 0. A split by global time means nothing for such a log.
+/// interactions, from 0. In a log in the order of its rows it is the number of rows before. A split
+/// by global time means nothing for such logs.
 ///
-/// In all other formats, timestamps whose size shows their unit must be of one unit. The size shows
-/// the unit of a year from 1973 to 5138, in seconds, milliseconds, microseconds or nanoseconds.
+/// In all other formats, times are numbers of one unit, or dates. Whole seconds stay seconds. A
+/// fraction scales the column to nanoseconds.
 ///
 /// A log takes 16 bytes an interaction, at most 24 while the columns grow. Each user and item takes
 /// about 100 bytes and its text.
@@ -97,7 +98,7 @@ const EXTENSIONS: &str = ".csv, .tsv, .inter, .jsonl, .txt, .parquet";
 /// # Errors
 ///
 /// If the file cannot be read, or this build cannot read the format. If a line or value is
-/// malformed (the error names it), a column is missing, or timestamps are of several units. If
+/// malformed (the error names it), a column is missing, or times are of several units. If
 /// `min_rating` is asked of a format without ratings, or no row is left.
 pub fn read_interactions(path: &Path, options: &LogOptions) -> Result<Interactions> {
     read_log(path, options, &Sources::default())
@@ -186,6 +187,9 @@ fn without_ratings(path: &Path, format: &str, min_rating: Option<f64>) -> Result
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod testing {
     use std::io::Write;
 
@@ -198,10 +202,18 @@ mod testing {
         content: &[u8],
         min_rating: Option<f64>,
     ) -> std::result::Result<Interactions, String> {
+        read_with(suffix, content, &LogOptions { min_rating, ..LogOptions::default() })
+    }
+
+    /// Reads `content` by `options`.
+    pub(super) fn read_with(
+        suffix: &str,
+        content: &[u8],
+        options: &LogOptions,
+    ) -> std::result::Result<Interactions, String> {
         let mut file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
         file.write_all(content).unwrap();
-        let options = LogOptions { min_rating, ..LogOptions::default() };
-        read_interactions(file.path(), &options)
+        read_interactions(file.path(), options)
             .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
     }
 
@@ -268,7 +280,7 @@ mod tests {
         assert_eq!(
             read_text(".csv", csv, None).unwrap_err(),
             "FILE:5: column 'timestamp': is in milliseconds by its size, where line 3 has 1704067200, which is in \
-             seconds: '1704067202000'; write all timestamps in one unit"
+             seconds: '1704067202000'; write all times in one unit"
         );
         let jsonl = b"{\"user\":1,\"item\":1,\"timestamp\":1704067200000}\n{\"user\":1,\"item\":2,\"timestamp\":1704067200.0}\n";
         let message = read_text(".jsonl", jsonl, None).unwrap_err();

@@ -254,7 +254,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn is_missing(value: &str) -> bool {
+pub(super) fn is_missing(value: &str) -> bool {
     value.is_empty() || (value.len() <= 4 && MISSING.contains(&value))
 }
 

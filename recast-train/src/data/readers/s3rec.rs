@@ -83,9 +83,22 @@ mod tests {
     }
 
     #[test]
+    fn two_words_a_line_are_pairs_if_a_user_has_several() {
+        let pairs = read_text(".txt", b"1 5\n1 8\n2 5\n1 5\n", None).unwrap();
+        assert_eq!(named(&pairs), [("1", "5", 0), ("1", "8", 1), ("2", "5", 2), ("1", "5", 3)]);
+        assert!(pairs.read_as.unwrap().starts_with("'user item' lines"));
+        let users = read_text(".txt", b"1 5\n2 8\n", None).unwrap();
+        assert_eq!((named(&users).len(), users.read_as), (2, None));
+        let mut late = "1 5\n1 6\n".repeat(80);
+        late.push_str("1 5 6\n");
+        let message = read_text(".txt", late.as_bytes(), None).unwrap_err();
+        assert!(message.starts_with("FILE:161: holds 3 words where"), "{message}");
+    }
+
+    #[test]
     fn a_user_with_two_lines_is_named() {
         assert_eq!(
-            read_text(".txt", b"1 10\n1 11\n", None).unwrap_err(),
+            read_text(".txt", b"1 10 12\n1 11\n", None).unwrap_err(),
             "FILE:2: user '1' has a line already; put all items of a user on one line"
         );
     }

@@ -45,8 +45,8 @@ enum Kind {
 
 /// The column of times of a log while it is read.
 ///
-/// A whole time is stored as its own number. If one time of the column has a fraction, all times
-/// are scaled to nanoseconds, so that no two times become one; finer parts are rounded down.
+/// A whole time is stored as its own number. One time with a fraction scales all times of the
+/// column to nanoseconds, so that no two times become one. Finer parts are rounded down.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     /// The kind of the first time, with its line.
