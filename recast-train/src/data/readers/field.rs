@@ -33,6 +33,27 @@ impl Place<'_> {
         Ok(value)
     }
 
+    /// An id that a file holds as a float of `digits` binary digits: 24 or 53.
+    ///
+    /// # Errors
+    ///
+    /// If the float is not whole, or so large that its neighbours are the same float.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reader of Parquet will call it"))]
+    pub(super) fn float_id(&self, value: f64, digits: u32) -> Result<i64> {
+        let bound = 2f64.powi(digits.cast_signed());
+        if value.fract() != 0.0 {
+            let hint = "write ids as integers or strings";
+            return Err(self.error(&value.to_string(), "is no whole number", hint));
+        }
+        if value.abs() >= bound {
+            let problem = format!("is {bound} or more, from where on floats skip integers");
+            let hint = "write ids as integers or strings";
+            return Err(self.error(&value.to_string(), &problem, hint));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "whole and at most 2^53")]
+        Ok(value as i64)
+    }
+
     /// A rating: a finite number.
     pub(super) fn rating(&self, value: &str) -> Result<f64> {
         match value.parse::<f64>() {
@@ -52,6 +73,21 @@ mod tests {
 
     fn place() -> Place<'static> {
         Place { path: Path::new("log.csv"), line: 7, column: "timestamp" }
+    }
+
+    #[test]
+    fn a_float_is_an_id_if_it_is_exact() {
+        assert_eq!(place().float_id(7.0, 24).unwrap(), 7);
+        assert_eq!(place().float_id(-16_777_215.0, 24).unwrap(), -16_777_215);
+        assert_eq!(place().float_id(9_007_199_254_740_991.0, 53).unwrap(), (1 << 53) - 1);
+        for (value, digits) in [(16_777_216.0, 24), (-9_007_199_254_740_992.0, 53), (1e300, 53)] {
+            let message = place().float_id(value, digits).unwrap_err().to_string();
+            assert!(message.contains("floats skip integers"), "{message}");
+        }
+        for value in [0.5, f64::NAN, f64::INFINITY] {
+            let message = place().float_id(value, 53).unwrap_err().to_string();
+            assert!(message.contains("is no whole number"), "{message}");
+        }
     }
 
     #[test]

@@ -40,7 +40,13 @@ fn id() -> impl Strategy<Value = String> {
         .prop_map(|letters| letters.into_iter().collect::<String>());
     let hostile = proptest::sample::select(&HOSTILE[..]).prop_map(str::to_owned);
     // fields are trimmed, 0 is no text, a mark of byte order is none within a file
-    prop_oneof![any, hostile, "[0-9]{1,30}", "[a-z]{1,3}"].prop_map(|text| {
+    let of = |range, length| {
+        let letters = proptest::collection::vec(range, 1..length);
+        letters.prop_map(|letters| letters.into_iter().collect::<String>())
+    };
+    let digits = of(proptest::char::range('0', '9'), 30);
+    let short = of(proptest::char::range('a', 'c'), 3);
+    prop_oneof![any, hostile, digits, short].prop_map(|text| {
         let text = text.replace(['\0', '\u{feff}', '\u{1f}'], "");
         let text = text.trim().to_owned();
         if text.is_empty() || super::rows::is_missing(&text) { "x".to_owned() } else { text }

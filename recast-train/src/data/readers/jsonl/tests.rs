@@ -38,8 +38,8 @@ fn a_missing_key_lists_those_found() {
 #[test]
 fn a_value_that_is_not_plain_is_named() {
     assert_eq!(
-        read_text(".jsonl", b"{\"user\":1,\"item\":[2],\"timestamp\":1}\n", None).unwrap_err(),
-        "FILE:1: column 'item': is neither a string nor a number: '[2]'; give a plain value"
+        read_text(".jsonl", b"{\"user\":1,\"item\":{},\"timestamp\":1}\n", None).unwrap_err(),
+        "FILE:1: column 'item': is neither a string nor a number: '{}'; give a plain value"
     );
     let message = read_text(".jsonl", b"{\"user\":1,\"item\":2,\"timestamp\":true}\n", None);
     assert!(message.unwrap_err().contains("is neither a string nor a number: 'true'"));
