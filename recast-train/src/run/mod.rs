@@ -12,6 +12,7 @@ mod folder;
 mod inputs;
 mod judging;
 mod phases;
+mod recommending;
 mod tokenizing;
 
 pub use folder::{PreparedSummary, Run, Tokenized};

@@ -190,7 +190,7 @@ impl Layout {
         let Some(other) = SEPARATORS.into_iter().find(|it| it.stands_in(first)) else {
             return Ok(own);
         };
-        self.finds(format!("parted by '{}'", other.name()));
+        self.finds(format!("parted by {}", other.name()));
         Ok(other)
     }
 }
