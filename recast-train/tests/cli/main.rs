@@ -3,6 +3,7 @@
 
 mod data;
 mod library;
+mod logs;
 mod phases;
 mod pinned;
 mod rewards;
