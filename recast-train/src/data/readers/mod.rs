@@ -2,6 +2,7 @@
 //! as text.
 
 mod bytes;
+mod content;
 pub(super) mod csv;
 mod field;
 mod jsonl;
