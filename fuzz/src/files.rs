@@ -4,8 +4,8 @@ use std::io::Write;
 
 use recast_train::catalogue::SidTable;
 use recast_train::data::{
-    Format, Ids, LogOptions, LogOrder, Missing, PrepareOptions, Split, SplitKind, prepare, read_interactions,
-    read_items,
+    Format, Ids, LogOptions, LogOrder, Missing, PrepareOptions, Split, SplitKind, prepare,
+    read_interactions, read_items,
 };
 use recast_train::embedding::read_embeddings;
 use tempfile::NamedTempFile;
@@ -19,8 +19,8 @@ fn file(suffix: &str, bytes: &[u8]) -> NamedTempFile {
 /// The first byte names the format and the options. The log follows.
 ///
 /// The digits 0 to 9 give a format and maybe a least rating. Other bytes add options by their upper
-/// four bits: columns and a separator, missing values and spellings, the order of rows, and a
-/// format by the content.
+/// four bits. The options are columns and a separator, missing values and spellings, the order of
+/// rows, and a format by the content.
 pub fn interactions(data: &[u8]) {
     let Some((&first, log)) = data.split_first() else { return };
     let format = match first % 16 {

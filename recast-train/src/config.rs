@@ -113,18 +113,18 @@ impl Default for DataConfig {
 impl DataConfig {
     /// The way to read the log.
     pub(crate) fn log_options(&self) -> LogOptions {
-        let mut options = LogOptions::default();
-        options.format = self.format;
-        options.columns = self.columns.clone();
-        options.header = self.header.clone();
-        options.delimiter = self.delimiter.clone();
-        options.encoding = self.encoding.clone();
-        options.missing = self.missing;
-        options.join_spellings = self.join_spellings;
-        options.order = self.order;
-        options.min_rating = self.min_rating;
-        options.keep = self.keep.clone();
-        options
+        LogOptions {
+            format: self.format,
+            columns: self.columns.clone(),
+            header: self.header.clone(),
+            delimiter: self.delimiter.clone(),
+            encoding: self.encoding.clone(),
+            missing: self.missing,
+            join_spellings: self.join_spellings,
+            order: self.order,
+            min_rating: self.min_rating,
+            keep: self.keep.clone(),
+        }
     }
 }
 

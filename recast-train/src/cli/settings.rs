@@ -25,8 +25,8 @@ pub(super) struct SettingsArgs {
     /// A key of the config, as `rl.steps=100`. The flag may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     overrides: Vec<(String, String)>,
-    /// The log: .csv, .tsv, .inter of RecBole, .jsonl, .parquet, .txt in S3-Rec form, any of the
-    /// texts as .gz or .zst, or a folder of MiniOneRec.
+    /// The log: .csv, .tsv, .inter of RecBole, .jsonl, .parquet, .txt in S3-Rec form, or a folder
+    /// of MiniOneRec. Text may be packed as .gz or .zst.
     #[arg(long, value_name = "PATH")]
     interactions: Option<PathBuf>,
     /// The names of the columns of a log without a header line, parted by commas.

@@ -78,7 +78,12 @@ pub(super) fn bare_columns(rows: &[Vec<String>], columns: &Columns) -> Option<Ve
 
 /// Whether the rows hold lists of items, by user: with as many times, or without times and surely
 /// lists.
-pub(super) fn are_lists(rows: &[Vec<String>], user: usize, item: usize, timestamp: Option<usize>) -> bool {
+pub(super) fn are_lists(
+    rows: &[Vec<String>],
+    user: usize,
+    item: usize,
+    timestamp: Option<usize>,
+) -> bool {
     let field = |row: &'_ [String], at: usize| row.get(at).cloned().unwrap_or_default();
     let mut users = HashSet::new();
     let mut longest = 0;

@@ -187,8 +187,10 @@ impl Layout {
         }
     }
 
-    /// The separator of a table without a setting: that of the format, unless the first line lacks
-    /// it and has another, or only another parts it into the columns that are read.
+    /// The separator of a table without a setting.
+    ///
+    /// The format's own separator gives way to another if the first line lacks it, or if only the
+    /// other parts the line into the columns that are read.
     fn dialect_of_head(&mut self, path: &Path, head: &Head<'_>) -> Result<Dialect> {
         let first = head.lines.first().map_or("", |line| *line);
         let own = if self.format == Format::Csv { Dialect::Comma } else { Dialect::Tab };
