@@ -15,16 +15,20 @@ const ROWS: usize = 100;
 pub(super) struct Head<'a> {
     text: &'a str,
     pub(super) lines: Vec<&'a str>,
+    /// Whether the text ends before its first line does.
+    pub(super) is_within_a_line: bool,
 }
 
 impl<'a> Head<'a> {
     /// The lines of `text`, without one that may be cut. `is_whole` says that no text follows.
     pub(super) fn of(text: &'a str, is_whole: bool) -> Self {
         let end = if text.contains('\n') { '\n' } else { '\r' };
-        let last = text.rfind(end).map_or(text.len(), |at| at + 1);
-        let text = if is_whole { text } else { &text[..last] };
-        let lines = text.split(end).map(|line| line.trim_end_matches('\r')).take(ROWS).collect();
-        Self { text, lines }
+        let last = text.rfind(end);
+        let is_within_a_line = last.is_none() && !is_whole;
+        let length = last.map_or(text.len(), |at| at + 1);
+        let text = if is_whole { text } else { &text[..length] };
+        let lines = text.split(end).map(|line| line.trim_end_matches('\r')).collect();
+        Self { text, lines, is_within_a_line }
     }
 
     /// The first rows of a table, as trimmed fields.

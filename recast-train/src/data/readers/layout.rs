@@ -136,7 +136,7 @@ impl Layout {
         };
         let extension = super::extension(path);
         if extension.as_deref() == Some("json") {
-            if jsonl::keys(first).is_none() {
+            if jsonl::keys(first).is_none() && !head.is_within_a_line {
                 let problem = "holds one JSON value over several lines, or an array";
                 return Err(Error::file(path, problem, "write one JSON object a line"));
             }
