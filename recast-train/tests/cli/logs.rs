@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Desk, log};
+use crate::{Desk, log, text};
 
 /// The report on `file`.
 fn report(desk: &Desk, file: &str, more: &[&str]) -> Value {
@@ -30,7 +30,8 @@ fn a_log_without_a_header_line_is_read_by_the_names_of_its_columns() {
     let read = report(&desk, "dated.csv", &[]);
     assert_eq!(counts(&read), [60, 12, 360]);
     assert_eq!(read["read_as"], "columns user, item, timestamp without a header line");
-    let printed = desk.done(&["prepare", "--interactions", "dated.csv", "--run-dir", "again"]);
+    let output = desk.recast(&["prepare", "--interactions", "dated.csv", "--run-dir", "again"]);
+    let printed = text(&output.stderr);
     assert!(
         printed.contains("read as columns user, item, timestamp without a header"),
         "{printed}"
@@ -44,8 +45,11 @@ fn a_separator_and_an_encoding_are_settings() {
     let latin: Vec<u8> = latin.replacen('\u{fc}', "u", 1).chars().map(|it| it as u8).collect();
     desk.write("odd.csv", latin);
     let message = desk.refused(&["prepare", "--interactions", "odd.csv"]);
+    assert!(message.contains("no column 'user' among 'user^item^timestamp'"), "{message}");
+    let settings = ["--set", "data.delimiter=^", "--set", "data.encoding=latin1"];
+    let message =
+        desk.refused(&[&["prepare", "--interactions", "odd.csv"], &settings[..2]].concat());
     assert!(message.contains("is not UTF-8 text; set data.encoding"), "{message}");
-    let settings = ["--set", "data.encoding=latin1", "--set", "data.delimiter=^"];
     assert_eq!(counts(&report(&desk, "odd.csv", &settings)), [60, 12, 360]);
 }
 
