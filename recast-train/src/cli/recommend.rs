@@ -39,7 +39,7 @@ struct Recommendation<'a> {
 }
 
 pub(super) fn recommend(args: &RecommendArgs) -> Result<()> {
-    let run = args.folder.open()?;
+    let run = args.folder.open_shared()?;
     let (sequences, items) = (&run.prepared().sequences, &run.prepared().items);
     let history: Vec<u32> = match &args.user {
         Some(user) => {

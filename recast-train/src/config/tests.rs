@@ -32,7 +32,7 @@ fn every_preset_passes_its_own_check() {
 #[test]
 fn overrides_come_last_and_keep_their_neighbours() {
     let set = [("rl.steps".to_owned(), "7".to_owned())];
-    let config = Config::resolve(Preset::Demo, None, &set).unwrap();
+    let config = Config::resolve(Some(Preset::Demo), None, &set).unwrap();
     assert_eq!(config.rl.steps, 7);
     assert_eq!(config.rl.group_size, Preset::Demo.config().rl.group_size);
 }
@@ -42,7 +42,7 @@ fn an_unknown_key_is_named_with_those_that_exist() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.toml");
     std::fs::write(&path, "[rl]\nstepz = 3\n").unwrap();
-    let error = Config::resolve(Preset::Demo, Some(&path), &[]).unwrap_err().to_string();
+    let error = Config::resolve(Some(Preset::Demo), Some(&path), &[]).unwrap_err().to_string();
     assert!(error.contains("run.toml") && error.contains("line 2"), "{error}");
     assert!(error.contains("stepz") && error.contains("`steps`"), "{error}");
 }
@@ -50,14 +50,14 @@ fn an_unknown_key_is_named_with_those_that_exist() {
 #[test]
 fn an_override_of_the_wrong_type_is_named() {
     let set = [("rl.steps".to_owned(), "many".to_owned())];
-    let error = Config::resolve(Preset::Demo, None, &set).unwrap_err().to_string();
+    let error = Config::resolve(Some(Preset::Demo), None, &set).unwrap_err().to_string();
     assert!(error.contains("rl.steps=many"), "{error}");
 }
 
 #[test]
 fn settings_that_toml_cannot_hold_are_refused_instead_of_lost() {
     let config = Config { seed: u64::MAX, ..Preset::Smoke.config() };
-    for refused in [config.to_toml().map(drop), Config::resolve_over(&config, None, &[]).map(drop)]
+    for refused in [config.to_toml().map(drop), Layers::read(None, &[]).unwrap().over(&config).map(drop)]
     {
         let message = refused.unwrap_err().to_string();
         assert!(message.starts_with("settings: cannot be written as TOML"), "{message}");

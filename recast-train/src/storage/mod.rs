@@ -1,8 +1,10 @@
-//! Files that exist whole or not at all, checksums, and JSON whose order counts.
+//! Files that exist whole or not at all, checksums, JSON whose order counts, and a folder's lock.
 
 mod entries;
 mod file;
+mod lock;
 
 pub(crate) use entries::Entries;
 pub use file::checksum;
 pub(crate) use file::{write_atomic, write_json};
+pub(crate) use lock::Lock;
