@@ -20,8 +20,8 @@ use crate::train::{RlConfig, SasrecConfig, SftConfig};
 
 pub(crate) use keys::Keys;
 pub(crate) use layers::Layers;
-pub use preset::Preset;
 pub(crate) use preset::ModelPreset;
+pub use preset::Preset;
 pub(crate) use record::{Part, Record};
 
 /// Every key with its meaning, as `recast init` writes it.

@@ -138,7 +138,7 @@ pub enum Error {
     #[error(
         "{}: holds a run with other settings: {}; name another folder",
         run_dir.display(),
-        list(changes)
+        SettingChange::list(changes)
     )]
     OtherRun {
         /// The folder.
@@ -152,7 +152,7 @@ pub enum Error {
         run_dir.display(),
         parts.join(", "),
         if parts.len() == 1 { "was" } else { "were" },
-        list(changes),
+        SettingChange::list(changes),
         changed_hint(parts, *unfinished)
     )]
     ChangedSettings {
@@ -218,12 +218,14 @@ impl fmt::Display for SettingChange {
 /// Changes that a message lists before it only counts the others.
 const LISTED: usize = 8;
 
-/// The changes in a line; a long list ends in a count.
-fn list(changes: &[SettingChange]) -> String {
-    let shown: Vec<String> = changes.iter().take(LISTED).map(ToString::to_string).collect();
-    let rest = changes.len() - shown.len();
-    let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    format!("{}{rest}", shown.join(", "))
+impl SettingChange {
+    /// The changes in a line; a long list ends in a count.
+    pub(crate) fn list(changes: &[Self]) -> String {
+        let shown: Vec<String> = changes.iter().take(LISTED).map(ToString::to_string).collect();
+        let rest = changes.len() - shown.len();
+        let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        format!("{}{rest}", shown.join(", "))
+    }
 }
 
 /// The remedy for changed settings.

@@ -40,6 +40,13 @@ impl Keys {
         self
     }
 
+    /// These keys and one more.
+    #[must_use]
+    pub(crate) fn with(mut self, key: &str, value: String) -> Self {
+        self.0.insert(key.to_owned(), Value::String(value));
+        self
+    }
+
     /// The keys whose values differ, in alphabetical order, from these values to those of `new`.
     #[must_use]
     pub(crate) fn changes(&self, new: &Self) -> Vec<SettingChange> {

@@ -57,7 +57,8 @@ fn an_override_of_the_wrong_type_is_named() {
 #[test]
 fn settings_that_toml_cannot_hold_are_refused_instead_of_lost() {
     let config = Config { seed: u64::MAX, ..Preset::Smoke.config() };
-    for refused in [config.to_toml().map(drop), Layers::read(None, &[]).unwrap().over(&config).map(drop)]
+    for refused in
+        [config.to_toml().map(drop), Layers::read(None, &[]).unwrap().over(&config).map(drop)]
     {
         let message = refused.unwrap_err().to_string();
         assert!(message.starts_with("settings: cannot be written as TOML"), "{message}");
