@@ -4,7 +4,8 @@ use std::io::Write;
 
 use recast_train::catalogue::SidTable;
 use recast_train::data::{
-    Columns, Format, Ids, PrepareOptions, Split, SplitKind, prepare, read_interactions, read_items,
+    Format, Ids, LogOptions, PrepareOptions, Split, SplitKind, prepare, read_interactions,
+    read_items,
 };
 use recast_train::embedding::read_embeddings;
 use tempfile::NamedTempFile;
@@ -36,7 +37,9 @@ pub fn parquet(data: &[u8]) {
 
 fn log_of(format: Format, log: &[u8], min_rating: Option<f64>) {
     let file = file(".log", log);
-    let read = read_interactions(file.path(), Some(format), &Columns::default(), min_rating);
+    let mut options = LogOptions::default();
+    (options.format, options.min_rating) = (Some(format), min_rating);
+    let read = read_interactions(file.path(), &options);
     let Ok(read) = read else { return };
     assert!(!read.is_empty());
     for row in read.iter() {
@@ -60,7 +63,7 @@ pub fn mini_one_rec(data: &[u8]) {
     for (name, text) in names.into_iter().zip(text.split("---\n")) {
         std::fs::write(folder.path().join(name), text).expect("written");
     }
-    let read = read_interactions(folder.path(), None, &Columns::default(), None);
+    let read = read_interactions(folder.path(), &LogOptions::default());
     let Ok(read) = read else { return };
     let examples: usize =
         read.given.iter().flat_map(|it| &it.held_out).map(|it| it.valid + it.test).sum();

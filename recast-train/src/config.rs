@@ -5,13 +5,17 @@ mod layers;
 mod preset;
 mod record;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use recast_burn::DeviceKind;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use crate::data::{Columns, Format, PrepareOptions, SplitKind, SyntheticConfig};
+use crate::data::{
+    Columns, Format, Kept, LogOptions, LogOrder, Missing, PrepareOptions, SplitKind,
+    SyntheticConfig,
+};
 use crate::error::{Error, Result};
 use crate::evaluate::EvaluateConfig;
 use crate::model::{ModelConfig, Precision};
@@ -44,9 +48,34 @@ pub struct DataConfig {
     /// The format of the log; `None` means the format of its extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// The names of the columns of a table without a header line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<Vec<String>>,
+    /// The text between two fields; `None` means that of the format or the content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    /// The encoding of text files; `None` means UTF-8, or UTF-16 with a byte order mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// The order of a user's interactions; `None` means time, unless the log's layout has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<LogOrder>,
     /// The lowest rating that counts; interactions below are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_rating: Option<f64>,
+    /// The treatment of rows without an id or a time.
+    pub missing: Missing,
+    /// Whether spellings of one id are one id.
+    pub join_spellings: bool,
+    /// The log's part for validation, where it has a split of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid: Option<PathBuf>,
+    /// The log's part for test, where it has a split of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
+    /// The column or key of the items file that holds ids; `None` means the first usual name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items_id: Option<String>,
     /// Width of embeddings made from the data.
     pub embedding_dim: usize,
     /// Items of the longest prompt.
@@ -55,6 +84,9 @@ pub struct DataConfig {
     pub split: SplitKind,
     /// Column or key names.
     pub columns: Columns,
+    /// Columns, and their values whose rows count.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keep: BTreeMap<String, Kept>,
     /// The k-core.
     pub prepare: PrepareOptions,
     /// The synthetic catalogue.
@@ -68,14 +100,42 @@ impl Default for DataConfig {
             items: None,
             embeddings: None,
             format: None,
+            header: None,
+            delimiter: None,
+            encoding: None,
+            order: None,
             min_rating: None,
+            missing: Missing::Refuse,
+            join_spellings: false,
+            valid: None,
+            test: None,
+            items_id: None,
             embedding_dim: 64,
             max_history: 20,
             split: SplitKind::LeaveOneOut,
             columns: Columns::default(),
+            keep: BTreeMap::new(),
             prepare: PrepareOptions::default(),
             synthetic: SyntheticConfig::default(),
         }
+    }
+}
+
+impl DataConfig {
+    /// The way to read the log.
+    pub(crate) fn log_options(&self) -> LogOptions {
+        let mut options = LogOptions::default();
+        options.format = self.format;
+        options.columns = self.columns.clone();
+        options.header = self.header.clone();
+        options.delimiter = self.delimiter.clone();
+        options.encoding = self.encoding.clone();
+        options.missing = self.missing;
+        options.join_spellings = self.join_spellings;
+        options.order = self.order;
+        options.min_rating = self.min_rating;
+        options.keep = self.keep.clone();
+        options
     }
 }
 

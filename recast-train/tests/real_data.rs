@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use recast_train::catalogue::SidTable;
-use recast_train::data::{Columns, PrepareOptions, Split, SplitKind, prepare, read_interactions};
+use recast_train::data::{
+    LogOptions, PrepareOptions, Split, SplitKind, prepare, read_interactions,
+};
 use recast_train::evaluate::baselines::{ItemKnn, Popularity};
 use recast_train::evaluate::{Evaluation, Metrics, judge};
 
@@ -34,7 +36,7 @@ impl Baselines {
     /// Learns from the training part of a log. Without a file of semantic IDs every item has its
     /// own.
     fn fit(log: &Path, options: &PrepareOptions, kind: SplitKind, sids: Option<&Path>) -> Self {
-        let read = read_interactions(log, None, &Columns::default(), None).unwrap();
+        let read = read_interactions(log, &LogOptions::default()).unwrap();
         let (sequences, _) = prepare(read, options, 1).unwrap();
         let split = Split::new(&sequences, kind).unwrap();
         let n_items = sequences.n_items();

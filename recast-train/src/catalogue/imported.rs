@@ -1,14 +1,14 @@
 //! Tables of semantic IDs that others made, under their own item ids.
 
 use std::collections::HashSet;
-use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::table::{Checked, SidTable, TableFile, rows_of};
 use crate::error::{Error, Result};
-use crate::storage::Entries;
+use crate::storage::{Entries, Sources};
 
 /// The table of another program or run: a JSON object of item ids and lists of codes, in the
 /// order of the file.
@@ -34,7 +34,13 @@ impl ImportedTable {
     ///
     /// [`Error::Read`] if the file cannot be read; [`Error::File`] if it is no such JSON object.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|cause| Error::read(path, cause))?;
+        Self::read_from(path, &Sources::default())
+    }
+
+    fn read_from(path: &Path, sources: &Sources) -> Result<Self> {
+        let mut text = String::new();
+        let mut source = sources.text(path, None)?;
+        source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
         let path = path.to_owned();
         if let Ok(own) = serde_json::from_str::<TableFile<Code>>(&text) {
             let codes_per_level = Some(own.codes_per_level);
@@ -107,6 +113,15 @@ impl SidTable {
     pub fn import<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
         ImportedTable::read(path)?.sids_of(item_ids)
     }
+
+    /// Imports a table as [`SidTable::import`] does, and notes the file among `sources`.
+    pub(crate) fn import_from<S: AsRef<str>>(
+        path: &Path,
+        item_ids: &[S],
+        sources: &Sources,
+    ) -> Result<Self> {
+        ImportedTable::read_from(path, sources)?.sids_of(item_ids)
+    }
 }
 
 /// The least number of codes of each level, which its largest code needs. There are as many levels
@@ -151,7 +166,7 @@ mod tests {
     fn read(text: &str) -> Result<ImportedTable> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("index.json");
-        fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
         ImportedTable::read(&path)
     }
 

@@ -1,5 +1,6 @@
 //! The flags that make settings.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -28,6 +29,12 @@ pub(super) struct SettingsArgs {
     /// of MiniOneRec.
     #[arg(long, value_name = "PATH")]
     interactions: Option<PathBuf>,
+    /// The names of the columns of a log without a header line, parted by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// A column of the log and its value whose rows count. The flag may be repeated.
+    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = key_value)]
+    keep: Vec<(String, String)>,
     /// Titles and text of items: .jsonl, .csv, .tsv, .item of RecBole, .json or .txt of MiniOneRec.
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
@@ -92,6 +99,8 @@ impl SettingsArgs {
             config,
             overrides,
             interactions,
+            columns,
+            keep,
             items,
             embeddings,
             model,
@@ -104,6 +113,8 @@ impl SettingsArgs {
             ("--config", config.is_some()),
             ("--set", !overrides.is_empty()),
             ("--interactions", interactions.is_some()),
+            ("--columns", !columns.is_empty()),
+            ("--where", !keep.is_empty()),
             ("--items", items.is_some()),
             ("--embeddings", embeddings.is_some()),
             ("--model", model.is_some()),
@@ -134,6 +145,19 @@ impl SettingsArgs {
             ("seed", self.seed.map(|seed| seed.to_string())),
         ];
         let mut overrides = self.overrides.clone();
+        let text = |text: &str| Value::String(text.to_owned());
+        if !self.columns.is_empty() {
+            let names = self.columns.iter().map(|name| text(name.trim())).collect();
+            overrides.push(("data.header".to_owned(), Value::Array(names).to_string()));
+        }
+        let mut kept: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+        for (column, value) in &self.keep {
+            kept.entry(column).or_default().push(text(value));
+        }
+        for (column, values) in kept {
+            let key = format!("data.keep.{column}");
+            overrides.push((key, Value::Array(values).to_string()));
+        }
         for (key, value) in flags {
             overrides.extend(value.map(|value| (key.to_owned(), value)));
         }

@@ -25,6 +25,9 @@ pub struct Interactions {
     pub items: Ids,
     /// Rows left out by the reader because their rating was too low.
     pub below_min_rating: usize,
+    /// The layout that the reader recognised, in words: a public data set, or what was told by the
+    /// content.
+    pub read_as: Option<String>,
     /// The split that came with the log, if one did.
     pub given: Option<GivenSplit>,
     /// The reader's findings that a person should know before trusting numbers made from this log.

@@ -1,7 +1,7 @@
 //! Titles, text and numbers of items.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use super::Ids;
 use super::readers::csv::{Dialect, Table};
 use super::readers::lines::{for_each_line, json_error};
 use crate::error::{Error, Result};
-use crate::storage::Entries;
+use crate::storage::{Entries, Source, Sources};
 
 /// Keys that can hold an item's id, in order of preference; none of them is text.
 const ID_KEYS: [&str; 5] = ["id", "item", "item_id", "parent_asin", "asin"];
@@ -162,10 +162,15 @@ impl Items {
 /// If the file cannot be read, or a line or the file is not of its kind. If an item has no id, or
 /// two items have one id. If no item of the vocabulary is in the file.
 pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
+    items_of(path, ids, &Sources::default())
+}
+
+/// Reads items as [`read_items`] does, and notes the file among `sources`.
+pub(crate) fn items_of(path: &Path, ids: &Ids, sources: &Sources) -> Result<Items> {
     let mut rows = Vec::new();
     let mut seen = Ids::new();
     let mut numbers: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
-    for_each_object(path, |line, object| {
+    for_each_object(path, sources, |line, object| {
         let fault = |problem: String, hint| match line {
             Some(line) => Error::line(path, line, problem, hint),
             None => Error::file(path, problem, hint),
@@ -202,16 +207,18 @@ pub fn read_items(path: &Path, ids: &Ids) -> Result<Items> {
 /// Hands each item to `each` as an object, with its line from 1 where items stand on lines.
 fn for_each_object(
     path: &Path,
+    sources: &Sources,
     mut each: impl FnMut(Option<u64>, Map<String, Value>) -> Result<()>,
 ) -> Result<()> {
+    let source = sources.text(path, None)?;
     let extension = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
     let dialect = match extension.as_deref() {
         Some("csv") => Dialect::Comma,
         Some("tsv") => Dialect::Tab,
         Some("item") => Dialect::TypedTab,
-        Some("json") => return for_each_entry(path, |object| each(None, object)),
+        Some("json") => return for_each_entry(source, |object| each(None, object)),
         Some("txt") => {
-            return for_each_line(path, |line, text| {
+            return for_each_line(source, |line, text| {
                 let [_, title, id] = text.split('\t').collect::<Vec<_>>()[..] else {
                     let hint = "write a semantic ID, a title and an id, as MiniOneRec does";
                     return Err(Error::line(path, line, "is not three fields with tabs", hint));
@@ -221,14 +228,14 @@ fn for_each_object(
             });
         }
         _ => {
-            return for_each_line(path, |line, text| {
+            return for_each_line(source, |line, text| {
                 let object =
                     serde_json::from_str(text).map_err(|source| json_error(path, line, &source))?;
                 each(Some(line), object)
             });
         }
     };
-    let mut table = Table::open(path, dialect)?;
+    let mut table = Table::open(source, dialect)?;
     let header = table.header.clone();
     while let Some((line, record)) = table.next()? {
         let value = |key: &str, text: &str| {
@@ -246,10 +253,12 @@ fn for_each_object(
 
 /// Hands each entry of one JSON object to `each`, with its key as the id.
 fn for_each_entry(
-    path: &Path,
+    mut source: Source,
     mut each: impl FnMut(Map<String, Value>) -> Result<()>,
 ) -> Result<()> {
-    let text = fs::read_to_string(path).map_err(|cause| Error::read(path, cause))?;
+    let path = &source.path().to_owned();
+    let mut text = String::new();
+    source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
     let entries: Entries<Map<String, Value>> = serde_json::from_str(&text).map_err(|fault| {
         let hint = r#"expected {"item id": {"title": "..", ..}, ..}"#;
         Error::file(path, format!("is not one JSON object of items: {fault}"), hint)

@@ -19,10 +19,11 @@ mod synthetic;
 mod vocabulary;
 
 pub use interactions::{Interaction, Interactions};
+pub(crate) use items::items_of;
 pub use items::{ItemText, Items, read_items};
 pub use prepare::{PrepareOptions, Report, TieOrder, prepare};
-pub use readers::{Columns, Format, read_interactions};
-pub(crate) use readers::{Folder, silence_caught_panics};
+pub use readers::{Columns, Format, Kept, LogOptions, LogOrder, Missing, read_interactions};
+pub(crate) use readers::{Folder, read_log, silence_caught_panics};
 pub use report::DataReport;
 pub use sequences::{Histories, Sequences};
 pub use split::{Example, GivenSplit, HeldOut, Split, SplitKind, SplitReport};

@@ -13,10 +13,16 @@ pub struct DataReport {
     pub prepare: Report,
     /// The sizes of the split.
     pub split: SplitReport,
+    /// The layout as which the log was read, in words; `None` if the settings say all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_as: Option<String>,
 }
 
 impl fmt::Display for DataReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(layout) = &self.read_as {
+            writeln!(f, "read as {layout}")?;
+        }
         write!(f, "{}\n{}", self.prepare, self.split)?;
         self.prepare.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }

@@ -9,6 +9,7 @@ use super::readers::lines::{for_each_line, json_error};
 use super::vocabulary::first_repeated;
 use super::{GivenSplit, HeldOut, Ids};
 use crate::error::{Error, Result};
+use crate::storage::Sources;
 
 /// Item indices of each user, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +191,7 @@ impl Sequences {
         let fault =
             |line, problem: String| Error::line(path, line, problem, "prepare the data again");
         let mut loaded: Option<(Self, usize)> = None;
-        for_each_line(path, |number, text| {
+        for_each_line(Sources::default().text(path, None)?, |number, text| {
             let Some((sequences, _)) = &mut loaded else {
                 loaded = Some(parse_header(path, number, text)?);
                 return Ok(());

@@ -16,7 +16,7 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use crate::error::{Error, Result};
-use crate::storage::write_atomic;
+use crate::storage::{Sources, write_atomic};
 
 /// The name of the embeddings in a `.safetensors` file that holds several tensors.
 const TENSOR_NAME: &str = "embeddings";
@@ -117,6 +117,11 @@ impl Embeddings {
 /// or rank, or is shorter or longer than its header says. [`Error::File`] if a value is not finite;
 /// the message names its row and column, both from 0.
 pub fn read_embeddings(path: &Path) -> Result<Embeddings> {
+    embeddings_of(path, &Sources::default())
+}
+
+/// Reads embeddings as [`read_embeddings`] does, and notes the file among `sources`.
+pub(crate) fn embeddings_of(path: &Path, sources: &Sources) -> Result<Embeddings> {
     let parse = match path.extension().and_then(|extension| extension.to_str()) {
         Some("npy") => parse_npy,
         Some("safetensors") => parse_safetensors,
@@ -129,7 +134,7 @@ pub fn read_embeddings(path: &Path) -> Result<Embeddings> {
         }
     };
     let failed = |cause| Error::read(path, cause);
-    let file = File::open(path).map_err(failed)?;
+    let file = sources.file(path)?;
     let length = file.metadata().map_err(failed)?.len();
     parse(BufReader::with_capacity(1 << 16, file), length)
         .and_then(|(dim, values)| {

@@ -57,8 +57,8 @@ impl Conditions {
     }
 }
 
-/// Whether a key is a condition: the seed is none, and neither is a key that leaves results equal
-/// up to rounding, or names a file of `checksums.json`.
+/// Whether a key is a condition. The seed is none. A key that leaves results equal up to rounding is
+/// none either, nor is the name of a file in `checksums.json`.
 fn counts(key: &str) -> bool {
     let none = [
         "seed",
@@ -68,6 +68,8 @@ fn counts(key: &str) -> bool {
         "rl.signals",
         "evaluate.batch_prompts",
         "data.interactions",
+        "data.valid",
+        "data.test",
         "data.items",
         "data.embeddings",
         "tokenizer.table",

@@ -1,20 +1,17 @@
 //! The source files of a run, read and checked before anything is written.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 
 use crate::catalogue::SidTable;
 use crate::config::Config;
 use crate::data::{
     DataReport, Folder, Format, Items, PrepareOptions, Report, Sequences, Split, SplitKind,
-    Synthetic, prepare, read_interactions, read_items,
+    Synthetic, items_of, prepare, read_items, read_log,
 };
-use crate::embedding::{Embeddings, read_embeddings};
+use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
-use crate::storage::{checksum, write_atomic, write_json};
+use crate::storage::{Sources, write_atomic, write_json};
 
 /// Data on their way into a run folder.
 #[derive(Debug)]
@@ -26,14 +23,8 @@ pub(super) struct Inputs {
     embeddings: Option<Embeddings>,
     /// Semantic IDs that another program made.
     sids: Option<SidTable>,
-    sources: Vec<PathBuf>,
-}
-
-/// A source file with its checksum, to detect later changes.
-#[derive(Debug, Serialize, Deserialize)]
-struct Checksum {
-    sha256: String,
-    bytes: u64,
+    /// The source files, with their checksums to detect later changes.
+    sources: Sources,
 }
 
 impl Inputs {
@@ -45,45 +36,36 @@ impl Inputs {
             // the oracle knows the catalogue's own numbering: nothing may be dropped
             let keep_all = PrepareOptions { min_user: 0, min_item: 0, ..data.prepare };
             let (sequences, report) = prepare(synthetic.interactions(), &keep_all, config.seed)?;
-            let report = data_report(report, &sequences, config)?;
+            let report = data_report(report, &sequences, None, config)?;
             let items = synthetic.items(&sequences.items);
-            let (embeddings, sids) = (None, None);
-            return Ok(Self { sequences, report, items, embeddings, sids, sources: Vec::new() });
+            let (embeddings, sids, sources) = (None, None, Sources::default());
+            return Ok(Self { sequences, report, items, embeddings, sids, sources });
         };
         let format = data.format.map_or_else(|| Format::of(log), Ok)?;
-        let mut interactions =
-            read_interactions(log, Some(format), &data.columns, data.min_rating)?;
+        let sources = Sources::default();
+        let mut interactions = read_log(log, &data.log_options(), &sources)?;
         if data.split != SplitKind::Given {
             interactions.given = None;
         }
+        let read_as = interactions.read_as.take();
         let (sequences, report) = prepare(interactions, &data.prepare, config.seed)?;
-        let report = data_report(report, &sequences, config)?;
+        let report = data_report(report, &sequences, read_as, config)?;
         let folder = (format == Format::MiniOneRec).then(|| Folder::open(log)).transpose()?;
-        let mut sources = match &folder {
-            Some(folder) => folder.interactions()?.to_vec(),
-            None => vec![log.clone()],
-        };
         let items = match data.items.clone().or_else(|| folder?.items()) {
-            Some(path) => {
-                let items = read_items(&path, &sequences.items)?;
-                sources.push(path);
-                items
-            }
+            Some(path) => items_of(&path, &sequences.items, &sources)?,
             None => Items::from_rows(Vec::new(), &sequences.items),
         };
         let embeddings = match &data.embeddings {
             Some(path) => {
-                sources.push(path.clone());
                 let rows_follow = (items.n_rows() > 0).then_some(&items);
-                Some(aligned(read_embeddings(path)?, path, &sequences, rows_follow)?)
+                Some(aligned(embeddings_of(path, &sources)?, path, &sequences, rows_follow)?)
             }
             None => None,
         };
         let sids = match &config.tokenizer.table {
             Some(path) => {
-                sources.push(path.clone());
                 let ids: Vec<&str> = sequences.items.iter().collect();
-                Some(SidTable::import(path, &ids)?)
+                Some(SidTable::import_from(path, &ids, &sources)?)
             }
             None => None,
         };
@@ -92,13 +74,7 @@ impl Inputs {
 
     /// Writes the data and the checksums of their sources.
     pub(super) fn write(&self, run_dir: &Path) -> Result<()> {
-        let mut checksums = BTreeMap::new();
-        for path in &self.sources {
-            let bytes = std::fs::metadata(path).map_err(|e| Error::read(path, e))?.len();
-            let sha256 = checksum(path)?;
-            checksums.insert(path.display().to_string(), Checksum { sha256, bytes });
-        }
-        write_json(&run_dir.join("checksums.json"), &checksums)?;
+        write_json(&run_dir.join("checksums.json"), &self.sources.checksums())?;
         write_json(&report_path(run_dir), &self.report)?;
         write_atomic(&sequences_path(run_dir), |writer| self.sequences.write_to(writer))?;
         write_atomic(&items_path(run_dir), |writer| {
@@ -170,9 +146,14 @@ impl Prepared {
     }
 }
 
-fn data_report(prepare: Report, sequences: &Sequences, config: &Config) -> Result<DataReport> {
+fn data_report(
+    prepare: Report,
+    sequences: &Sequences,
+    read_as: Option<String>,
+    config: &Config,
+) -> Result<DataReport> {
     let split = Split::new(sequences, config.data.split)?.report();
-    Ok(DataReport { prepare, split })
+    Ok(DataReport { prepare, split, read_as })
 }
 
 fn load_report(run_dir: &Path) -> Result<DataReport> {

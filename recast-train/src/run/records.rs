@@ -62,7 +62,7 @@ impl Run {
     pub(super) fn changes_in_the_middle(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
         for part in Part::all() {
-            if let Some(true) = is_finished(self.dir(), part)?
+            if is_finished(self.dir(), part)?.is_some()
                 && let Some(record) = Record::load(self.dir(), part)?
             {
                 all.extend(record.changes);

@@ -1,15 +1,15 @@
 //! Tables with a header line: comma-separated and tab-separated values, RecBole's among them.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 
 use super::lines::{NOT_UTF8, NOT_UTF8_HINT};
 use super::rows::Rows;
-use super::{Columns, Interactions};
+use super::{Interactions, LogOptions};
 use crate::error::{Error, Result};
+use crate::storage::Source;
 
 /// The separator of the fields of a line.
 #[derive(Debug, Clone, Copy)]
@@ -24,19 +24,16 @@ pub(in crate::data) enum Dialect {
 
 /// Reads a table and removes white space around fields. An error names a row after blank lines by
 /// the first of these lines.
-pub(super) fn read(
-    path: &Path,
-    dialect: Dialect,
-    columns: &Columns,
-    min_rating: Option<f64>,
-) -> Result<Interactions> {
-    let mut table = Table::open(path, dialect)?;
+pub(super) fn read(source: Source, dialect: Dialect, options: &LogOptions) -> Result<Interactions> {
+    let path = &source.path().to_owned();
+    let columns = &options.columns;
+    let mut table = Table::open(source, dialect)?;
     let (user, item, timestamp) = (
         table.position(&columns.user)?,
         table.position(&columns.item)?,
         table.position(&columns.timestamp)?,
     );
-    let mut rows = Rows::new(path, columns, min_rating);
+    let mut rows = Rows::new(path, options);
     let rating = rows.want_ratings().then(|| table.position(&columns.rating)).transpose()?;
     while let Some((line, record)) = table.next()? {
         if let Some(rating) = rating
@@ -50,29 +47,29 @@ pub(super) fn read(
 }
 
 /// A table while it is read.
-pub(in crate::data) struct Table<'a> {
-    path: &'a Path,
+pub(in crate::data) struct Table {
+    path: PathBuf,
     reader: csv::Reader<WithoutCarriageReturns>,
     /// The columns' names, without types.
     pub(in crate::data) header: StringRecord,
     record: StringRecord,
 }
 
-impl<'a> Table<'a> {
+impl Table {
     /// Opens a table and reads its header line.
-    pub(in crate::data) fn open(path: &'a Path, dialect: Dialect) -> Result<Self> {
+    pub(in crate::data) fn open(source: Source, dialect: Dialect) -> Result<Self> {
         let (delimiter, quoting) = match dialect {
             Dialect::Comma => (b',', true),
             Dialect::Tab | Dialect::TypedTab => (b'\t', false),
         };
-        let file = File::open(path).map_err(|source| Error::read(path, source))?;
+        let path = source.path().to_owned();
         let mut reader = ReaderBuilder::new()
             .delimiter(delimiter)
             .quoting(quoting)
             .trim(Trim::All)
-            .from_reader(WithoutCarriageReturns(file));
+            .from_reader(WithoutCarriageReturns(source));
         let unnamed = StringRecord::new();
-        let header = reader.headers().map_err(|source| table_error(path, &unnamed, source))?;
+        let header = reader.headers().map_err(|source| table_error(&path, &unnamed, source))?;
         let header = match dialect {
             Dialect::Comma | Dialect::Tab => header.clone(),
             Dialect::TypedTab => {
@@ -86,7 +83,7 @@ impl<'a> Table<'a> {
     pub(in crate::data) fn next(&mut self) -> Result<Option<(u64, &StringRecord)>> {
         let read = self.reader.read_record(&mut self.record);
         let line = self.record.position().map_or(0, csv::Position::line);
-        let read = read.map_err(|source| table_error(self.path, &self.header, source))?;
+        let read = read.map_err(|source| table_error(&self.path, &self.header, source))?;
         Ok(read.then_some((line, &self.record)))
     }
 
@@ -99,18 +96,18 @@ impl<'a> Table<'a> {
         match (positions.next(), positions.next()) {
             (Some(index), None) => Ok(index),
             (Some(_), Some(_)) => Err(Error::line(
-                self.path,
+                &self.path,
                 1,
                 format!("column '{name}' stands twice in {}", found()),
                 "rename one of the two",
             )),
             (None, _) if header.iter().all(str::is_empty) => Err(Error::file(
-                self.path,
+                &self.path,
                 "holds no header line",
                 "start it with the columns' names",
             )),
             (None, _) => Err(Error::line(
-                self.path,
+                &self.path,
                 1,
                 format!("no column '{name}' among {}", found()),
                 "set the columns' names or add a header line",
@@ -121,7 +118,7 @@ impl<'a> Table<'a> {
 
 /// A file with its carriage returns left out: between `\r` and `\n` the csv crate counts lines one
 /// too low.
-struct WithoutCarriageReturns(File);
+struct WithoutCarriageReturns(Source);
 
 impl Read for WithoutCarriageReturns {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,24 +1,21 @@
 //! One JSON object a line.
 
-use std::path::Path;
-
 use serde_json::{Map, Value};
 
 use super::field::Place;
 use super::lines::{for_each_line, json_error};
 use super::rows::Rows;
-use super::{Columns, Interactions};
+use super::{Interactions, LogOptions};
 use crate::error::{Error, Result};
+use crate::storage::Source;
 
 /// Reads the objects' keys named in `columns`; other keys are ignored. Values are strings or
 /// numbers.
-pub(super) fn read(
-    path: &Path,
-    columns: &Columns,
-    min_rating: Option<f64>,
-) -> Result<Interactions> {
-    let mut rows = Rows::new(path, columns, min_rating);
-    for_each_line(path, |line, text| {
+pub(super) fn read(source: Source, options: &LogOptions) -> Result<Interactions> {
+    let path = &source.path().to_owned();
+    let columns = &options.columns;
+    let mut rows = Rows::new(path, options);
+    for_each_line(source, |line, text| {
         let object: Map<String, Value> =
             serde_json::from_str(text).map_err(|source| json_error(path, line, &source))?;
         let value = |column| value(&object, Place { path, line, column });

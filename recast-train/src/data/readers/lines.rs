@@ -1,10 +1,10 @@
 //! A text file, line by line.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::storage::Source;
 
 /// Calls `read` with the number, from 1, and the text of each line that is not blank.
 ///
@@ -14,11 +14,11 @@ use crate::error::{Error, Result};
 ///
 /// If the file cannot be read, a line is not UTF-8, or `read` fails.
 pub(in crate::data) fn for_each_line(
-    path: &Path,
+    source: Source,
     mut read: impl FnMut(u64, &str) -> Result<()>,
 ) -> Result<()> {
-    let file = File::open(path).map_err(|source| Error::read(path, source))?;
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let path = &source.path().to_owned();
+    let mut reader = BufReader::with_capacity(1 << 16, source);
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();

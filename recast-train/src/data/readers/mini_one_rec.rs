@@ -2,6 +2,7 @@
 //! Each row of the split is a history and the next item.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use super::lines::{for_each_line, json_error};
 use super::without_ratings;
 use crate::data::{GivenSplit, HeldOut, Ids, Interactions};
 use crate::error::{Error, Result};
-use crate::storage::Entries;
+use crate::storage::{Entries, Sources};
 
 /// The end of a file's name, after `NAME`.
 const INDEX: &str = ".index.json";
@@ -106,21 +107,25 @@ impl Folder {
 /// The rows stand first in `NAME.train.csv`, then in `NAME.valid.csv`, then in `NAME.test.csv`. If
 /// `NAME.train.csv` is missing, the training part of `NAME.recovered_sequences.jsonl` stands in for
 /// it, and a warning says so. The longest history of a row is that of the split.
-pub(super) fn read(path: &Path, min_rating: Option<f64>) -> Result<Interactions> {
+pub(super) fn read(
+    path: &Path,
+    min_rating: Option<f64>,
+    sources: &Sources,
+) -> Result<Interactions> {
     without_ratings(path, "a folder of MiniOneRec", min_rating)?;
     let folder = Folder::open(path)?;
     let [index, train, valid, test] = folder.interactions()?;
-    let index = Index::read(&index)?;
-    let (valid, test) = (Part::read(&valid, &index)?, Part::read(&test, &index)?);
+    let index = Index::read(&index, sources)?;
+    let (valid, test) = (Part::read(&valid, &index, sources)?, Part::read(&test, &index, sources)?);
     let mut max_history = valid.longest_history().max(test.longest_history());
     let mut sequences = Sequences::default();
     let mut warnings = Vec::new();
     if train == folder.file(TRAIN) {
-        let train = Part::read(&train, &index)?;
+        let train = Part::read(&train, &index, sources)?;
         max_history = max_history.max(train.longest_history());
         sequences.extend(&train, max_history)?;
     } else {
-        sequences.recover(&train, &index)?;
+        sequences.recover(&train, &index, sources)?;
         let interactions: usize = sequences.items.iter().map(Vec::len).sum();
         warnings.push(format!(
             "reduced train: {}{TRAIN} is not in the folder; the {interactions} training interactions of {} users are \
@@ -163,8 +168,10 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn read(path: &'a Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|cause| Error::read(path, cause))?;
+    fn read(path: &'a Path, sources: &Sources) -> Result<Self> {
+        let mut text = String::new();
+        let mut source = sources.text(path, None)?;
+        source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
         let entries: Entries<Vec<String>> = serde_json::from_str(&text).map_err(|fault| {
             let hint = r#"expected {"item id": ["<a_3>", ..], ..}"#;
             Error::file(path, format!("is no index of semantic IDs: {fault}"), hint)
@@ -208,8 +215,8 @@ struct Row {
 }
 
 impl<'a> Part<'a> {
-    fn read(path: &'a Path, index: &Index<'_>) -> Result<Self> {
-        let mut table = Table::open(path, Dialect::Comma)?;
+    fn read(path: &'a Path, index: &Index<'_>, sources: &Sources) -> Result<Self> {
+        let mut table = Table::open(sources.text(path, None)?, Dialect::Comma)?;
         let (user, history, item, sid) = (
             table.position(COLUMN_USER)?,
             table.position(COLUMN_HISTORY)?,
@@ -295,14 +302,14 @@ impl Sequences {
     }
 
     /// Takes the training part of recovered sequences.
-    fn recover(&mut self, path: &Path, index: &Index<'_>) -> Result<()> {
+    fn recover(&mut self, path: &Path, index: &Index<'_>, sources: &Sources) -> Result<()> {
         #[derive(Deserialize)]
         struct Line {
             user: String,
             items: Vec<u64>,
             n_train: usize,
         }
-        for_each_line(path, |number, text| {
+        for_each_line(sources.text(path, None)?, |number, text| {
             let line: Line =
                 serde_json::from_str(text).map_err(|fault| json_error(path, number, &fault))?;
             let fault = |problem| Error::line(path, number, problem, "recover the sequences again");

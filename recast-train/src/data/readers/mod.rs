@@ -6,6 +6,7 @@ mod field;
 mod jsonl;
 pub(super) mod lines;
 mod mini_one_rec;
+mod options;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod rows;
@@ -18,8 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Interactions;
 use crate::error::{Error, Result};
+use crate::storage::Sources;
 
 pub(crate) use mini_one_rec::Folder;
+pub use options::{Columns, Kept, LogOptions, LogOrder, Missing};
 
 /// The format of a log of interactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,51 +77,7 @@ impl Format {
 
 const EXTENSIONS: &str = ".csv, .tsv, .inter, .jsonl, .txt, .parquet";
 
-/// The names under which a table or JSON object holds an interaction. S3-Rec text and folders of
-/// MiniOneRec ignore these names. In a file of RecBole the defaults stand for `user_id`, `item_id`,
-/// `timestamp` and `rating`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Columns {
-    /// The user.
-    pub user: String,
-    /// The item.
-    pub item: String,
-    /// The time: an integer, or a float without a fraction.
-    pub timestamp: String,
-    /// The rating; a reader reads it only if a least rating is asked for.
-    pub rating: String,
-}
-
-impl Default for Columns {
-    fn default() -> Self {
-        Self {
-            user: "user".into(),
-            item: "item".into(),
-            timestamp: "timestamp".into(),
-            rating: "rating".into(),
-        }
-    }
-}
-
-impl Columns {
-    /// The names in a file of RecBole.
-    fn in_recbole(&self) -> Self {
-        let default = Self::default();
-        let name = |given: &str, default: &str, there: &str| {
-            if given == default { there.to_owned() } else { given.to_owned() }
-        };
-        Self {
-            user: name(&self.user, &default.user, "user_id"),
-            item: name(&self.item, &default.item, "item_id"),
-            ..self.clone()
-        }
-    }
-}
-
-/// Reads a log, in `format` or the one its extension stands for, and leaves out rows rated below
-/// `min_rating`.
+/// Reads a log by `options`, in the format that they name or the one its extension stands for.
 ///
 /// In S3-Rec text and in a folder of MiniOneRec a timestamp is the position among the user's
 /// interactions, from 0. A split by global time means nothing for such a log.
@@ -134,33 +93,45 @@ impl Columns {
 /// If the file cannot be read, or this build cannot read the format. If a line or value is
 /// malformed (the error names it), a column is missing, or timestamps are of several units. If
 /// `min_rating` is asked of a format without ratings, or no row is left.
-pub fn read_interactions(
+pub fn read_interactions(path: &Path, options: &LogOptions) -> Result<Interactions> {
+    read_log(path, options, &Sources::default())
+}
+
+/// Reads a log as [`read_interactions`] does, and notes its files among `sources`.
+pub(crate) fn read_log(
     path: &Path,
-    format: Option<Format>,
-    columns: &Columns,
-    min_rating: Option<f64>,
+    options: &LogOptions,
+    sources: &Sources,
 ) -> Result<Interactions> {
-    let format = match format {
+    let format = match options.format {
         Some(format) => format,
         None => Format::of(path)?,
     };
+    let min_rating = options.min_rating;
+    let text = || sources.text(path, options.encoding()?);
     let interactions = match format {
-        Format::Csv => csv::read(path, csv::Dialect::Comma, columns, min_rating),
-        Format::Tsv => csv::read(path, csv::Dialect::Tab, columns, min_rating),
+        Format::Csv => csv::read(text()?, csv::Dialect::Comma, options),
+        Format::Tsv => csv::read(text()?, csv::Dialect::Tab, options),
         Format::RecBole => {
-            csv::read(path, csv::Dialect::TypedTab, &columns.in_recbole(), min_rating)
+            let names = Columns {
+                user: "user_id".to_owned(),
+                item: "item_id".to_owned(),
+                ..Columns::default()
+            };
+            let options = LogOptions { columns: options.columns.or(names), ..options.clone() };
+            csv::read(text()?, csv::Dialect::TypedTab, &options)
         }
-        Format::Jsonl => jsonl::read(path, columns, min_rating),
-        Format::S3Rec => s3rec::read(path, min_rating),
+        Format::Jsonl => jsonl::read(text()?, options),
+        Format::S3Rec => s3rec::read(text()?, min_rating),
         #[cfg(feature = "parquet")]
-        Format::Parquet => parquet::read(path, columns, min_rating),
+        Format::Parquet => parquet::read(path, options, sources),
         #[cfg(not(feature = "parquet"))]
         Format::Parquet => Err(Error::file(
             path,
             "is Parquet, which this build cannot read",
             "build recast with the feature parquet, or convert the file to CSV",
         )),
-        Format::MiniOneRec => mini_one_rec::read(path, min_rating),
+        Format::MiniOneRec => mini_one_rec::read(path, min_rating, sources),
     }?;
     if !interactions.is_empty() {
         return Ok(interactions);
@@ -213,7 +184,8 @@ mod testing {
     ) -> std::result::Result<Interactions, String> {
         let mut file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
         file.write_all(content).unwrap();
-        read_interactions(file.path(), None, &Columns::default(), min_rating)
+        let options = LogOptions { min_rating, ..LogOptions::default() };
+        read_interactions(file.path(), &options)
             .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
     }
 
@@ -304,7 +276,8 @@ mod tests {
     fn a_missing_file_is_named() {
         let path = Path::new("/nowhere/log.csv");
         for format in [Format::Csv, Format::Jsonl, Format::S3Rec] {
-            let read = read_interactions(path, Some(format), &Columns::default(), None);
+            let options = LogOptions { format: Some(format), ..LogOptions::default() };
+            let read = read_interactions(path, &options);
             let message = read.unwrap_err().to_string();
             assert!(message.starts_with("/nowhere/log.csv: cannot be read: "), "{message}");
         }

@@ -1,7 +1,6 @@
 //! Tables in columns: Apache Parquet.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,8 +16,9 @@ use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 use super::field::Place;
 use super::lines::NOT_UTF8;
 use super::rows::Rows;
-use super::{Columns, Interactions};
+use super::{Interactions, LogOptions};
 use crate::error::{Error, Result};
+use crate::storage::Sources;
 
 /// Rows that are decoded at once.
 const BATCH: usize = 8192;
@@ -28,15 +28,11 @@ pub(super) const THREAD: &str = "parquet";
 
 /// Reads a table in a thread of its own. The parquet crate panics on some files whose parts
 /// contradict one another; such a file is reported as damaged.
-pub(super) fn read(
-    path: &Path,
-    columns: &Columns,
-    min_rating: Option<f64>,
-) -> Result<Interactions> {
+pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Result<Interactions> {
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name(THREAD.to_owned())
-            .spawn_scoped(scope, || read_table(path, columns, min_rating))
+            .spawn_scoped(scope, || read_table(path, options, sources))
             .map_err(|cause| Error::read(path, cause))?
             .join()
             .unwrap_or_else(|_| Err(damaged(path, "its parts contradict one another")))
@@ -48,12 +44,13 @@ pub(super) fn read(
 /// Ids are strings or integers. Timestamps are integers, floats without a fraction, strings of
 /// these, or of one of Parquet's types for times, in the unit of the file. Ratings are numbers or
 /// strings of numbers. Dots name a field of a group: `event.user`.
-fn read_table(path: &Path, columns: &Columns, min_rating: Option<f64>) -> Result<Interactions> {
-    let file = File::open(path).map_err(|cause| Error::read(path, cause))?;
+fn read_table(path: &Path, options: &LogOptions, sources: &Sources) -> Result<Interactions> {
+    let columns = &options.columns;
+    let file = sources.file(path)?;
     let damaged = |fault: ParquetError| damaged(path, &fault.to_string());
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let schema = reader.metadata().file_metadata().schema_descr();
-    let mut rows = Rows::new(path, columns, min_rating);
+    let mut rows = Rows::new(path, options);
     let mut names = vec![&columns.user, &columns.item, &columns.timestamp];
     names.extend(rows.want_ratings().then_some(&columns.rating));
     let fields = names

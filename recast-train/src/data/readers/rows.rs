@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::Columns;
 use super::field::Place;
 use super::unit::Unit;
+use super::{Columns, LogOptions};
 use crate::data::Interactions;
 use crate::error::Result;
 
@@ -20,7 +20,9 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(path: &'a Path, columns: &'a Columns, min_rating: Option<f64>) -> Self {
+    pub(super) fn new(path: &'a Path, options: &'a LogOptions) -> Self {
+        let LogOptions { columns, min_rating, .. } = options;
+        let min_rating = *min_rating;
         Self { path, columns, min_rating, unit: None, log: Interactions::default() }
     }
 

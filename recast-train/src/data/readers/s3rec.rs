@@ -1,17 +1,17 @@
 //! One user a line, `user item item ...` in time order: the sequence files of S3-Rec and its
 //! successors.
 
-use std::path::Path;
-
 use super::lines::for_each_line;
 use super::{Interactions, without_ratings};
 use crate::error::{Error, Result};
+use crate::storage::Source;
 
 /// Reads the lines; an interaction's timestamp is its position in the line, from 0.
-pub(super) fn read(path: &Path, min_rating: Option<f64>) -> Result<Interactions> {
+pub(super) fn read(source: Source, min_rating: Option<f64>) -> Result<Interactions> {
+    let path = &source.path().to_owned();
     without_ratings(path, "S3-Rec text", min_rating)?;
     let mut interactions = Interactions::default();
-    for_each_line(path, |line, text| {
+    for_each_line(source, |line, text| {
         let mut words = text.split_whitespace();
         let user = words.next().unwrap_or_default();
         if interactions.users.index_of(user).is_some() {

@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 
 use super::super::testing::named;
-use super::super::{Columns, read_interactions};
+use super::super::{LogOptions, read_interactions};
 use super::*;
 
 const HEADER: &str =
@@ -35,7 +35,7 @@ fn write(folder: &TempDir, suffix: &str, text: &str) {
 
 fn read(folder: &TempDir) -> std::result::Result<Interactions, String> {
     let path = folder.path();
-    read_interactions(path, None, &Columns::default(), None)
+    read_interactions(path, &LogOptions::default())
         .map_err(|error| error.to_string().replace(&path.display().to_string(), "FOLDER"))
 }
 
@@ -169,7 +169,10 @@ fn rows_that_do_not_fit_are_named() {
 #[test]
 fn a_least_rating_is_refused() {
     let folder = folder();
-    let read = read_interactions(folder.path(), None, &Columns::default(), Some(4.0));
+    let read = read_interactions(
+        folder.path(),
+        &LogOptions { min_rating: Some(4.0), ..LogOptions::default() },
+    );
     let message = read.unwrap_err().to_string();
     assert!(message.contains("a folder of MiniOneRec has no ratings"), "{message}");
 }
