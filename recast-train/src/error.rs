@@ -210,8 +210,26 @@ pub struct SettingChange {
 
 impl fmt::Display for SettingChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "unset".to_owned());
+        let value =
+            |value: &Option<String>| value.as_deref().map_or_else(|| "unset".to_owned(), cut);
         write!(f, "{} {} -> {}", self.key, value(&self.old), value(&self.new))
+    }
+}
+
+/// The characters of a value that a message shows.
+const SHOWN: usize = 48;
+
+/// A value without its middle, if it is long.
+fn cut(value: &str) -> String {
+    let characters: Vec<char> = value.chars().collect();
+    let half = SHOWN / 2;
+    match characters.len() > SHOWN {
+        false => value.to_owned(),
+        true => {
+            let [start, end] = [&characters[..half], &characters[characters.len() - half..]]
+                .map(|part| part.iter().collect::<String>());
+            format!("{start}..{end}")
+        }
     }
 }
 

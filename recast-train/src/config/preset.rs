@@ -74,8 +74,9 @@ impl Preset {
         }
     }
 
-    /// The default preset for these data, however a user named them: [`Preset::Demo`] without a log,
-    /// [`Preset::MiniOneRec`] for a folder as MiniOneRec publishes it, else [`Preset::Standard`].
+    /// The default preset for these data, however a user named them. Without a log it is
+    /// [`Preset::Demo`]; for a folder as MiniOneRec publishes it, [`Preset::MiniOneRec`]; else
+    /// [`Preset::Standard`].
     ///
     /// The rule looks at the names of a folder's files, and opens none.
     #[must_use]

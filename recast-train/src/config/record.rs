@@ -10,6 +10,9 @@ use crate::error::{Error, Result, SettingChange};
 use crate::storage::write_atomic;
 use crate::train::SignalName;
 
+/// The settings of a stage's validations, which choose its best decoder.
+const VALIDATION: [&str; 3] = ["evaluate.search", "evaluate.beam_width", "evaluate.mask_history"];
+
 /// A part of a run folder: the work of one phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -48,7 +51,7 @@ impl Part {
     /// which it was made.
     ///
     /// No part depends on `device`, `precision`, `replicas`, `threads` or a `micro_batch_tokens`,
-    /// which a session may choose, nor on `[evaluate]`, whose judgement is made anew.
+    /// which a session may choose.
     fn reads(self, key: &str) -> bool {
         let (section, rest) = key.split_once('.').unwrap_or((key, ""));
         if rest.ends_with("micro_batch_tokens") {
@@ -64,28 +67,32 @@ impl Part {
             }
             Self::Sft => {
                 let own = ["model", "sft"].contains(&section) || key == "data.max_history";
-                Self::Sids.reads(key) || own
+                Self::Sids.reads(key) || own || VALIDATION.contains(&key)
             }
             Self::Rl(signal) => {
                 let own = section == "rl" && rest != "signals" && !is_of_another(signal, rest);
                 Self::Sft.reads(key) || own
             }
             Self::Sasrec => {
-                Self::Data.reads(key) || section == "sasrec" || key == "data.max_history"
+                let own = section == "sasrec" || key == "data.max_history";
+                Self::Data.reads(key) || own || VALIDATION.contains(&key)
             }
         }
     }
 
-    /// Whether a key may change before the part is finished: the learning rate of its phase, which
-    /// the remedy for diverged training lowers.
+    /// Whether a key may change although the part depends on it.
+    ///
+    /// The judgement of a finished part is made anew. Before that, validations may change too, and
+    /// so may the learning rate of the part's own phase: the remedy for diverged training.
     #[must_use]
-    pub(crate) fn may_change(self, key: &str) -> bool {
-        match self {
-            Self::Data | Self::Sids => false,
-            Self::Sft => key == "sft.learning_rate",
-            Self::Rl(_) => key == "rl.learning_rate",
-            Self::Sasrec => key == "sasrec.sft.learning_rate",
-        }
+    pub(crate) fn may_change(self, key: &str, finished: bool) -> bool {
+        let rate = match self {
+            Self::Data | Self::Sids => "",
+            Self::Sft => "sft.learning_rate",
+            Self::Rl(_) => "rl.learning_rate",
+            Self::Sasrec => "sasrec.sft.learning_rate",
+        };
+        VALIDATION.contains(&key) || (!finished && key == rate)
     }
 }
 

@@ -170,7 +170,8 @@ fn a_record_reads_back_and_tells_only_changes_that_its_part_reads() {
             ("rl.micro_batch_tokens", "9"),
             ("sasrec.sft.micro_batch_tokens", "9"),
             ("rl.signals", "[\"opo\"]"),
-            ("evaluate.beam_width", "9"),
+            ("evaluate.batch_prompts", "9"),
+            ("evaluate.test_prompts", "9"),
         ] {
             assert_eq!(changed(part, key, value), none, "{part:?} {key}");
         }
@@ -185,6 +186,7 @@ fn a_record_reads_back_and_tells_only_changes_that_its_part_reads() {
         ("data.embedding_dim", "9", &[Part::Sids, Part::Sft, recast, dapo]),
         ("tokenizer.levels", "4", &[Part::Sids, Part::Sft, recast, dapo]),
         ("data.max_history", "9", &[Part::Sft, recast, dapo, Part::Sasrec]),
+        ("evaluate.beam_width", "9", &[Part::Sft, recast, dapo, Part::Sasrec]),
         ("sft.epochs", "9", &[Part::Sft, recast, dapo]),
         ("model.head_dim", "8", &[Part::Sft, recast, dapo]),
         ("rl.steps", "9", &[recast, dapo]),
@@ -218,4 +220,25 @@ fn a_key_that_an_older_record_lacks_has_its_default() {
     std::fs::write(&path, "changes = 3").unwrap();
     let fault = Record::load(folder.path(), part).unwrap_err().to_string();
     assert!(fault.contains("settings.toml: is not what recast writes"), "{fault}");
+}
+
+#[test]
+fn validations_may_change_at_any_time_and_a_learning_rate_before_its_phase_is_finished() {
+    let recast = Part::Rl(SignalName::Recast);
+    for (part, key, unfinished, finished) in [
+        (Part::Sft, "sft.learning_rate", true, false),
+        (Part::Sft, "rl.learning_rate", false, false),
+        (recast, "rl.learning_rate", true, false),
+        (recast, "sft.learning_rate", false, false),
+        (Part::Sasrec, "sasrec.sft.learning_rate", true, false),
+        (Part::Sids, "tokenizer.rq_vae.learning_rate", false, false),
+        (Part::Sft, "evaluate.beam_width", true, true),
+        (recast, "evaluate.mask_history", true, true),
+        (Part::Sft, "sft.epochs", false, false),
+        (recast, "rl.steps", false, false),
+        (Part::Data, "seed", false, false),
+    ] {
+        assert_eq!(part.may_change(key, false), unfinished, "{part:?} {key}");
+        assert_eq!(part.may_change(key, true), finished, "{part:?} {key}");
+    }
 }

@@ -88,9 +88,9 @@ impl Comparison {
     /// Reads the summaries, settings and event logs of run folders.
     ///
     /// Runs are of one group if they differ in the seed alone. Their data have equal checksums, and
-    /// settings of all phases, search and test prompts are equal. Settings of the machine, such as the
-    /// number of threads, may differ. Two folders hold the same run if they are of one group and
-    /// seed, and each system that both hold has equal metrics.
+    /// settings of all phases, search and test prompts are equal. Settings of the machine, such as
+    /// the number of threads, may differ. Two folders hold the same run if they are of one group
+    /// and seed, and each system that both hold has equal metrics.
     ///
     /// # Errors
     ///

@@ -35,16 +35,15 @@ impl Conditions {
     ///
     /// If `config.toml`, `checksums.json` or a record is missing or has another form.
     pub(super) fn load(run_dir: &Path, summary: &Summary) -> Result<Self> {
-        let config = Config::of_run(run_dir, &[])?;
-        let mut judged = config.clone();
-        judged.evaluate = summary.evaluate.clone();
-        judged.evaluate.test_prompts = summary.test_prompts;
-        let mut keys = Keys::of(&judged)?;
+        let mut keys = Keys::of(&Config::of_run(run_dir, &[])?)?;
         for part in Part::all() {
             if let Some(record) = Record::load(run_dir, part)? {
                 keys = keys.overlaid(record.into_settings());
             }
         }
+        let mut judged = Config { evaluate: summary.evaluate.clone(), ..Config::default() };
+        judged.evaluate.test_prompts = summary.test_prompts;
+        keys = keys.overlaid(Keys::of(&judged)?.filtered(|key| key.starts_with("evaluate.")));
         let sources = sources(run_dir)?;
         let is_log = !sources.is_empty();
         keys = keys.filtered(|key| counts(key) && !(is_log && key.starts_with("data.synthetic.")));
@@ -57,8 +56,8 @@ impl Conditions {
     }
 }
 
-/// Whether a key is a condition. The seed is none. A key that leaves results equal up to rounding is
-/// none either, nor is the name of a file in `checksums.json`.
+/// Whether a key is a condition. The seed is none. A key that leaves results equal up to rounding
+/// is none either, nor is the name of a file in `checksums.json`.
 fn counts(key: &str) -> bool {
     let none = [
         "seed",

@@ -18,7 +18,7 @@ impl Run {
             let Some(finished) = is_finished(dir, part)? else { continue };
             let Some(record) = Record::load(dir, part)? else { continue };
             let mut found = record.changes_to(part, config)?;
-            found.retain(|change| finished || !part.may_change(&change.key));
+            found.retain(|change| !part.may_change(&change.key, finished));
             if found.is_empty() {
                 continue;
             }
@@ -42,7 +42,7 @@ impl Run {
     }
 
     /// Records the settings of a training stage that begins. A stage that goes on under another
-    /// learning rate remembers both.
+    /// learning rate or other validations remembers the change, and warns.
     pub(super) fn record_stage(&self, part: Part) -> Result<()> {
         let (dir, config) = (self.dir(), self.config());
         let Some(StageProgress { step, finished }) = self.stage(part).progress()? else {

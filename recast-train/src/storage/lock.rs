@@ -103,6 +103,25 @@ mod tests {
         drop(held);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_read_only_folder_is_read_without_a_lock() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |bits| fs::Permissions::from_mode(bits);
+        fs::set_permissions(folder.path(), mode(0o555)).unwrap();
+        if fs::write(folder.path().join("probe"), "").is_ok() {
+            eprintln!("skipped: this user may write everywhere");
+            return;
+        }
+        // without a lock's file, then beside one that an earlier process left
+        Lock::take(folder.path()).unwrap();
+        fs::set_permissions(folder.path(), mode(0o755)).unwrap();
+        fs::write(folder.path().join(NAME), "1\n").unwrap();
+        fs::set_permissions(folder.path().join(NAME), mode(0o444)).unwrap();
+        Lock::take(folder.path()).unwrap();
+    }
+
     #[test]
     fn a_folder_that_does_not_exist_is_a_fault() {
         let folder = tempfile::tempdir().unwrap();

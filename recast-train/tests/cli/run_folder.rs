@@ -206,6 +206,10 @@ fn another_run_in_the_folder_is_refused_with_the_differing_keys() {
             "other settings: data.split \"leave_one_out\" -> { global_time",
         ),
         ("rl.signals=[\"recast\"]", "-> [\"recast\"]; name another"),
+        (
+            "rl.signals=[\"grpo\", \"rere\", \"recast\", \"dr_grpo\", \"rloo\", \"dapo\", \"opo\"]",
+            "-> [\"grpo\", \"rere\", \"recast.., \"rloo\", \"dapo\", \"opo\"]; name",
+        ),
     ] {
         let message = desk.refused(&[&create[..], &["--set", setting]].concat());
         assert!(message.contains(expected), "{message}");
@@ -267,7 +271,8 @@ fn an_unfinished_phase_takes_another_learning_rate_tells_it_and_takes_nothing_el
     // supervised training is finished now, under its second rate; the signal is not
     let fault = Run::open(&dir, &[], Monitor::silent()).unwrap_err();
     assert!(fault.to_string().contains("sft.learning_rate 0.001 -> 0.002"), "{fault}");
-    let both = [lower, set("rl.learning_rate", "1e-5")].concat();
+    let masked = set("evaluate.mask_history", "true");
+    let both = [lower, set("rl.learning_rate", "1e-5"), masked].concat();
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let into = Arc::clone(&heard);
     let listener = Listener::new(move |message| {
@@ -281,6 +286,8 @@ fn an_unfinished_phase_takes_another_learning_rate_tells_it_and_takes_nothing_el
     assert!(warned("sft changed sft.learning_rate 0.002 -> 0.001 after step "));
     let rate = "rl-grpo changed rl.learning_rate 0.00003 -> 0.00001 after step 2";
     assert!(warned(rate), "{:?}", summary.warnings);
+    assert!(warned("rl-grpo changed evaluate.mask_history false -> true after step 2"));
+    assert!(!warned("sft changed evaluate"), "{:?}", summary.warnings);
     assert!(heard.lock().unwrap().iter().any(|line| *line == format!("warning: {rate}")));
 }
 
