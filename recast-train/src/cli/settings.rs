@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use recast_burn::device::is_cpu;
 use toml::Value;
 
 use crate::config::{Config, Layers, ModelPreset, Preset};
@@ -174,6 +176,7 @@ impl SettingsArgs {
 /// Sets the number of threads for the whole process. The current thread is one of them, so its own
 /// work wakes no other thread.
 pub(super) fn set_threads(config: &Config) -> Result<()> {
+    super::ON_GPU.store(!is_cpu(&config.device_kind()?.device()), Ordering::Relaxed);
     rayon::ThreadPoolBuilder::new()
         .num_threads(config.threads)
         .use_current_thread()

@@ -11,7 +11,7 @@ use crate::data::{
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
-use crate::storage::{Sources, write_atomic, write_json};
+use crate::storage::{Sources, Stop, write_atomic, write_json};
 
 /// Data on their way into a run folder.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// Reads and checks all files that the config names.
-    pub(super) fn read(config: &Config) -> Result<Self> {
+    pub(super) fn read(config: &Config, stop: Stop) -> Result<Self> {
         let data = &config.data;
         let Some(log) = &data.interactions else {
             let synthetic = Synthetic::generate(&data.synthetic, config.seed)?;
@@ -45,7 +45,7 @@ impl Inputs {
             return Ok(Self { sequences, report, items, dropped, embeddings, sids, sources });
         };
         let format = data.format.map_or_else(|| Format::of(log), Ok)?;
-        let sources = Sources::default();
+        let sources = Sources::until(stop);
         let mut interactions = read_log(log, &data.log_options(), &sources)?;
         if data.split != SplitKind::Given {
             interactions.given = None;

@@ -6,6 +6,7 @@ mod data;
 mod library;
 mod phases;
 mod pinned;
+mod processes;
 mod rewards;
 mod run_folder;
 mod semantic_ids;
