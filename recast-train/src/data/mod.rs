@@ -7,6 +7,7 @@
 //!
 //! Users and items are `u32` indices inside; ids from the files are strings, kept in [`Ids`].
 
+mod dropped;
 mod interactions;
 mod items;
 mod log_by_user;
@@ -18,9 +19,11 @@ mod split;
 mod synthetic;
 mod vocabulary;
 
+pub(crate) use dropped::{Dropped, DroppedId};
 pub use interactions::{Interaction, Interactions};
 pub(crate) use items::items_of;
 pub use items::{ItemText, Items, read_items};
+pub(crate) use prepare::prepared;
 pub use prepare::{PrepareOptions, Report, TieOrder, prepare};
 pub use readers::{Columns, Format, Kept, LogOptions, LogOrder, Missing, read_interactions};
 pub(crate) use readers::{Folder, read_log, silence_caught_panics};

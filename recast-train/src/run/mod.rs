@@ -13,6 +13,7 @@ mod folder;
 mod inputs;
 mod judging;
 mod phases;
+mod recommending;
 mod records;
 mod tokenizing;
 
