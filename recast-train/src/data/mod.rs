@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! file -> Interactions -> prepare -> Sequences -> Split (training histories, examples)
-//! items file -> Items, aligned to the item vocabulary
+//! items file -> Items, aligned to the item vocabulary by a Join
 //! ```
 //!
 //! Users and items are `u32` indices inside; ids from the files are strings, kept in [`Ids`].
 
 mod interactions;
 mod items;
+mod join;
 mod log_by_user;
 mod prepare;
 mod readers;
@@ -19,11 +20,12 @@ mod synthetic;
 mod vocabulary;
 
 pub use interactions::{Interaction, Interactions};
-pub(crate) use items::items_of;
+pub(crate) use items::{ItemsFile, items_of};
 pub use items::{ItemText, Items, read_items};
+pub use join::{Join, OtherKey, Position, RowOrder};
 pub use prepare::{PrepareOptions, Report, TieOrder, prepare};
 pub use readers::{Columns, Format, Kept, LogOptions, LogOrder, Missing, read_interactions};
-pub(crate) use readers::{Folder, read_log, silence_caught_panics};
+pub(crate) use readers::{Folder, read_log};
 pub use report::DataReport;
 pub use sequences::{Histories, Sequences};
 pub use split::{Example, GivenSplit, HeldOut, Split, SplitKind, SplitReport};

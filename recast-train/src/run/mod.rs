@@ -7,6 +7,7 @@
 //! phases.json      seconds of each phase           summary.json     what the tables show
 //! ```
 
+mod alignment;
 mod baseline;
 mod folder;
 mod inputs;
