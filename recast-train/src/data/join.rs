@@ -181,13 +181,13 @@ impl Join {
     fn gap(&self) -> String {
         let Self { total, matched, of, others, .. } = self;
         let missing = total - matched;
+        let listed_missing = listed(&self.first_unmatched, missing);
         let mut text = format!(
-            "matched {matched} of {total} {of} by id: {missing} of the log are not in the file ({})",
-            listed(&self.first_unmatched, missing)
+            "matched {matched} of {total} {of} by id; the file lacks {missing} of them ({listed_missing})"
         );
         if *others > 0 {
             let listed = listed(&self.first_others, *others);
-            text += &format!(", {others} of the file are not in the log ({listed})");
+            text += &format!(", and has {others} other ids ({listed})");
         }
         text
     }
@@ -256,8 +256,8 @@ mod tests {
         );
         assert_eq!(
             join.warning().unwrap(),
-            "texts: matched 2 of 5 items by id: 3 of the log are not in the file ('b', 'c', 'd'), \
-             4 of the file are not in the log ('x', 'y', 'z', ..)"
+            "texts: matched 2 of 5 items by id; the file lacks 3 of them ('b', 'c', 'd'), \
+             and has 4 other ids ('x', 'y', 'z', ..)"
         );
     }
 
@@ -276,8 +276,8 @@ mod tests {
         let none = joined(&["a"], &["x"]).check_any(path).unwrap_err().to_string();
         assert_eq!(
             none,
-            "items.csv: matched 0 of 1 items by id: 1 of the log are not in the file ('a'), \
-             1 of the file are not in the log ('x'); check that both files use the same ids"
+            "items.csv: matched 0 of 1 items by id; the file lacks 1 of them ('a'), \
+             and has 1 other ids ('x'); check that both files use the same ids"
         );
         let some = joined(&["a", "b"], &["b"]);
         assert!(some.check_any(path).is_ok());

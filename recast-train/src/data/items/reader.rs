@@ -173,9 +173,7 @@ impl ItemsRead<'_> {
         join.check_any(self.path)?;
         let warning = self.copies.map(|(count, first)| {
             let entries = if count == 1 { "entry repeats" } else { "entries repeat" };
-            format!(
-                "texts: {count} {entries} an earlier entry of the items file exactly and counts once ({first})"
-            )
+            format!("texts: {count} {entries} an earlier entry exactly, which counts once ({first})")
         });
         Ok((items, join, warning.into_iter().collect()))
     }

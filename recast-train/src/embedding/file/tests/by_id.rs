@@ -434,7 +434,7 @@ fn every_bad_table_of_embeddings_gives_its_message() {
     let none = tables::table(&integers, &[]);
     assert_fault("a.parquet", &none, "column 'embedding' holds lists of INT64");
     let flat = tables::table(
-        "required int64 item; required double x",
+        "required int64 item; required double x;",
         &[vec![Int64(vec![1]), Double(vec![1.0])]],
     );
     assert_fault("a.parquet", &flat, "no column is told as the embeddings among 'item' (INT64)");
