@@ -17,8 +17,8 @@ use crate::storage::{Entries, Sources};
 /// {"17": ["<a_3>", "<b_299>"], "18": [0, 7], "19": "<a_0><b_7>"}
 /// ```
 ///
-/// A code is a number, or a token that holds one. A text of several tokens in angle brackets holds a
-/// code in each. A token of several numbers is read only if all but the last are the same for all
+/// A code is a number, or a token that holds one. A text of several tokens in angle brackets holds
+/// a code in each. A token of several numbers is read only if all but the last are the same for all
 /// items, as in `<level_1_299>`. A level has as many codes as its largest code needs. A file of
 /// [`SidTable::save`] is such a table too. Items may share a SID.
 #[derive(Debug)]
@@ -226,11 +226,7 @@ fn token<'a>(text: &'a str, id: &str) -> Checked<Token<'a>> {
 
 /// Checks that numbers before the codes of an item are those of the first item: a number of the
 /// level, not a code. `first` holds the texts before the codes of the first item.
-fn check_numbered<'a>(
-    first: &mut Vec<&'a str>,
-    id: &str,
-    tokens: &[Token<'a>],
-) -> Checked<()> {
+fn check_numbered<'a>(first: &mut Vec<&'a str>, id: &str, tokens: &[Token<'a>]) -> Checked<()> {
     if first.is_empty() {
         first.extend(tokens.iter().map(|token| token.prefix));
     }
@@ -278,7 +274,10 @@ mod tests {
         for (one, other) in [
             ("[\"<s_a_1><s_b_2><s_c_0>\"]", "[\"<s_a_0><s_b_2><s_c_0>\"]"),
             ("\"<s_a_1><s_b_2><s_c_0>\"", "\"<s_a_0> <s_b_2> <s_c_0>\""),
-            ("\"<|sid_begin|><a_1><b_2><c_0><|sid_end|>\"", "\"<|sid_begin|><a_0><b_2><c_0><|sid_end|>\""),
+            (
+                "\"<|sid_begin|><a_1><b_2><c_0><|sid_end|>\"",
+                "\"<|sid_begin|><a_0><b_2><c_0><|sid_end|>\"",
+            ),
             ("[\"<a_1><b_2>\", \"<c_0>\"]", "[\"<a_0>\", \"<b_2><c_0>\"]"),
             ("\"<1><2><0>\"", "[0, 2, 0]"),
             ("[\"<sid_0_1>\", \"<sid_1_2>\", \"<sid_2_0>\"]", "\"<sid_0_0><sid_1_2><sid_2_0>\""),

@@ -1,6 +1,7 @@
 //! Titles, text and numbers of items.
 
 mod keys;
+mod layout;
 mod reader;
 
 use std::collections::BTreeMap;

@@ -233,7 +233,11 @@ fn shortened(id: &str) -> String {
         return id.to_owned();
     }
     let part = |chars: &[char]| chars.iter().collect::<String>();
-    format!("{}..{}", part(&chars[..SHOWN_CHARS / 2]), part(&chars[chars.len() - SHOWN_CHARS / 2..]))
+    format!(
+        "{}..{}",
+        part(&chars[..SHOWN_CHARS / 2]),
+        part(&chars[chars.len() - SHOWN_CHARS / 2..])
+    )
 }
 
 #[cfg(test)]
@@ -250,10 +254,7 @@ mod tests {
         assert_eq!((join.matched, join.total, join.others), (2, 5, 4));
         assert_eq!(join.first_unmatched, ["b", "c", "d"]);
         assert_eq!(join.first_others, ["x", "y", "z"]);
-        assert_eq!(
-            join.to_string(),
-            "texts: matched 2 of 5 items by id; 4 other ids in the file"
-        );
+        assert_eq!(join.to_string(), "texts: matched 2 of 5 items by id; 4 other ids in the file");
         assert_eq!(
             join.warning().unwrap(),
             "texts: matched 2 of 5 items by id; the file lacks 3 of them ('b', 'c', 'd'), \
@@ -281,7 +282,12 @@ mod tests {
         );
         let some = joined(&["a", "b"], &["b"]);
         assert!(some.check_any(path).is_ok());
-        assert!(some.check_all(path, "add the item").unwrap_err().to_string().ends_with("; add the item"));
+        assert!(
+            some.check_all(path, "add the item")
+                .unwrap_err()
+                .to_string()
+                .ends_with("; add the item")
+        );
         assert!(joined(&["a"], &["a", "b"]).check_all(path, "").is_ok());
     }
 

@@ -20,8 +20,8 @@ mod synthetic;
 mod vocabulary;
 
 pub use interactions::{Interaction, Interactions};
-pub(crate) use items::{ItemsFile, items_of};
 pub use items::{ItemText, Items, read_items};
+pub(crate) use items::{ItemsFile, items_of};
 pub use join::{Join, OtherKey, Position, RowOrder};
 pub use prepare::{PrepareOptions, Report, TieOrder, prepare};
 pub use readers::{Columns, Format, Kept, LogOptions, LogOrder, Missing, read_interactions};

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 const PART: &str = "embeddings";
 
 /// Puts a file's rows in item order: by the ids of the rows, else by the items file, else by the
-/// log, whose order is `log_order`.
+/// log. `log_order` is the order of the log's ids.
 pub(super) fn aligned(
     file: EmbeddingRows,
     path: &Path,
@@ -32,8 +32,7 @@ pub(super) fn aligned(
             embeddings.check_rows(expected, path)?;
             let rows = rows_by_position(path, sequences, items)?;
             let order = if items.is_some() { RowOrder::ItemsFile } else { log_order };
-            let join =
-                Join::by_position(PART, &sequences.items, order, &rows, embeddings.rows());
+            let join = Join::by_position(PART, &sequences.items, order, &rows, embeddings.rows());
             (rows, join)
         }
     };
@@ -95,7 +94,44 @@ pub(super) fn embeddings_warning(embeddings: &Embeddings, ids: &Ids) -> Option<S
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::data::{Interactions, PrepareOptions, prepare};
+
+    /// A log of one user who met all items, none of which is dropped.
+    fn log(items: &[&str]) -> Sequences {
+        let mut log = Interactions::default();
+        for (item, time) in items.iter().zip(0..) {
+            log.push("u", item, time);
+        }
+        let mut options = PrepareOptions::default();
+        (options.min_user, options.min_item) = (1, 1);
+        prepare(log, &options, 1).unwrap().0
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_permuted_file_with_ids_gives_the_same_matrix(
+            rows in Just((0..12).collect::<Vec<usize>>()).prop_shuffle(),
+            known in 1usize..12,
+        ) {
+            let ids: Vec<String> = (0..12).map(|item| format!("{}", 10u128.pow(20) + item)).collect();
+            let items: Vec<&str> = ids[..known].iter().map(String::as_str).collect();
+            let sequences = log(&items);
+            let file = EmbeddingRows {
+                embeddings: Embeddings::new(1, rows.iter().map(|&row| row as f32).collect()).unwrap(),
+                ids: Some(rows.iter().map(|&row| ids[row].clone()).collect()),
+            };
+            let order = RowOrder::Numeric;
+            let (found, join) = aligned(file, Path::new("x"), &sequences, None, order).unwrap();
+            let expected: Vec<f32> = (0..known).map(|item| item as f32).collect();
+            prop_assert_eq!(found.values(), &expected[..]);
+            prop_assert_eq!((join.matched, join.others, join.position), (known, 12 - known, None));
+        }
+    }
 
     fn warning(rows: &[f32]) -> Option<String> {
         let ids: Ids = (0..rows.len()).map(|row| format!("i{row}")).collect();

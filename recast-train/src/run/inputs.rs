@@ -7,8 +7,8 @@ use super::alignment::{aligned, embeddings_warning};
 use crate::catalogue::{ImportedTable, SidTable};
 use crate::config::Config;
 use crate::data::{
-    DataReport, Folder, Format, Items, ItemsFile, Join, PrepareOptions, Report, RowOrder, Sequences,
-    Split, SplitKind, Synthetic, items_of, prepare, read_items, read_log,
+    DataReport, Folder, Format, Items, ItemsFile, Join, PrepareOptions, Report, RowOrder,
+    Sequences, Split, SplitKind, Synthetic, items_of, prepare, read_items, read_log,
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
@@ -78,7 +78,10 @@ impl Inputs {
             Some(path) => {
                 let table = ImportedTable::read_from(path, &sources)?;
                 let join = Join::by_id("SID table", "items", &sequences.items, table.ids());
-                join.check_all(path, "give every item of the log a SID, or use the table of this data")?;
+                join.check_all(
+                    path,
+                    "give every item of the log a SID, or use the table of this data",
+                )?;
                 report.add(join, None);
                 let ids: Vec<&str> = sequences.items.iter().collect();
                 Some(table.sids_of(&ids)?)

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod data;
+mod joins;
 mod library;
 mod phases;
 mod pinned;

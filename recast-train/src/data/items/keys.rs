@@ -10,8 +10,23 @@ const ID_KEYS: [&str; 5] = ["id", "item", "item_id", "parent_asin", "asin"];
 /// Further names of ids in public data sets, in order of preference, in lower case and without
 /// underscores. A key of these is text unless it holds the id.
 const OTHER_ID_KEYS: [&str; 17] = [
-    "id", "itemid", "movieid", "videoid", "articleid", "businessid", "productid", "newsid",
-    "trackid", "songid", "artistid", "bookid", "gameid", "appid", "iid", "pid", "vid",
+    "id",
+    "itemid",
+    "movieid",
+    "videoid",
+    "articleid",
+    "businessid",
+    "productid",
+    "newsid",
+    "trackid",
+    "songid",
+    "artistid",
+    "bookid",
+    "gameid",
+    "appid",
+    "iid",
+    "pid",
+    "vid",
 ];
 /// Keys that can hold an item's title, in order of preference.
 const TITLE_KEYS: [&str; 3] = ["title", "name", "keywords"];
@@ -47,7 +62,10 @@ impl<'a> IdKey<'a> {
             Self::Named(_) => None,
             Self::Usual => Some(usual_ids(entry)),
         };
-        named.map(|(key, value)| (key.as_str(), value)).into_iter().chain(usual.into_iter().flatten())
+        named
+            .map(|(key, value)| (key.as_str(), value))
+            .into_iter()
+            .chain(usual.into_iter().flatten())
     }
 
     /// Whether a column of a table is text though it looks like numbers.
@@ -75,7 +93,9 @@ impl<'a> IdKey<'a> {
     pub(super) fn name(self) -> String {
         match self {
             Self::Named(key) => format!("the key '{key}'"),
-            Self::Usual => format!("any of the keys {}, movieId and their like", ID_KEYS.join(", ")),
+            Self::Usual => {
+                format!("any of the keys {}, movieId and their like", ID_KEYS.join(", "))
+            }
         }
     }
 }
@@ -84,8 +104,7 @@ fn usual_ids(entry: &Entry) -> impl Iterator<Item = (&str, &Value)> {
     let first = ID_KEYS.iter().filter_map(|key| entry.get_key_value(*key));
     let others = std::iter::once_with(|| {
         let rank = |key: &str| OTHER_ID_KEYS.iter().position(|name| *name == plain(key));
-        let mut others: Vec<_> =
-            entry.iter().filter_map(|it| Some((rank(it.0)?, it))).collect();
+        let mut others: Vec<_> = entry.iter().filter_map(|it| Some((rank(it.0)?, it))).collect();
         others.sort_by_key(|it| it.0);
         others.into_iter().map(|it| it.1)
     });

@@ -116,9 +116,8 @@ impl IdType {
             }
             Kind::CodePoints => {
                 let points = id.chunks_exact(4).map(|it| integer(it, self.big_endian, false));
-                let points: Vec<u32> = points
-                    .map(|point| u32::try_from(point).unwrap_or(u32::MAX))
-                    .collect();
+                let points: Vec<u32> =
+                    points.map(|point| u32::try_from(point).unwrap_or(u32::MAX)).collect();
                 let length = points.iter().rposition(|&point| point != 0).map_or(0, |it| it + 1);
                 let text: Option<String> =
                     points[..length].iter().map(|&point| char::from_u32(point)).collect();
@@ -167,7 +166,9 @@ impl Unreadable {
     pub(super) fn at(self, row: usize) -> Fault {
         match self {
             Self::Float(value) => (
-                format!("the id of row {row} is the float {value}, which may stand for several ids"),
+                format!(
+                    "the id of row {row} is the float {value}, which may stand for several ids"
+                ),
                 "save ids as integers or text",
             ),
             Self::NoText => {

@@ -38,7 +38,8 @@ pub(super) fn parse(
     let mut archive = ZipArchive::new(reader).map_err(|cause| not_npz(&cause))?;
     let arrays = arrays(&mut archive)?;
     let (ids, matrix) = chosen(&arrays, id_name)?;
-    let of_array = |array: &Array, (problem, hint)| (format!("array '{}': {problem}", array.name), hint);
+    let of_array =
+        |array: &Array, (problem, hint)| (format!("array '{}': {problem}", array.name), hint);
     let ids = match ids {
         Some(array) => {
             let ids = with_data(&mut archive, array, |header, _, data| npy::ids(&header, data));

@@ -111,8 +111,7 @@ fn columns(schema: &SchemaDescriptor, id_name: Option<&str>) -> Read<(Column, Co
         found.collect::<Vec<_>>().join(", ")
     };
     let place = |columns: &[Column], wanted, usual: &[&str]| {
-        named(columns.iter().map(Column::name), wanted, usual)
-            .or((columns.len() == 1).then_some(0))
+        named(columns.iter().map(Column::name), wanted, usual).or((columns.len() == 1).then_some(0))
     };
     let Some(matrix) = place(&lists, None, &MATRIX_NAMES) else {
         let problem = format!("no column is told as the embeddings among {}", found());
@@ -157,12 +156,10 @@ fn read_ids(group: &dyn RowGroupReader, column: &Column, ids: &mut Vec<String>) 
             ids.read(reader, |id| exact(f64::from(*id), EXACT_F32))
         }
         ColumnReader::DoubleColumnReader(reader) => ids.read(reader, |id| exact(*id, EXACT_F64)),
-        ColumnReader::ByteArrayColumnReader(reader) if column.is_text() => {
-            ids.read(reader, |id| {
-                let text = std::str::from_utf8(id.data()).map_err(|_| Unreadable::NoText)?;
-                Ok(text.trim().to_owned())
-            })
-        }
+        ColumnReader::ByteArrayColumnReader(reader) if column.is_text() => ids.read(reader, |id| {
+            let text = std::str::from_utf8(id.data()).map_err(|_| Unreadable::NoText)?;
+            Ok(text.trim().to_owned())
+        }),
         _ => {
             let problem = format!("column '{}' holds {}", column.name(), column.kind());
             Err((problem, "save ids as integers or strings").into())
@@ -251,12 +248,8 @@ impl Lists<'_> {
             levels.clear();
             starts.clear();
             let length = BATCH.min(ids.len() - row);
-            let (read, ..) = reader.read_records(
-                length,
-                Some(&mut levels),
-                Some(&mut starts),
-                &mut values,
-            )?;
+            let (read, ..) =
+                reader.read_records(length, Some(&mut levels), Some(&mut starts), &mut values)?;
             if let Some(place) = levels.iter().position(|it| *it < column.max_level()) {
                 let before = starts[..place].iter().filter(|&&level| level == 0).count();
                 let row = row + before - usize::from(starts.get(place) != Some(&0));

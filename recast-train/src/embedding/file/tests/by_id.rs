@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
+#[cfg(feature = "parquet")]
+use super::tables;
 use super::*;
 
 fn read_rows(name: &str, bytes: &[u8], id_name: Option<&str>) -> Result<EmbeddingRows> {
@@ -42,9 +44,8 @@ fn unicode(ids: &[String], big_endian: bool) -> Vec<u8> {
 /// Ids as UTF-8 of one width, filled up with zeros, and the width.
 fn padded(ids: &[String]) -> (usize, Vec<u8>) {
     let width = ids.iter().map(String::len).max().unwrap().max(1);
-    let bytes = |id: &String| {
-        id.bytes().chain(std::iter::repeat(0)).take(width).collect::<Vec<u8>>()
-    };
+    let bytes =
+        |id: &String| id.bytes().chain(std::iter::repeat(0)).take(width).collect::<Vec<u8>>();
     (width, ids.iter().flat_map(bytes).collect())
 }
 
@@ -69,98 +70,6 @@ fn ids(list: &[&str]) -> Vec<String> {
 fn matrix(rows: u64) -> Vec<u8> {
     let values: Vec<f32> = (0..rows * 2).map(|value| value as f32).collect();
     npy(&[rows, 2], Order::C, &values)
-}
-
-#[cfg(feature = "parquet")]
-mod tables {
-    use std::sync::Arc;
-
-    use ::parquet::basic::Compression;
-    use ::parquet::data_type::{
-        ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type,
-    };
-    use ::parquet::file::properties::WriterProperties;
-    use ::parquet::file::writer::SerializedFileWriter;
-    use ::parquet::schema::parser::parse_message_type;
-
-    /// Values of a column, and their definition levels if some are missing.
-    pub(super) enum Column {
-        Text(Vec<String>),
-        Int32(Vec<i32>),
-        Int64(Vec<i64>),
-        Double(Vec<f64>),
-        /// Lists of 32-bit floats; an empty list is null.
-        Lists(Vec<Vec<f32>>),
-        DoubleLists(Vec<Vec<f64>>),
-    }
-
-    /// Levels of lists whose fields are all optional.
-    fn levels<T: Copy>(lists: &[Vec<T>]) -> (Vec<T>, Vec<i16>, Vec<i16>) {
-        let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
-        for list in lists {
-            if list.is_empty() {
-                (defined.push(0), repeated.push(0));
-            }
-            for (place, value) in list.iter().enumerate() {
-                values.push(*value);
-                (defined.push(3), repeated.push(i16::from(place > 0)));
-            }
-        }
-        (values, defined, repeated)
-    }
-
-    pub(super) fn list(name: &str, kind: &str) -> String {
-        format!(
-            "optional group {name} (LIST) {{ repeated group list {{ optional {kind} element; }} }}"
-        )
-    }
-
-    /// A table with the fields `schema`, in as many groups of rows as `groups` holds.
-    pub(super) fn table(schema: &str, groups: &[Vec<Column>]) -> Vec<u8> {
-        let schema = Arc::new(parse_message_type(&format!("message m {{ {schema} }}")).unwrap());
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        let mut writer =
-            SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
-        for columns in groups {
-            let mut group = writer.next_row_group().unwrap();
-            for column in columns {
-                let mut writer = group.next_column().unwrap().unwrap();
-                match column {
-                    Column::Text(texts) => {
-                        let values: Vec<ByteArray> =
-                            texts.iter().map(|text| ByteArray::from(text.as_bytes().to_vec())).collect();
-                        writer.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
-                    }
-                    Column::Int32(values) => {
-                        writer.typed::<Int32Type>().write_batch(values, None, None).unwrap();
-                    }
-                    Column::Int64(values) => {
-                        writer.typed::<Int64Type>().write_batch(values, None, None).unwrap();
-                    }
-                    Column::Double(values) => {
-                        writer.typed::<DoubleType>().write_batch(values, None, None).unwrap();
-                    }
-                    Column::Lists(lists) => {
-                        let (values, defined, repeated) = levels(lists);
-                        writer
-                            .typed::<FloatType>()
-                            .write_batch(&values, Some(&defined), Some(&repeated))
-                            .unwrap();
-                    }
-                    Column::DoubleLists(lists) => {
-                        let (values, defined, repeated) = levels(lists);
-                        writer
-                            .typed::<DoubleType>()
-                            .write_batch(&values, Some(&defined), Some(&repeated))
-                            .unwrap();
-                    }
-                }
-                writer.close().unwrap();
-            }
-            group.close().unwrap();
-        }
-        writer.into_inner().unwrap()
-    }
 }
 
 /// A table in Parquet; `None` in builds that read none.
@@ -189,7 +98,9 @@ fn table_in_two_groups(ids: &[String], values: &[f32]) -> Option<Vec<u8>> {
 fn hostile() -> impl Strategy<Value = (Vec<String>, usize)> {
     let letter = prop_oneof![
         any::<char>(),
-        proptest::sample::select(vec![',', '"', '\'', '\t', ' ', '|', ':', '\\', '0', '9', '-', '.']),
+        proptest::sample::select(vec![
+            ',', '"', '\'', '\t', ' ', '|', ':', '\\', '0', '9', '-', '.'
+        ]),
     ];
     let text = proptest::collection::vec(letter, 1..12).prop_map(|it| it.into_iter().collect());
     let digits = proptest::collection::vec(0u8..10, 1..30)
@@ -260,12 +171,19 @@ fn integers_of_every_size_are_ids_by_their_digits() {
     ] {
         let data = bytes(&values, width, descr.starts_with('>'));
         let file = stored(&[("ids", array(descr, "(2,)", &data)), ("embeds", matrix(2))]);
-        assert_eq!(read_rows("a.npz", &file, None).unwrap().ids.unwrap(), ids(&expected), "{descr}");
+        assert_eq!(
+            read_rows("a.npz", &file, None).unwrap().ids.unwrap(),
+            ids(&expected),
+            "{descr}"
+        );
     }
     let wide: Vec<u8> = [u64::MAX, 5].iter().flat_map(|id| id.to_le_bytes()).collect();
     let rows = [0u8; 16];
-    for (dtype, expected) in [(Dtype::I64, ["-1", "5"]), (Dtype::U64, ["18446744073709551615", "5"])] {
-        let list = [("embeddings", Dtype::F32, &[2, 2][..], &rows[..]), ("ids", dtype, &[2], &wide)];
+    for (dtype, expected) in
+        [(Dtype::I64, ["-1", "5"]), (Dtype::U64, ["18446744073709551615", "5"])]
+    {
+        let list =
+            [("embeddings", Dtype::F32, &[2, 2][..], &rows[..]), ("ids", dtype, &[2], &wide)];
         let read = read_rows("a.safetensors", &tensors(&list), None).unwrap();
         assert_eq!(read.ids.unwrap(), ids(&expected));
     }
@@ -279,7 +197,10 @@ fn floats_are_ids_where_they_count() {
     let single = |ids: [f32; 2]| ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>();
     let double = |ids: [f64; 2]| ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>();
     let read = |file: &[u8]| read_rows("a.npz", file, None).map(|rows| rows.ids.unwrap());
-    assert_eq!(read(&npz_of("<f4", &single([3.0, 16_777_215.0]))).unwrap(), ids(&["3", "16777215"]));
+    assert_eq!(
+        read(&npz_of("<f4", &single([3.0, 16_777_215.0]))).unwrap(),
+        ids(&["3", "16777215"])
+    );
     assert_eq!(
         read(&npz_of("<f8", &double([-3.0, 9_007_199_254_740_991.0]))).unwrap(),
         ids(&["-3", "9007199254740991"])
@@ -303,7 +224,11 @@ fn arrays_are_told_by_name_and_else_by_shape() {
     for arrays in [
         vec![("ids", unicode(&names, false)), ("embeds", matrix(2))],
         vec![("arr_0", matrix(2)), ("arr_1", unicode(&names, false))],
-        vec![("items", unicode(&names, false)), ("vectors", matrix(2)), ("weights", weights.clone())],
+        vec![
+            ("items", unicode(&names, false)),
+            ("vectors", matrix(2)),
+            ("weights", weights.clone()),
+        ],
         vec![("asin", unicode(&names, false)), ("embeddings", matrix(2)), ("old", other.clone())],
         vec![("IDs", unicode(&names, false)), ("Embeddings", matrix(2)), ("old", other.clone())],
     ] {
@@ -313,7 +238,11 @@ fn arrays_are_told_by_name_and_else_by_shape() {
     let arrays = [("ids", weights.clone()), ("sku", unicode(&names, false)), ("emb", matrix(2))];
     assert_eq!(read_rows("a.npz", &stored(&arrays), Some("sku")).unwrap().ids.unwrap(), names);
     assert!(read_rows("a.npz", &stored(&[("x", matrix(2))]), None).unwrap().ids.is_none());
-    assert_fault("a.npz", &stored(&[("x", matrix(2)), ("y", other.clone())]), "told as the matrix among");
+    assert_fault(
+        "a.npz",
+        &stored(&[("x", matrix(2)), ("y", other.clone())]),
+        "told as the matrix among",
+    );
     let two = [("x", matrix(2)), ("y", weights.clone()), ("z", weights)];
     assert_fault("a.npz", &stored(&two), "told as the ids among 'x' [2, 2] of '<f4', 'y' [2]");
 }
@@ -330,17 +259,37 @@ fn every_bad_archive_gives_its_message() {
     let last = damaged.windows(4).rposition(|it| it == 3.0f32.to_le_bytes()).unwrap();
     damaged[last] ^= 1;
     assert_fault("a.npz", &damaged, "array 'embeds': not a .npy file: Invalid checksum");
-    assert_fault("a.npz", &of(array("|O", "(2,)", b"pickle")), "array 'ids': ids of type '|O'; save ids as integers or as text");
+    assert_fault(
+        "a.npz",
+        &of(array("|O", "(2,)", b"pickle")),
+        "array 'ids': ids of type '|O'; save ids as integers or as text",
+    );
     assert_fault("a.npz", &of(array("|b1", "(2,)", &[0, 1])), "ids of type '|b1'");
     assert_fault("a.npz", &of(array("<U0", "(2,)", &[])), "ids of type '<U0'");
     assert_fault("a.npz", &of(array("<i8", "(2, 2)", &[0; 32])), "ids in an array of shape [2, 2]");
     assert_fault("a.npz", &of(array("<i8", "(2,)", &[0; 12])), "12 bytes of ids where 2 of 8");
-    assert_fault("a.npz", &of(array("<i8", "(2,)", &[1; 17])), "array 'ids': holds more than its header");
-    assert_fault("a.npz", &of(array("<U1", "(2,)", &[0xff; 8])), "the id of row 0 is not Unicode text");
-    assert_fault("a.npz", &of(array("|S1", "(2,)", &[b'a', 0xff])), "the id of row 1 is not Unicode text");
+    assert_fault(
+        "a.npz",
+        &of(array("<i8", "(2,)", &[1; 17])),
+        "array 'ids': holds more than its header",
+    );
+    assert_fault(
+        "a.npz",
+        &of(array("<U1", "(2,)", &[0xff; 8])),
+        "the id of row 0 is not Unicode text",
+    );
+    assert_fault(
+        "a.npz",
+        &of(array("|S1", "(2,)", &[b'a', 0xff])),
+        "the id of row 1 is not Unicode text",
+    );
     assert_fault("a.npz", &of(unicode(&ids(&["a", "b", "c"]), false)), "3 ids for 2 rows");
     assert_fault("a.npz", &of(unicode(&ids(&["a", ""]), false)), "the id of row 1 is empty");
-    assert_fault("a.npz", &of(unicode(&ids(&["a", "a"]), false)), "rows 0 and 1 both have the id 'a'");
+    assert_fault(
+        "a.npz",
+        &of(unicode(&ids(&["a", "a"]), false)),
+        "rows 0 and 1 both have the id 'a'",
+    );
     let announced = array("<f4", "(1000000000000, 2)", &[0; 16]);
     let arrays = [("ids", unicode(&names, false)), ("embeds", announced)];
     assert_fault("a.npz", &stored(&arrays), "16 bytes of values where [1000000000000, 2]");
@@ -361,7 +310,8 @@ fn tensors_of_ids_have_one_shape_and_type() {
     let of = |dtype, shape: &[usize], bytes: &[u8]| {
         tensors(&[("embeddings", Dtype::F32, &[2, 2], &rows), ("ids", dtype, shape, bytes)])
     };
-    let one = tensors(&[("vectors", Dtype::F32, &[2, 2], &rows), ("ids", Dtype::U8, &[2, 1], b"ba")]);
+    let one =
+        tensors(&[("vectors", Dtype::F32, &[2, 2], &rows), ("ids", Dtype::U8, &[2, 1], b"ba")]);
     assert_eq!(read_rows("a.safetensors", &one, None).unwrap().ids.unwrap(), ids(&["b", "a"]));
     let half = of(Dtype::F16, &[2], &[0; 4]);
     assert_fault("a.safetensors", &half, "ids of type F16 in 1 dimensions");
@@ -395,11 +345,18 @@ fn columns_of_ids_and_lists_are_of_several_types() {
         "required binary title (UTF8); required binary sku (UTF8); {}",
         tables::list("text_vector", "double")
     );
-    let columns =
-        vec![Text(ids(&["x", "x"])), Text(ids(&["b", "a"])), DoubleLists(vec![vec![0.5], vec![1.5]])];
+    let columns = vec![
+        Text(ids(&["x", "x"])),
+        Text(ids(&["b", "a"])),
+        DoubleLists(vec![vec![0.5], vec![1.5]]),
+    ];
     let file = tables::table(&schema, &[columns]);
     assert_eq!(read_rows("a.parquet", &file, Some("sku")).unwrap().ids.unwrap(), ids(&["b", "a"]));
-    assert_fault("a.parquet", &file, "no column is told as the ids among 'title' (BYTE_ARRAY), 'sku'");
+    assert_fault(
+        "a.parquet",
+        &file,
+        "no column is told as the ids among 'title' (BYTE_ARRAY), 'sku'",
+    );
 }
 
 #[cfg(feature = "parquet")]

@@ -10,6 +10,8 @@ use super::*;
 use crate::embedding::TENSOR_NAME;
 
 mod by_id;
+#[cfg(feature = "parquet")]
+mod tables;
 
 fn npy<T: npyz::AutoSerialize + Copy>(shape: &[u64], order: Order, values: &[T]) -> Vec<u8> {
     let mut bytes = Vec::new();
