@@ -254,7 +254,6 @@ fn every_bad_archive_gives_its_message() {
     let good = of(unicode(&names, false));
     assert_fault("a.npz", &good[..good.len() - 30], "not a .npz file");
     assert_fault("a.npz", b"", "not a .npz file");
-    assert_fault("a.npz", &matrix(2), "not a .npz file");
     let mut damaged = good.clone();
     let last = damaged.windows(4).rposition(|it| it == 3.0f32.to_le_bytes()).unwrap();
     damaged[last] ^= 1;
