@@ -7,6 +7,7 @@
 //!
 //! Users and items are `u32` indices inside; ids from the files are strings, kept in [`Ids`].
 
+mod dropped;
 mod interactions;
 mod items;
 mod join;
@@ -19,10 +20,12 @@ mod split;
 mod synthetic;
 mod vocabulary;
 
+pub(crate) use dropped::{Dropped, DroppedId};
 pub use interactions::{Interaction, Interactions};
 pub use items::{ItemText, Items, read_items};
 pub(crate) use items::{ItemsFile, items_of};
 pub use join::{Join, OtherKey, Position, RowOrder};
+pub(crate) use prepare::prepared;
 pub use prepare::{PrepareOptions, Report, TieOrder, prepare};
 pub use readers::{Columns, Format, Kept, LogOptions, LogOrder, Missing, read_interactions};
 pub(crate) use readers::{Folder, read_log};

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::log_by_user::LogByUser;
-use super::{GivenSplit, Ids, Interactions, Sequences};
+use super::{Dropped, GivenSplit, Ids, Interactions, Sequences};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
 
@@ -147,10 +147,20 @@ impl fmt::Display for Report {
 /// If nothing is left, or a split came with the log and `options` may remove interactions from the
 /// log.
 pub fn prepare(
-    mut interactions: Interactions,
+    interactions: Interactions,
     options: &PrepareOptions,
     seed: u64,
 ) -> Result<(Sequences, Report)> {
+    let (sequences, report, _) = prepared(interactions, options, seed)?;
+    Ok((sequences, report))
+}
+
+/// Prepares a log as [`prepare`] does, and names the users and items that it left out.
+pub(crate) fn prepared(
+    mut interactions: Interactions,
+    options: &PrepareOptions,
+    seed: u64,
+) -> Result<(Sequences, Report, Dropped)> {
     if interactions.given.is_some() && (options.min_user, options.min_item) != (0, 0) {
         return Err(Error::setting(
             "data.prepare",
@@ -179,7 +189,7 @@ pub fn prepare(
         ));
     }
     let Interactions { users, items, below_min_rating, given, mut warnings, .. } = interactions;
-    let mut sequences = compacted(log, users, &items, given, options);
+    let (mut sequences, dropped) = compacted(log, users, items, given, options);
     let neighbours = Neighbours::count(&sequences);
     match options.tie_order {
         TieOrder::File => {}
@@ -209,17 +219,17 @@ pub fn prepare(
         tied_ascending_share: share(neighbours.tied_ascending, neighbours.tied_different),
         warnings,
     };
-    Ok((sequences, report))
+    Ok((sequences, report, dropped))
 }
 
-/// Compacts ids to those in use.
+/// Compacts ids to those in use, and gives all others.
 fn compacted(
     log: LogByUser,
-    mut users: Ids,
-    items: &Ids,
+    users: Ids,
+    items: Ids,
     given: Option<GivenSplit>,
     options: &PrepareOptions,
-) -> Sequences {
+) -> (Sequences, Dropped) {
     let LogByUser { mut offsets, items: mut flat, timestamps } = log;
     let mut item_used = vec![options.min_item == 0; items.len()];
     for &item in &flat {
@@ -238,9 +248,9 @@ fn compacted(
     for item in &mut flat {
         *item = new_item[*item as usize];
     }
-    users.retain(|user| offsets[user] < offsets[user + 1]);
+    let (users, dropped_users) = users.parted(|user| offsets[user] < offsets[user + 1]);
     offsets.dedup();
-    Sequences {
+    let sequences = Sequences {
         users,
         items: kept_items.iter().filter_map(|item| items.get(*item)).collect(),
         item_rows,
@@ -249,7 +259,9 @@ fn compacted(
         flat,
         timestamps,
         given,
-    }
+    };
+    let (_, dropped_items) = items.parted(|item| item_used[item]);
+    (sequences, Dropped { users: dropped_users, items: dropped_items })
 }
 
 /// The number of interactions with an item that the user had met before.

@@ -37,18 +37,25 @@ impl Ids {
         self.set.get_index_of(id).and_then(|index| u32::try_from(index).ok())
     }
 
+    /// Whether `id` is known.
+    #[must_use]
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.set.contains(id)
+    }
+
     /// The id at `index`, if there is one.
     #[must_use]
     pub fn get(&self, index: u32) -> Option<&str> {
         self.set.get_index(index as usize).map(String::as_str)
     }
 
-    /// Keeps the ids whose index `keep` accepts, in their order; those after a removed one get
-    /// lower indices.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
-        let mut index = 0..;
-        self.set.retain(|_| index.next().is_some_and(&mut keep));
-        self.set.shrink_to_fit();
+    /// The ids whose index `keep` accepts, in their order, and all others in theirs.
+    pub(super) fn parted(self, mut keep: impl FnMut(usize) -> bool) -> (Self, Self) {
+        let (mut kept, mut others) = (IndexSet::new(), IndexSet::new());
+        for (index, id) in self.set.into_iter().enumerate() {
+            if keep(index) { &mut kept } else { &mut others }.insert(id);
+        }
+        (Self { set: kept }, Self { set: others })
     }
 
     /// The number of ids.
@@ -157,10 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_retained_moves_up() {
-        let mut ids: Ids = ["a", "b", "c"].into_iter().collect();
-        ids.retain(|index| index != 1);
-        assert_eq!((ids.len(), ids.get(1), ids.index_of("c")), (2, Some("c"), Some(1)));
+    fn parted_ids_keep_their_order() {
+        let ids: Ids = ["a", "b", "c", "d"].into_iter().collect();
+        let (kept, others) = ids.parted(|index| index % 2 == 0);
+        assert_eq!((kept.len(), kept.get(1), kept.index_of("c")), (2, Some("c"), Some(1)));
+        assert!(others.iter().eq(["b", "d"]));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
+use super::Mask;
 use crate::data::Histories;
 
 /// The same items for everybody: the items met most often.
@@ -38,8 +39,8 @@ impl Popularity {
     /// only if the catalogue is smaller.
     #[must_use]
     pub fn rank(&self, history: &[u32], k: usize, mask_history: bool) -> Vec<u32> {
-        let allowed = self.order.iter().filter(|item| !mask_history || !history.contains(item));
-        allowed.take(k).copied().collect()
+        let mask = Mask::new(history, mask_history);
+        self.order.iter().filter(|item| !mask.hides(**item)).take(k).copied().collect()
     }
 }
 
@@ -140,7 +141,8 @@ impl ItemKnn {
             }
             recency *= RECENCY;
         }
-        let allowed = |item: &u32| !mask_history || !history.contains(item);
+        let mask = Mask::new(history, mask_history);
+        let allowed = |item: &u32| !mask.hides(*item);
         touched.retain(allowed);
         let better = |left: &u32, right: &u32| -> Ordering {
             scores[*right as usize].total_cmp(&scores[*left as usize]).then(left.cmp(right))

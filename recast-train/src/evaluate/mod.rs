@@ -1,21 +1,26 @@
 //! Ranking metrics, at the level of items and of semantic IDs, and the baselines beside them.
 
 pub mod baselines;
+mod ranking;
 mod search_check;
 
+pub(crate) use ranking::{Mask, Ranking};
 pub(crate) use search_check::check_search;
 
 use rayon::prelude::*;
 use recast_core::metrics::{ndcg_at_k, pass_at_k, recall_at_k};
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, SidTable, Trie};
+use crate::catalogue::{Catalogue, SidTable};
 use crate::data::Example;
-use crate::decode::{Completion, Search, Searcher};
+use crate::decode::Search;
 use crate::error::{Error, Result};
 use crate::event::Monitor;
 pub use crate::event::{Metrics, SearchCheck};
 use crate::model::Decoder;
+
+/// The number of ranked items that the longest metric reads.
+pub(crate) const RANKED: usize = 10;
 
 /// The settings of recommendations and their metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,14 +59,31 @@ impl EvaluateConfig {
     /// If a count is 0 but must not be.
     pub(crate) fn check(&self) -> Result<()> {
         for (key, value, usual) in [
-            ("evaluate.beam_width", self.beam_width, "give 10 or more"),
+            ("evaluate.beam_width", self.beam_width, "32 is usual"),
             ("evaluate.batch_prompts", self.batch_prompts, "64 is usual"),
         ] {
             if value == 0 {
                 return Err(Error::setting(key, "is 0", usual));
             }
         }
+        if self.beam_width < RANKED {
+            let problem = format!(
+                "is {}, and metrics at {RANKED} need as many ranked items",
+                self.beam_width
+            );
+            return Err(Error::setting("evaluate.beam_width", problem, "give 10 or more"));
+        }
         Ok(())
+    }
+
+    /// The ranking that metrics judge.
+    pub(crate) fn ranking(&self) -> Ranking {
+        Ranking {
+            search: self.search,
+            width: self.beam_width,
+            mask_history: self.mask_history,
+            batch_prompts: self.batch_prompts,
+        }
     }
 }
 
@@ -140,33 +162,9 @@ pub(crate) fn rank(
     monitor: &Monitor,
     label: &str,
 ) -> Result<Vec<Vec<u32>>> {
-    let mut order: Vec<usize> = (0..histories.len()).collect();
-    order.sort_by_key(|&i| histories[i].len().min(catalogue.max_history));
-    let progress = monitor.progress(label, histories.len() as u64);
-    let searcher = Searcher::new(model, catalogue.trie);
-    let mut rankings = vec![Vec::new(); histories.len()];
-    for batch in order.chunks(config.batch_prompts) {
-        monitor.check_interrupt()?;
-        let prompts: Vec<Vec<u32>> =
-            batch.iter().map(|&i| catalogue.prompt(model, histories[i])).collect();
-        let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let found = searcher.run(config.search, &prompts, config.beam_width);
-        for (&i, completions) in batch.iter().zip(found) {
-            let mut items = items(catalogue.trie, &completions);
-            if config.mask_history {
-                items.retain(|item| !histories[i].contains(item));
-            }
-            rankings[i] = items;
-        }
-        progress.advance(batch.len() as u64);
-    }
-    progress.finish();
-    Ok(rankings)
-}
-
-/// The items of completions in order; items that share a semantic ID stand in order of items.
-fn items(trie: &Trie, completions: &[Completion]) -> Vec<u32> {
-    completions.iter().flat_map(|completion| trie.items(completion.leaf)).copied().collect()
+    let rankings = config.ranking().items(model, catalogue, histories, monitor, label)?;
+    let items = |ranking: Vec<(u32, f32)>| ranking.into_iter().map(|(item, _)| item).collect();
+    Ok(rankings.into_iter().map(items).collect())
 }
 
 /// Ranks items for examples and computes the metrics.

@@ -6,14 +6,11 @@ use super::folder::{Run, Tokenized};
 use crate::catalogue::{SidTable, Trie};
 use crate::error::Result;
 use crate::evaluate::baselines::{ItemKnn, Popularity};
-use crate::evaluate::{judge, rank};
+use crate::evaluate::{RANKED, judge, rank};
 use crate::event::SystemResult;
 use crate::model::Decoder;
 use crate::optim::Stage;
 use crate::train::{SftState, item_tokens, sft};
-
-/// Items that a baseline ranks for each prompt.
-pub(super) const RANKED: usize = 10;
 
 impl Run {
     /// Trains SASRec with cross-entropy over all items, or resumes its training; judges SASRec,

@@ -7,8 +7,8 @@ use super::alignment::{aligned, embeddings_warning};
 use crate::catalogue::{ImportedTable, SidTable};
 use crate::config::Config;
 use crate::data::{
-    DataReport, Folder, Format, Items, ItemsFile, Join, PrepareOptions, Report, RowOrder,
-    Sequences, Split, SplitKind, Synthetic, items_of, prepare, read_items, read_log,
+    DataReport, Dropped, Folder, Format, Items, ItemsFile, Join, PrepareOptions, Report, RowOrder,
+    Sequences, Split, SplitKind, Synthetic, items_of, prepare, prepared, read_items, read_log,
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
@@ -20,6 +20,8 @@ pub(super) struct Inputs {
     pub(super) sequences: Sequences,
     pub(super) report: DataReport,
     pub(super) items: Items,
+    /// The users and items of the log that preparation left out.
+    dropped: Dropped,
     /// One row for each item, in item order; `None` if the run makes embeddings from the data.
     embeddings: Option<Embeddings>,
     /// Semantic IDs that another program made.
@@ -40,7 +42,8 @@ impl Inputs {
             let report = data_report(report, &sequences, None, config)?;
             let items = synthetic.items(&sequences.items);
             let (embeddings, sids, sources) = (None, None, Sources::default());
-            return Ok(Self { sequences, report, items, embeddings, sids, sources });
+            let dropped = Dropped::default();
+            return Ok(Self { sequences, report, items, dropped, embeddings, sids, sources });
         };
         let format = data.format.map_or_else(|| Format::of(log), Ok)?;
         let sources = Sources::default();
@@ -50,7 +53,7 @@ impl Inputs {
         }
         let read_as = interactions.read_as.take();
         let row_order = RowOrder::of_log(&interactions.items);
-        let (sequences, report) = prepare(interactions, &data.prepare, config.seed)?;
+        let (sequences, report, dropped) = prepared(interactions, &data.prepare, config.seed)?;
         let mut report = data_report(report, &sequences, read_as, config)?;
         let folder = (format == Format::MiniOneRec).then(|| Folder::open(log)).transpose()?;
         let id_key = data.items_id.as_deref();
@@ -88,7 +91,7 @@ impl Inputs {
             }
             None => None,
         };
-        Ok(Self { sequences, report, items, embeddings, sids, sources })
+        Ok(Self { sequences, report, items, dropped, embeddings, sids, sources })
     }
 
     /// Writes the data and the checksums of their sources.
@@ -96,6 +99,7 @@ impl Inputs {
         write_json(&run_dir.join("checksums.json"), &self.sources.checksums())?;
         write_json(&report_path(run_dir), &self.report)?;
         write_atomic(&sequences_path(run_dir), |writer| self.sequences.write_to(writer))?;
+        write_atomic(&dropped_path(run_dir), |writer| self.dropped.write_to(writer))?;
         write_atomic(&items_path(run_dir), |writer| {
             for (index, id) in self.sequences.items.iter().enumerate() {
                 let Some(text) = self.items.text(index as u32) else { continue };
@@ -190,6 +194,11 @@ fn report_path(run_dir: &Path) -> PathBuf {
 
 fn sequences_path(run_dir: &Path) -> PathBuf {
     run_dir.join("data/sequences.jsonl")
+}
+
+/// The path of the ids that preparation left out, which [`Inputs::write`] writes.
+pub(super) fn dropped_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("data/dropped.jsonl")
 }
 
 fn items_path(run_dir: &Path) -> PathBuf {

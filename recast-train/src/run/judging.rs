@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 
-use super::baseline::RANKED;
 use super::folder::{Run, Tokenized};
 use crate::data::Synthetic;
 use crate::decode::Search;
 use crate::error::{Error, Phase, Result};
-use crate::evaluate::{Evaluation, SearchCheck, check_search, evaluate, judge};
+use crate::evaluate::{Evaluation, RANKED, SearchCheck, check_search, evaluate, judge};
 use crate::event::{Event, SystemResult};
 use crate::machine::peak_memory_bytes;
 use crate::model::Decoder;

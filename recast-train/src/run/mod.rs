@@ -13,6 +13,7 @@ mod folder;
 mod inputs;
 mod judging;
 mod phases;
+mod recommending;
 mod tokenizing;
 
 pub use folder::{PreparedSummary, Run, Tokenized};
