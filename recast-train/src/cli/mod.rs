@@ -29,7 +29,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 
-use crate::data::silence_caught_panics;
 use crate::error::{Error, LONGEST_MESSAGE, shortened};
 use crate::event::Monitor;
 use crate::run::Run;
@@ -155,7 +154,8 @@ fn broken() -> anyhow::Error {
 /// Exit codes: 0 done, 1 a fault of the system or of training, 2 bad input, 130 interrupted.
 #[must_use]
 pub fn main() -> ExitCode {
-    silence_caught_panics();
+    #[cfg(feature = "parquet")]
+    crate::storage::silence_caught_panics();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())),
         Err(answer) => return answered(&answer),
