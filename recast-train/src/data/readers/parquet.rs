@@ -18,25 +18,14 @@ use super::lines::NOT_UTF8;
 use super::rows::Rows;
 use super::{Interactions, LogOptions, LogOrder};
 use crate::error::{Error, Result};
-use crate::storage::Sources;
+use crate::storage::{Sources, damaged_parquet, in_parquet_thread};
 
 /// Rows that are decoded at once.
 const BATCH: usize = 8192;
 
-/// The name of the thread that decodes.
-pub(super) const THREAD: &str = "parquet";
-
-/// Reads a table in a thread of its own. The parquet crate panics on some files whose parts
-/// contradict one another; such a file is reported as damaged.
+/// Reads a table.
 pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Result<Interactions> {
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name(THREAD.to_owned())
-            .spawn_scoped(scope, || read_table(path, options, sources))
-            .map_err(|cause| Error::read(path, cause))?
-            .join()
-            .unwrap_or_else(|_| Err(damaged(path, "its parts contradict one another")))
-    })
+    in_parquet_thread(path, || read_table(path, options, sources))
 }
 
 /// Reads a table; in errors rows count from 1.
@@ -47,7 +36,7 @@ pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Resu
 fn read_table(path: &Path, options: &LogOptions, sources: &Sources) -> Result<Interactions> {
     let columns = &options.columns;
     let file = sources.file(path)?;
-    let damaged = |fault: ParquetError| damaged(path, &fault.to_string());
+    let damaged = |fault: ParquetError| damaged_parquet(path, &fault.to_string());
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let schema = reader.metadata().file_metadata().schema_descr();
     let mut rows = Rows::new(path, options, columns, options.order.unwrap_or(LogOrder::Time));
@@ -95,11 +84,6 @@ fn read_row(rows: &mut Rows<'_>, row: u64, chunks: &[Chunk<'_>]) -> Result<()> {
     let text = |chunk: usize| chunks[chunk].text(row);
     let (user, item, time) = (text(0)?, text(1)?, text(2)?);
     rows.push(row, Some(user.trim()), Some(item.trim()), Some(time.trim()))
-}
-
-fn damaged(path: &Path, fault: &str) -> Error {
-    let hint = "it is cut off, damaged, or packed by other codecs than snappy, gzip and zstd: write it again";
-    Error::file(path, format!("cannot be read as Parquet: {fault}"), hint)
 }
 
 /// A column of the schema.
@@ -174,10 +158,10 @@ impl Chunk<'_> {
         self.levels.clear();
         (self.row, self.value) = (0, 0);
         let read = self.values.read_batch(length, &mut self.levels);
-        let read = read.map_err(|fault| damaged(self.path, &fault.to_string()))?;
+        let read = read.map_err(|fault| damaged_parquet(self.path, &fault.to_string()))?;
         if read < length {
             let problem = format!("column '{}' ends {} rows early", self.field.name, length - read);
-            return Err(damaged(self.path, &problem));
+            return Err(damaged_parquet(self.path, &problem));
         }
         Ok(())
     }
