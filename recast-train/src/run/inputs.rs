@@ -45,9 +45,16 @@ impl Inputs {
             let dropped = Dropped::default();
             return Ok(Self { sequences, report, items, dropped, embeddings, sids, sources });
         };
-        let format = data.format.map_or_else(|| Format::of(log), Ok)?;
+        let is_folder = data.format.map_or(log.is_dir(), |it| it == Format::MiniOneRec);
         let sources = Sources::default();
         let mut interactions = read_log(log, &data.log_options(), &sources)?;
+        if interactions.in_row_order && matches!(data.split, SplitKind::GlobalTime { .. }) {
+            return Err(Error::setting(
+                "data.split",
+                "a split by global time, where the log has the order of its rows and no times",
+                "take \"leave_one_out\", or name the column of times",
+            ));
+        }
         if data.split != SplitKind::Given {
             interactions.given = None;
         }
@@ -55,7 +62,7 @@ impl Inputs {
         let row_order = RowOrder::of_log(&interactions.items);
         let (sequences, report, dropped) = prepared(interactions, &data.prepare, config.seed)?;
         let mut report = data_report(report, &sequences, read_as, config)?;
-        let folder = (format == Format::MiniOneRec).then(|| Folder::open(log)).transpose()?;
+        let folder = is_folder.then(|| Folder::open(log)).transpose()?;
         let id_key = data.items_id.as_deref();
         let items = match data.items.clone().or_else(|| folder?.items()) {
             Some(path) => {

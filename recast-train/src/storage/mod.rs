@@ -12,4 +12,4 @@ pub use file::checksum;
 pub(crate) use file::{write_atomic, write_json};
 #[cfg(feature = "parquet")]
 pub(crate) use parquet::{damaged_parquet, in_parquet_thread, silence_caught_panics};
-pub(crate) use source::{Source, Sources};
+pub(crate) use source::{HEAD, Source, Sources};

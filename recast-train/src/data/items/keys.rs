@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::ItemText;
 use crate::data::Ids;
+use crate::data::readers::is_missing;
 
 /// Keys that can hold an item's id, in order of preference; none of them is text.
 const ID_KEYS: [&str; 5] = ["id", "item", "item_id", "parent_asin", "asin"];
@@ -32,9 +33,6 @@ const OTHER_ID_KEYS: [&str; 17] = [
 const TITLE_KEYS: [&str; 3] = ["title", "name", "keywords"];
 /// The key of an item's text in a run folder.
 const TEXT_KEY: &str = "text";
-
-/// Names of an id that is missing.
-const MISSING: [&str; 4] = ["nan", "null", "none", "<na>"];
 
 /// The entry of an item.
 pub(super) type Entry = Map<String, Value>;
@@ -83,10 +81,9 @@ impl<'a> IdKey<'a> {
     where
         'a: 'e,
     {
-        self.of(entry).find_map(|(key, value)| Some((key, id_text(value)?))).filter(|(_, id)| {
-            let missing = MISSING.iter().any(|word| id.eq_ignore_ascii_case(word));
-            !missing || log.index_of(id).is_some()
-        })
+        self.of(entry)
+            .find_map(|(key, value)| Some((key, id_text(value)?)))
+            .filter(|(_, id)| !is_missing(id) || log.index_of(id).is_some())
     }
 
     /// The key under which an entry should have its id, in words.
