@@ -66,13 +66,19 @@ impl<'a> IdKey<'a> {
             .chain(usual.into_iter().flatten())
     }
 
-    /// Whether a column of a table is text though it looks like numbers.
-    pub(super) fn is_text(self, column: &str) -> bool {
-        let id = match self {
-            Self::Named(key) => key == column,
-            Self::Usual => OTHER_ID_KEYS.contains(&&plain(column)[..]),
-        };
-        id || ID_KEYS.contains(&column) || TITLE_KEYS.contains(&column)
+    /// The preferred key of ids among `names`, the columns of a table or the keys of an entry.
+    pub(super) fn among<'n>(
+        self,
+        mut names: impl Iterator<Item = &'n str> + Clone,
+    ) -> Option<&'n str> {
+        match self {
+            Self::Named(key) => names.find(|name| *name == key),
+            Self::Usual => {
+                let first = ID_KEYS.iter().find_map(|key| names.clone().find(|name| name == key));
+                let others = || names.filter_map(|name| Some((rank(name)?, name)));
+                first.or_else(|| others().min().map(|it| it.1))
+            }
+        }
     }
 
     /// The key and the id of an entry. The words for a missing value are an id only if the log
@@ -106,6 +112,17 @@ fn usual_ids(entry: &Entry) -> impl Iterator<Item = (&str, &Value)> {
         others.into_iter().map(|it| it.1)
     });
     first.chain(others.flatten()).map(|(key, value)| (key.as_str(), value))
+}
+
+/// The place of a key among the further names of ids.
+fn rank(key: &str) -> Option<usize> {
+    let plain = plain(key);
+    OTHER_ID_KEYS.iter().position(|name| *name == plain)
+}
+
+/// Whether a column of a table is text though it may look like numbers.
+pub(super) fn is_text(column: &str, id_column: Option<&str>) -> bool {
+    id_column == Some(column) || ID_KEYS.contains(&column) || TITLE_KEYS.contains(&column)
 }
 
 /// A key in lower case, without underscores.

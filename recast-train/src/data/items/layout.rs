@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::keys::{Entry, IdKey, is_rounded, with_id};
+use super::keys::{Entry, IdKey, is_rounded, is_text, with_id};
 use crate::data::readers::csv::{Dialect, Table};
 use crate::data::readers::extension;
 use crate::data::readers::lenient;
@@ -15,8 +15,9 @@ use crate::data::readers::lines::{for_each_line, json_error};
 use crate::error::{Error, Result};
 use crate::storage::{Entries, Source};
 
-/// Hands each item to `each` as an entry, with its line from 1 where items stand on lines. Returns a
-/// warning about the file.
+/// Hands each item to `each` as an entry, with its line from 1 where items stand on lines.
+///
+/// Returns a warning about the file, if there is one.
 pub(super) fn for_each_entry(
     source: Source,
     id_key: IdKey<'_>,
@@ -42,8 +43,9 @@ pub(super) fn for_each_entry(
     };
     let mut table = Table::open(source, dialect)?;
     let header = table.header.clone();
+    let id_column = id_key.among(header.iter());
     while let Some((line, record)) = table.next()? {
-        let value = |key: &str, text: &str| match (id_key.is_text(key), text.parse::<i64>()) {
+        let value = |key: &str, text: &str| match (is_text(key, id_column), text.parse::<i64>()) {
             (true, _) => Value::from(text),
             (false, Ok(number)) => Value::from(number),
             (false, Err(_)) => text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
@@ -67,17 +69,15 @@ fn parsed(path: &Path, line: u64, text: &str, id_key: IdKey<'_>) -> Result<Entry
     })
 }
 
-/// Turns integers that lost digits into texts, where they may be ids or titles.
+/// Turns an integer that lost digits into text, where it is the id.
 fn restore_digits(entry: &mut Entry, text: &str, id_key: IdKey<'_>) -> serde_json::Result<()> {
-    if !entry.iter().any(|(key, value)| is_rounded(value) && id_key.is_text(key)) {
-        return Ok(());
-    }
-    let raw: HashMap<String, &RawValue> = serde_json::from_str(text)?;
-    for (key, value) in entry.iter_mut().filter(|it| is_rounded(it.1) && id_key.is_text(it.0)) {
-        let digits = raw.get(key).map(|raw| raw.get());
-        if let Some(digits) =
-            digits.filter(|it| it.bytes().all(|it| it.is_ascii_digit() || it == b'-'))
-        {
+    let id_key = id_key.among(entry.keys().map(String::as_str)).map(str::to_owned);
+    let Some(key) = id_key else { return Ok(()) };
+    if let Some(value) = entry.get_mut(&key).filter(|value| is_rounded(value)) {
+        let raw: HashMap<String, &RawValue> = serde_json::from_str(text)?;
+        let is_digit = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+        let digits = raw.get(&key).map(|raw| raw.get()).filter(|raw| raw.bytes().all(is_digit));
+        if let Some(digits) = digits {
             *value = Value::from(digits);
         }
     }

@@ -45,6 +45,9 @@ fn usual_names_of_ids_are_known_after_the_first_five() {
     let items = read(line, &["a"]).unwrap();
     assert_eq!(items.text(0).unwrap().text, "T. p");
     assert_eq!(items.numbers(0).collect::<Vec<_>>(), [("video_id", 5.0)]);
+    let items = read_as(".csv", "video_id,asin,title\n5,a,T\n", &["a"]).unwrap();
+    assert_eq!(items.text(0).unwrap().text, "T");
+    assert_eq!(items.numbers(0).collect::<Vec<_>>(), [("video_id", 5.0)]);
 }
 
 #[test]
