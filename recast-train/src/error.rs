@@ -1,8 +1,14 @@
 //! Faults of a user's files, settings and data.
 
+mod shown;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub(crate) use shown::{LONGEST_MESSAGE, shortened};
 
 /// A fault in a user's input, or in reading and writing files.
 ///
@@ -11,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened or read.
-    #[error("{}: cannot be read: {cause}", path.display())]
+    #[error("{}: cannot be read: {cause}", shown::path(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -19,7 +25,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A file or folder could not be written.
-    #[error("{}: cannot be written: {cause}", path.display())]
+    #[error("{}: cannot be written: {cause}", shown::path(path))]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -27,7 +33,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A file as a whole has the wrong form.
-    #[error("{}: {problem}; {hint}", path.display())]
+    #[error("{}: {}; {}", shown::path(path), shown::problem(problem), shown::hint(hint))]
     File {
         /// The file.
         path: PathBuf,
@@ -37,7 +43,7 @@ pub enum Error {
         hint: String,
     },
     /// A line of a text file has the wrong form.
-    #[error("{}:{line}: {problem}; {hint}", path.display())]
+    #[error("{}:{line}: {}; {}", shown::path(path), shown::problem(problem), shown::hint(hint))]
     Line {
         /// The file.
         path: PathBuf,
@@ -49,7 +55,14 @@ pub enum Error {
         hint: String,
     },
     /// A value of a table does not suit its column.
-    #[error("{}:{line}: column '{column}': {problem}: '{value}'; {hint}", path.display())]
+    #[error(
+        "{}:{line}: column '{}': {}: '{}'; {}",
+        shown::path(path),
+        shown::value(column),
+        shown::problem(problem),
+        shown::value(value),
+        shown::hint(hint)
+    )]
     Value {
         /// The file.
         path: PathBuf,
@@ -65,7 +78,7 @@ pub enum Error {
         hint: String,
     },
     /// The data are readable but not usable.
-    #[error("{problem}; {hint}")]
+    #[error("{}; {}", shown::problem(problem), shown::hint(hint))]
     Data {
         /// The fault, with the numbers.
         problem: String,
@@ -73,7 +86,12 @@ pub enum Error {
         hint: String,
     },
     /// A setting is out of its range or contradicts another setting.
-    #[error("config key '{key}': {problem}; {hint}")]
+    #[error(
+        "config key '{}': {}; {}",
+        shown::value(key),
+        shown::problem(problem),
+        shown::hint(hint)
+    )]
     Setting {
         /// The key, with its section: `rl.group_size`.
         key: String,
@@ -83,7 +101,7 @@ pub enum Error {
         hint: String,
     },
     /// A config file or an override does not parse.
-    #[error("{origin}: {problem}")]
+    #[error("{}: {}", shown::value(origin), shown::lines(problem))]
     Config {
         /// The file, or the override as `key=value`.
         origin: String,
@@ -133,10 +151,47 @@ pub enum Error {
         path: PathBuf,
     },
     /// The folder for a new run already holds a run with other settings.
-    #[error("{}: holds a run with other settings; name another folder", run_dir.display())]
+    #[error(
+        "{}: holds a run with other settings: {}; name another folder",
+        run_dir.display(),
+        SettingChange::list(changes)
+    )]
     OtherRun {
         /// The folder.
         run_dir: PathBuf,
+        /// The differing settings, from the folder's values to those of the new run.
+        changes: Vec<SettingChange>,
+    },
+    /// The settings of a run folder changed after parts of it were made.
+    #[error(
+        "{}: its settings changed after {} {} made: {}; {}",
+        run_dir.display(),
+        parts.join(", "),
+        if parts.len() == 1 { "was" } else { "were" },
+        SettingChange::list(changes),
+        changed_hint(parts, *unfinished)
+    )]
+    ChangedSettings {
+        /// The run folder.
+        run_dir: PathBuf,
+        /// The changed settings, from the values in the making to those of `config.toml`.
+        changes: Vec<SettingChange>,
+        /// The folders of the parts that depend on these settings.
+        parts: Vec<String>,
+        /// Whether one of the parts is not finished yet.
+        unfinished: bool,
+    },
+    /// Another process works in the run folder.
+    #[error(
+        "{}: in use by {}; wait until it ends, or name another folder",
+        run_dir.display(),
+        process.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"))
+    )]
+    InUse {
+        /// The run folder.
+        run_dir: PathBuf,
+        /// The number of the process; `None` if it cannot be read.
+        process: Option<u32>,
     },
     /// A phase lacks the result of an earlier phase.
     #[error("{}: {problem}; {phase} comes first", path.display())]
@@ -150,12 +205,68 @@ pub enum Error {
         /// The phase to do first.
         phase: Phase,
     },
-    /// The user asked to stop; the run folder holds the finished work.
-    #[error("interrupted; {} holds the finished work", run_dir.display())]
+    /// The user asked to stop; the run folder, if there is one yet, holds the finished work.
+    #[error(
+        "interrupted; {}",
+        run_dir.as_ref().map_or_else(
+            || "nothing was written".to_owned(),
+            |dir| format!("{} holds the finished work", dir.display())
+        )
+    )]
     Interrupted {
-        /// The run folder.
-        run_dir: PathBuf,
+        /// The run folder; `None` before the folder is made.
+        run_dir: Option<PathBuf>,
     },
+}
+
+/// A setting with two values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingChange {
+    /// The key, with its section: `rl.group_size`.
+    pub key: String,
+    /// The former value in TOML; `None` if the key had none.
+    pub old: Option<String>,
+    /// The other value in TOML; `None` if the key has none.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for SettingChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = |value: &Option<String>| {
+            shortened(value.as_deref().unwrap_or("unset"), SETTING).into_owned()
+        };
+        write!(f, "{} {} -> {}", self.key, value(&self.old), value(&self.new))
+    }
+}
+
+/// The bytes of a setting's value that a message shows.
+const SETTING: usize = 64;
+
+/// Changes that a message lists before it only counts the others.
+const LISTED: usize = 8;
+
+impl SettingChange {
+    /// The changes in a line; a long list ends in a count.
+    pub(crate) fn list(changes: &[Self]) -> String {
+        let shown: Vec<String> = changes.iter().take(LISTED).map(ToString::to_string).collect();
+        let rest = changes.len() - shown.len();
+        let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        format!("{}{rest}", shown.join(", "))
+    }
+}
+
+/// The remedy for changed settings.
+fn changed_hint(parts: &[String], unfinished: bool) -> String {
+    let again = match parts {
+        [data, ..] if data == "data" => "start another run folder".to_owned(),
+        [part] => format!("remove the folder {part} to make it again"),
+        parts => format!("remove the folders {} to make them again", parts.join(", ")),
+    };
+    let rate = match unfinished {
+        true => "; before a phase is finished, only its learning_rate may change",
+        false => "",
+    };
+    format!("set them back in its config.toml, or {again}{rate}")
 }
 
 /// A phase of a run that later phases need.
@@ -180,13 +291,21 @@ impl fmt::Display for Phase {
     }
 }
 
+/// The cause of a read that ended because the user asked to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+pub(crate) struct Stopped;
+
 /// The result of this crate's fallible functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// A fault of reading `path`.
+    /// A fault of reading `path`, or the wish to stop that ended the read.
     #[must_use]
     pub(crate) fn read(path: &Path, cause: io::Error) -> Self {
+        if cause.get_ref().is_some_and(|cause| cause.is::<Stopped>()) {
+            return Self::Interrupted { run_dir: None };
+        }
         Self::Read { path: path.to_owned(), cause }
     }
 

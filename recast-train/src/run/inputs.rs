@@ -12,7 +12,7 @@ use crate::data::{
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
-use crate::storage::{Sources, write_atomic, write_json};
+use crate::storage::{Sources, Stop, write_atomic, write_json};
 
 /// Data on their way into a run folder.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// Reads and checks all files that the config names.
-    pub(super) fn read(config: &Config) -> Result<Self> {
+    pub(super) fn read(config: &Config, stop: Stop) -> Result<Self> {
         let data = &config.data;
         let Some(log) = &data.interactions else {
             let synthetic = Synthetic::generate(&data.synthetic, config.seed)?;
@@ -46,7 +46,7 @@ impl Inputs {
             return Ok(Self { sequences, report, items, dropped, embeddings, sids, sources });
         };
         let is_folder = data.format.map_or(log.is_dir(), |it| it == Format::MiniOneRec);
-        let sources = Sources::default();
+        let sources = Sources::until(stop);
         let mut interactions = read_log(log, &data.log_options(), &sources)?;
         if interactions.in_row_order && matches!(data.split, SplitKind::GlobalTime { .. }) {
             return Err(Error::setting(

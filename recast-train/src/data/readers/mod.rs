@@ -5,6 +5,7 @@ mod bytes;
 pub(super) mod csv;
 mod field;
 mod jsonl;
+mod known;
 mod layout;
 pub(in crate::data) mod lenient;
 pub(super) mod lines;
