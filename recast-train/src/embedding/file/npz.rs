@@ -94,7 +94,7 @@ fn chosen<'a>(
         });
         list.collect::<Vec<_>>().join(", ")
     };
-    let matrix = named(names(), None, &MATRIX_NAMES)
+    let matrix = named(&names(), None, &MATRIX_NAMES)
         .map(|place| &arrays[place])
         .or_else(|| only(&Array::is_matrix))
         .or_else(|| only(&|it| it.header.shape().len() == 2))
@@ -104,7 +104,7 @@ fn chosen<'a>(
         return Err((problem, "name the matrix 'embeddings' and its ids 'ids'"));
     };
     let others = || arrays.iter().filter(|it| it.place != matrix.place);
-    let by_name = named(others().map(|it| &it.name[..]), id_name, &ID_NAMES);
+    let by_name = named(&others().map(|it| &it.name[..]), id_name, &ID_NAMES);
     let ids = by_name
         .and_then(|place| others().nth(place))
         .or_else(|| only(&|it| it.place != matrix.place && it.may_be_ids()));
