@@ -32,6 +32,7 @@ use crate::storage::{Source, Sources};
 use layout::Layout;
 pub(crate) use mini_one_rec::Folder;
 pub use options::{Columns, Kept, LogOptions, LogOrder, Missing};
+pub(super) use rows::is_missing;
 
 /// The format of a log of interactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +158,7 @@ fn read_text(source: Source, options: &LogOptions) -> Result<Interactions> {
 }
 
 /// The extension of a file in small letters, where that of a packed file is left out.
-fn extension(path: &Path) -> Option<String> {
+pub(super) fn extension(path: &Path) -> Option<String> {
     let lower = |path: &Path| Some(path.extension()?.to_string_lossy().to_ascii_lowercase());
     match lower(path).as_deref() {
         Some("gz" | "zst") => lower(&path.with_extension("")),
