@@ -4,7 +4,7 @@ use std::io::Write;
 
 use recast_train::catalogue::SidTable;
 use recast_train::data::{
-    Format, Ids, LogOptions, PrepareOptions, Split, SplitKind, prepare, read_interactions,
+    Format, Ids, LogOptions, LogOrder, Missing, PrepareOptions, Split, SplitKind, prepare, read_interactions,
     read_items,
 };
 use recast_train::embedding::read_embeddings;
@@ -16,7 +16,11 @@ fn file(suffix: &str, bytes: &[u8]) -> NamedTempFile {
     file
 }
 
-/// The first byte names the format, and a least rating by the digits 0 to 9. The log follows.
+/// The first byte names the format and the options. The log follows.
+///
+/// The digits 0 to 9 give a format and maybe a least rating. Other bytes add options by their upper
+/// four bits: columns and a separator, missing values and spellings, the order of rows, and a
+/// format by the content.
 pub fn interactions(data: &[u8]) {
     let Some((&first, log)) = data.split_first() else { return };
     let format = match first % 16 {
@@ -26,20 +30,32 @@ pub fn interactions(data: &[u8]) {
         3 | 7 => Format::S3Rec,
         _ => Format::RecBole,
     };
-    let min_rating = (first % 8 >= 4).then_some(3.0);
-    log_of(format, log, min_rating);
+    let mut options = LogOptions::default();
+    options.min_rating = (first % 8 >= 4).then_some(3.0);
+    let chosen = (first >> 4) ^ 3;
+    if chosen & 1 != 0 {
+        let delimiter = if first % 2 == 0 { "::" } else { ";" };
+        options.delimiter = Some(delimiter.to_owned());
+        options.header = Some(["user", "item", "timestamp", "rating"].map(str::to_owned).into());
+    }
+    if chosen & 2 != 0 {
+        (options.missing, options.join_spellings) = (Missing::Drop, true);
+    }
+    options.order = (chosen & 4 != 0).then_some(LogOrder::Rows);
+    options.format = (chosen & 8 == 0).then_some(format);
+    log_of(log, &options);
 }
 
 /// A log in Parquet.
 pub fn parquet(data: &[u8]) {
-    log_of(Format::Parquet, data, None);
+    let mut options = LogOptions::default();
+    options.format = Some(Format::Parquet);
+    log_of(data, &options);
 }
 
-fn log_of(format: Format, log: &[u8], min_rating: Option<f64>) {
-    let file = file(".log", log);
-    let mut options = LogOptions::default();
-    (options.format, options.min_rating) = (Some(format), min_rating);
-    let read = read_interactions(file.path(), &options);
+fn log_of(log: &[u8], options: &LogOptions) {
+    let file = file(".txt", log);
+    let read = read_interactions(file.path(), options);
     let Ok(read) = read else { return };
     assert!(!read.is_empty());
     for row in read.iter() {

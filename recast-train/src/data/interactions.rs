@@ -25,6 +25,12 @@ pub struct Interactions {
     pub items: Ids,
     /// Rows left out by the reader because their rating was too low.
     pub below_min_rating: usize,
+    /// Rows left out by the reader because they lack a user, an item or a time.
+    pub missing: usize,
+    /// Rows left out by the reader because of a column's value.
+    pub not_kept: usize,
+    /// Whether timestamps are only the order of rows: they tell nothing between users.
+    pub in_row_order: bool,
     /// The layout that the reader recognised, in words: a public data set, or what was told by the
     /// content.
     pub read_as: Option<String>,

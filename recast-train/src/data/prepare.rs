@@ -72,6 +72,12 @@ pub struct Report {
     pub interactions_read: usize,
     /// Rows the reader left out because of their rating.
     pub below_min_rating: usize,
+    /// Rows the reader left out because they lack a user, an item or a time.
+    #[serde(default)]
+    pub missing: usize,
+    /// Rows the reader left out because of a column's value.
+    #[serde(default)]
+    pub not_kept: usize,
     /// Interactions removed because user, item and timestamp were those of an earlier one.
     pub duplicates: usize,
     /// Interactions the k-core removed.
@@ -117,6 +123,12 @@ impl fmt::Display for Report {
             "dropped interactions: {} duplicates, {} by the k-core in {} passes; {} rated too low were not read",
             self.duplicates, self.core_dropped, self.core_passes, self.below_min_rating
         )?;
+        if self.missing > 0 {
+            writeln!(f, "{} rows without a user, an item or a time were dropped", self.missing)?;
+        }
+        if self.not_kept > 0 {
+            writeln!(f, "{} rows were not kept by data.keep", self.not_kept)?;
+        }
         writeln!(
             f,
             "sequences of {} to {} items, {:.2} on average; {} interactions repeat an item of the user's history",
@@ -188,7 +200,9 @@ pub(crate) fn prepared(
             "lower data.prepare.min_user and data.prepare.min_item",
         ));
     }
-    let Interactions { users, items, below_min_rating, given, mut warnings, .. } = interactions;
+    let Interactions {
+        users, items, below_min_rating, missing, not_kept, given, mut warnings, ..
+    } = interactions;
     let (mut sequences, dropped) = compacted(log, users, items, given, options);
     let neighbours = Neighbours::count(&sequences);
     match options.tie_order {
@@ -205,6 +219,8 @@ pub(crate) fn prepared(
         items_read,
         interactions_read,
         below_min_rating,
+        missing,
+        not_kept,
         duplicates: interactions_read - distinct,
         core_dropped: distinct - kept,
         core_dropped_users: users_read - sequences.len(),

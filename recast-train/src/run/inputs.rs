@@ -44,16 +44,23 @@ impl Inputs {
             let dropped = Dropped::default();
             return Ok(Self { sequences, report, items, dropped, embeddings, sids, sources });
         };
-        let format = data.format.map_or_else(|| Format::of(log), Ok)?;
+        let is_folder = data.format.map_or(log.is_dir(), |it| it == Format::MiniOneRec);
         let sources = Sources::default();
         let mut interactions = read_log(log, &data.log_options(), &sources)?;
+        if interactions.in_row_order && matches!(data.split, SplitKind::GlobalTime { .. }) {
+            return Err(Error::setting(
+                "data.split",
+                "a split by global time, where the log has the order of its rows and no times",
+                "take \"leave_one_out\", or name the column of times",
+            ));
+        }
         if data.split != SplitKind::Given {
             interactions.given = None;
         }
         let read_as = interactions.read_as.take();
         let (sequences, report, dropped) = prepared(interactions, &data.prepare, config.seed)?;
         let report = data_report(report, &sequences, read_as, config)?;
-        let folder = (format == Format::MiniOneRec).then(|| Folder::open(log)).transpose()?;
+        let folder = is_folder.then(|| Folder::open(log)).transpose()?;
         let items = match data.items.clone().or_else(|| folder?.items()) {
             Some(path) => items_of(&path, &sequences.items, &sources)?,
             None => Items::from_rows(Vec::new(), &sequences.items),

@@ -8,4 +8,4 @@ mod source;
 pub(crate) use entries::Entries;
 pub use file::checksum;
 pub(crate) use file::{write_atomic, write_json};
-pub(crate) use source::{Source, Sources};
+pub(crate) use source::{HEAD, Source, Sources};

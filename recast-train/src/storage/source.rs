@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 
 /// The bytes of a text that tell its layout.
-const HEAD: usize = 1 << 16;
+pub(crate) const HEAD: usize = 1 << 16;
 
 /// The checksum of a source file: of the bytes that were read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,7 +30,7 @@ fn a_missing_column_is_named_with_those_there_are() {
     assert_eq!(
         desk.refused(&["run", "--interactions", "log.csv"]),
         "recast: log.csv:1: no column 'timestamp' among 'user', 'item', 'when'; \
-         set the columns' names or add a header line\n"
+         set data.columns.timestamp, or data.order = \"rows\" if the rows stand in the order of time\n"
     );
     desk.done(&["prepare", "--interactions", "log.csv", "--set", "data.columns.timestamp=when"]);
 }
@@ -41,8 +41,8 @@ fn a_bad_timestamp_is_found_by_its_line() {
     desk.write("log.csv", log("user,item,timestamp").replacen(",1003", ",soon", 1));
     assert_eq!(
         desk.refused(&["run", "--interactions", "log.csv"]),
-        "recast: log.csv:5: column 'timestamp': is not a whole number: 'soon'; \
-         give timestamps as whole seconds or milliseconds, such as 1704067200\n"
+        "recast: log.csv:5: column 'timestamp': is neither a number nor a date: 'soon'; \
+         write times as numbers or dates, such as 1704067200 or 2024-01-01T00:00:00Z\n"
     );
 }
 
@@ -53,7 +53,7 @@ fn timestamps_of_two_units_are_refused() {
     assert_eq!(
         desk.refused(&["run", "--interactions", "log.csv"]),
         "recast: log.csv:3: column 'timestamp': is in milliseconds by its size, where line 2 has 1704067200, which \
-         is in seconds: '1704067201000'; write all timestamps in one unit\n"
+         is in seconds: '1704067201000'; write all times in one unit\n"
     );
 }
 
@@ -64,7 +64,7 @@ fn an_id_that_is_no_text_is_found_by_line_and_column() {
     assert_eq!(
         desk.refused(&["run", "--interactions", "log.csv"]),
         "recast: log.csv:3: column 'item' is not UTF-8 text; \
-         convert the file to UTF-8 (a compressed file must be unpacked)\n"
+         set data.encoding, such as \"latin1\", or convert the file to UTF-8\n"
     );
 }
 

@@ -1,18 +1,22 @@
-//! Tables with a header line: comma-separated and tab-separated values, RecBole's among them.
+//! Tables: rows of fields between delimiters, with the columns' names in the first line or by
+//! setting.
 
-use std::io::{self, Read};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+use csv::{ErrorKind, ReaderBuilder, StringRecord, Terminator, Trim};
 
+use super::bytes::{Bytes, QuoteFault, QuoteFaultKind, Separator, UNIT_SEPARATOR};
+use super::layout::Layout;
 use super::lines::{NOT_UTF8, NOT_UTF8_HINT};
+use super::list;
 use super::rows::Rows;
-use super::{Interactions, LogOptions};
+use super::{Format, Interactions, LogOptions};
 use crate::error::{Error, Result};
 use crate::storage::Source;
 
 /// The separator of the fields of a line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::data) enum Dialect {
     /// Commas; a field in double quotes may hold commas and line ends.
     Comma,
@@ -20,36 +24,95 @@ pub(in crate::data) enum Dialect {
     Tab,
     /// Tabs, and column names with a type as RecBole writes them: `item_id:token`.
     TypedTab,
+    /// Any byte; quotes as between commas.
+    Byte(u8),
+    /// Two colons; quotes mean nothing.
+    Colons,
+}
+
+impl Dialect {
+    /// The byte that parts fields in the bytes that the csv crate gets.
+    pub(super) fn delimiter(self) -> u8 {
+        match self.separator() {
+            Separator::Byte(byte) => byte,
+            Separator::Colons => UNIT_SEPARATOR,
+        }
+    }
+
+    /// The separator as text.
+    pub(super) fn name(self) -> String {
+        match self.separator() {
+            Separator::Byte(b'\t') => "tab".to_owned(),
+            Separator::Byte(byte) => char::from(byte).to_string(),
+            Separator::Colons => "::".to_owned(),
+        }
+    }
+
+    /// Whether a line holds the separator.
+    pub(super) fn stands_in(self, line: &str) -> bool {
+        match self.separator() {
+            Separator::Byte(byte) => line.as_bytes().contains(&byte),
+            Separator::Colons => line.contains("::"),
+        }
+    }
+
+    fn separator(self) -> Separator {
+        match self {
+            Self::Comma => Separator::Byte(b','),
+            Self::Tab | Self::TypedTab => Separator::Byte(b'\t'),
+            Self::Byte(byte) => Separator::Byte(byte),
+            Self::Colons => Separator::Colons,
+        }
+    }
+
+    pub(super) fn quoting(self) -> bool {
+        matches!(self, Self::Comma | Self::Byte(_))
+    }
 }
 
 /// Reads a table and removes white space around fields. An error names a row after blank lines by
 /// the first of these lines.
-pub(super) fn read(source: Source, dialect: Dialect, options: &LogOptions) -> Result<Interactions> {
+pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Result<Interactions> {
     let path = &source.path().to_owned();
-    let columns = &options.columns;
-    let mut table = Table::open(source, dialect)?;
-    let (user, item, timestamp) = (
-        table.position(&columns.user)?,
-        table.position(&columns.item)?,
-        table.position(&columns.timestamp)?,
-    );
-    let mut rows = Rows::new(path, options);
+    let columns = &layout.columns;
+    let mut table = Table::with_header(source, layout.dialect, layout.header.as_deref())?;
+    if layout.format == Format::RecBole {
+        table.header = untyped(&table.header);
+    }
+    let mut rows = Rows::new(path, options, columns, layout.order);
+    let (user, item) = (table.position(&columns.user)?, table.position(&columns.item)?);
+    let times = rows.want_times() && (!layout.lists || table.has(&columns.timestamp));
+    let timestamp = times.then(|| table.position(&columns.timestamp)).transpose()?;
     let rating = rows.want_ratings().then(|| table.position(&columns.rating)).transpose()?;
+    let filters = rows.filters().map(|name| table.position(name)).collect::<Result<Vec<_>>>()?;
     while let Some((line, record)) = table.next()? {
+        if !filters.is_empty() && !rows.keeps(filters.iter().map(|&at| &record[at])) {
+            continue;
+        }
+        if layout.lists {
+            let list = |at: usize| list::elements(&record[at]).into_iter().map(Some).collect();
+            let items: Vec<Option<Cow<'_, str>>> = list(item);
+            let times: Option<Vec<Option<Cow<'_, str>>>> = timestamp.map(list);
+            rows.push_list(line, Some(&record[user]), &items, times.as_deref())?;
+            continue;
+        }
         if let Some(rating) = rating
             && rows.rated_too_low(line, &record[rating])?
         {
             continue;
         }
-        rows.push(line, &record[user], &record[item], &record[timestamp])?;
+        let time = timestamp.map(|at| &record[at]);
+        rows.push(line, Some(&record[user]), Some(&record[item]), time)?;
     }
-    Ok(rows.into_log())
+    let mut log = rows.into_log(table.is_cut())?;
+    log.warnings.extend(table.warning());
+    Ok(log)
 }
 
 /// A table while it is read.
 pub(in crate::data) struct Table {
     path: PathBuf,
-    reader: csv::Reader<WithoutCarriageReturns>,
+    reader: csv::Reader<Bytes>,
     /// The columns' names, without types.
     pub(in crate::data) header: StringRecord,
     record: StringRecord,
@@ -58,25 +121,57 @@ pub(in crate::data) struct Table {
 impl Table {
     /// Opens a table and reads its header line.
     pub(in crate::data) fn open(source: Source, dialect: Dialect) -> Result<Self> {
-        let (delimiter, quoting) = match dialect {
-            Dialect::Comma => (b',', true),
-            Dialect::Tab | Dialect::TypedTab => (b'\t', false),
-        };
+        Self::with_header(source, dialect, None)
+    }
+
+    /// Opens a table without a header line if its columns' names are given.
+    pub(super) fn with_header(
+        source: Source,
+        dialect: Dialect,
+        header: Option<&[String]>,
+    ) -> Result<Self> {
         let path = source.path().to_owned();
+        let quoting = dialect.quoting();
+        let bytes = Bytes::new(source, dialect.separator(), quoting);
         let mut reader = ReaderBuilder::new()
-            .delimiter(delimiter)
+            .buffer_capacity(1 << 16)
+            .delimiter(dialect.delimiter())
             .quoting(quoting)
+            .terminator(Terminator::Any(b'\n'))
             .trim(Trim::All)
-            .from_reader(WithoutCarriageReturns(source));
-        let unnamed = StringRecord::new();
-        let header = reader.headers().map_err(|source| table_error(&path, &unnamed, source))?;
-        let header = match dialect {
-            Dialect::Comma | Dialect::Tab => header.clone(),
-            Dialect::TypedTab => {
-                header.iter().map(|name| name.split_once(':').map_or(name, |it| it.0)).collect()
+            .has_headers(header.is_none())
+            .flexible(header.is_some())
+            .from_reader(bytes);
+        let header = if let Some(names) = header {
+            names.iter().collect()
+        } else {
+            let unnamed = StringRecord::new();
+            let header = reader.headers().map_err(|fault| table_error(&path, &unnamed, fault))?;
+            match dialect {
+                Dialect::TypedTab => untyped(header),
+                _ => header.clone(),
             }
         };
         Ok(Self { path, reader, header, record: StringRecord::new() })
+    }
+
+    /// Whether the last line that was read has no line end.
+    pub(super) fn is_cut(&self) -> bool {
+        self.reader.get_ref().is_cut()
+    }
+
+    /// A warning of fields in quotes that hold lines which look like rows.
+    pub(in crate::data) fn warning(&self) -> Option<String> {
+        let (fields, line) = self.reader.get_ref().swallowed()?;
+        Some(format!(
+            "{fields} fields in quotes hold lines that look like rows, the first from line {line} \
+             on; a quote that should close earlier is missing, or these fields are as they should \
+             be"
+        ))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.header.iter().any(|it| it == name)
     }
 
     /// The next row and its line, from 1.
@@ -84,6 +179,10 @@ impl Table {
         let read = self.reader.read_record(&mut self.record);
         let line = self.record.position().map_or(0, csv::Position::line);
         let read = read.map_err(|source| table_error(&self.path, &self.header, source))?;
+        if read && self.record.len() != self.header.len() {
+            let (found, expected) = (self.record.len(), self.header.len());
+            return Err(unequal(&self.path, line, found as u64, expected as u64));
+        }
         Ok(read.then_some((line, &self.record)))
     }
 
@@ -116,139 +215,55 @@ impl Table {
     }
 }
 
-/// A file with its carriage returns left out: between `\r` and `\n` the csv crate counts lines one
-/// too low.
-struct WithoutCarriageReturns(Source);
-
-impl Read for WithoutCarriageReturns {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let length = self.0.read(buffer)?;
-            let mut kept = 0;
-            for at in 0..length {
-                buffer[kept] = buffer[at];
-                kept += usize::from(buffer[at] != b'\r');
-            }
-            if kept > 0 || length == 0 {
-                return Ok(kept);
-            }
-        }
-    }
+/// Names without RecBole's types.
+fn untyped(header: &StringRecord) -> StringRecord {
+    header.iter().map(|name| name.split_once(':').map_or(name, |it| it.0)).collect()
 }
 
 /// An error of the table, at its line; `header` names the column of bytes that are not text.
 fn table_error(path: &Path, header: &StringRecord, source: csv::Error) -> Error {
     let line = source.position().map_or(1, csv::Position::line);
     match source.into_kind() {
-        ErrorKind::Io(source) => Error::read(path, source),
+        ErrorKind::Io(source) => match source.get_ref().and_then(|it| it.downcast_ref()) {
+            Some(fault) => quote_error(path, *fault),
+            None => Error::read(path, source),
+        },
         ErrorKind::Utf8 { err, .. } => match header.get(err.field()) {
             Some(column) => {
                 Error::line(path, line, format!("column '{column}' {NOT_UTF8}"), NOT_UTF8_HINT)
             }
             None => Error::line(path, line, NOT_UTF8, NOT_UTF8_HINT),
         },
-        ErrorKind::UnequalLengths { expected_len, len, .. } => Error::line(
-            path,
-            line,
-            format!("has {len} fields where the header has {expected_len}"),
-            "quote fields that hold the delimiter",
-        ),
+        ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            unequal(path, line, len, expected_len)
+        }
         other => Error::line(path, line, format!("cannot be read: {other:?}"), "check the file"),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::testing::{named, read_text};
-
-    #[test]
-    fn columns_are_found_by_name_and_fields_trimmed() {
-        let log = b"\xef\xbb\xbftimestamp, item,x,user\r\n5,\"a, b\" ,,u1\r\n4.0,c,,u1\r\n";
-        let interactions = read_text(".csv", log, None).unwrap();
-        assert_eq!(named(&interactions), [("u1", "a, b", 5), ("u1", "c", 4)]);
-    }
-
-    #[test]
-    fn quotes_mean_nothing_between_tabs() {
-        let interactions =
-            read_text(".tsv", b"user\titem\ttimestamp\nu\t\"a\t1\nu\tb\t2\n", None).unwrap();
-        assert_eq!(named(&interactions), [("u", "\"a", 1), ("u", "b", 2)]);
-    }
-
-    #[test]
-    fn the_columns_of_recbole_are_known_without_their_types() {
-        let log = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\nu\ta b\t5\t1.0\nu\tc\t3\t2\n";
-        let interactions = read_text(".inter", log, Some(4.0)).unwrap();
-        assert_eq!(named(&interactions), [("u", "a b", 1)]);
-    }
-
-    #[test]
-    fn low_ratings_are_left_out_with_their_ids_and_counted() {
-        let log = b"user,item,timestamp,rating\nu,a,1,3.5\nu,b,2,4\nv,c,3,5\n";
-        let interactions = read_text(".csv", log, Some(4.0)).unwrap();
-        assert_eq!(named(&interactions), [("u", "b", 2), ("v", "c", 3)]);
-        assert_eq!((interactions.items.len(), interactions.below_min_rating), (2, 1));
-    }
-
-    #[test]
-    fn a_missing_column_lists_those_found() {
-        assert_eq!(
-            read_text(".csv", b"user_id,item,timestamp\n", None).unwrap_err(),
-            "FILE:1: no column 'user' among 'user_id', 'item', 'timestamp'; \
-             set the columns' names or add a header line"
-        );
-        let message = read_text(".csv", b"user,item,timestamp\nu,i,1\n", Some(1.0)).unwrap_err();
-        assert!(message.contains("no column 'rating' among"), "{message}");
-        let message = read_text(".csv", b"", None).unwrap_err();
-        assert_eq!(message, "FILE: holds no header line; start it with the columns' names");
-    }
-
-    #[test]
-    fn a_column_that_stands_twice_is_ambiguous() {
-        assert_eq!(
-            read_text(".csv", b"user,item,user,timestamp\n", None).unwrap_err(),
-            "FILE:1: column 'user' stands twice in 'user', 'item', 'user', 'timestamp'; rename one of the two"
-        );
-    }
-
-    #[test]
-    fn a_bad_value_is_named_with_line_and_column() {
-        assert_eq!(
-            read_text(".csv", b"user,item,timestamp\nu,i,1\nu,j,soon\n", None).unwrap_err(),
-            "FILE:3: column 'timestamp': is not a whole number: 'soon'; \
-             give timestamps as whole seconds or milliseconds, such as 1704067200"
-        );
-        assert_eq!(
-            read_text(".csv", b"user,item,timestamp\nu,,1\n", None).unwrap_err(),
-            "FILE:2: column 'item': is empty: ''; give every row an id or remove it"
-        );
-    }
-
-    #[test]
-    fn a_line_of_another_length_is_named() {
-        assert_eq!(
-            read_text(".csv", b"user,item,timestamp\nu,i,1\nu,i\n", None).unwrap_err(),
-            "FILE:3: has 2 fields where the header has 3; quote fields that hold the delimiter"
-        );
-    }
-
-    #[test]
-    fn lines_are_counted_alike_with_either_line_end() {
-        for end in ["\n", "\r\n"] {
-            let log = ["user,item,timestamp", "u,i,1", "u,\"a\nb\",2", "u,j,x", ""].join(end);
-            let line = 1 + log[..log.find("u,j,x").unwrap()].matches('\n').count();
-            let message = read_text(".csv", log.as_bytes(), None).unwrap_err();
-            assert!(message.starts_with(&format!("FILE:{line}: column")), "{end:?}: {message}");
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_not_text_are_named() {
-        assert_eq!(
-            read_text(".csv", b"user,item,timestamp\nu,\xff,1\n", None).unwrap_err(),
-            "FILE:2: column 'item' is not UTF-8 text; convert the file to UTF-8 (a compressed file must be unpacked)"
-        );
-        let message = read_text(".csv", b"user,\xff,timestamp\n", None).unwrap_err();
-        assert!(message.starts_with("FILE:1: is not UTF-8 text; "), "{message}");
-    }
+/// The error of a row with more or fewer fields than the header.
+fn unequal(path: &Path, line: u64, found: u64, expected: u64) -> Error {
+    Error::line(
+        path,
+        line,
+        format!("has {found} fields where the header has {expected}"),
+        "quote fields that hold the delimiter",
+    )
 }
+
+/// The error of a quote, at the line where the quote opens.
+fn quote_error(path: &Path, fault: QuoteFault) -> Error {
+    let problem = match fault.kind {
+        QuoteFaultKind::Open => "a quote opens here and never closes".to_owned(),
+        QuoteFaultKind::TooLong => "a quote opens here and doesn't close within 16 MiB".to_owned(),
+        QuoteFaultKind::TextAfter(byte) => format!(
+            "a quote opens here, and '{}' follows the quote that closes it",
+            char::from(byte).escape_default()
+        ),
+    };
+    let hint = "close the quote before the delimiter, or double a quote that is part of the text";
+    Error::line(path, fault.line, problem, hint)
+}
+
+#[cfg(test)]
+mod tests;

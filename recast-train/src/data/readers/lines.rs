@@ -8,25 +8,37 @@ use crate::storage::Source;
 
 /// Calls `read` with the number, from 1, and the text of each line that is not blank.
 ///
-/// The reader removes a byte order mark and line ends of either kind, and holds one line at a time.
+/// The reader removes a byte order mark and line ends of all kinds, and holds one line at a time.
 ///
 /// # Errors
 ///
 /// If the file cannot be read, a line is not UTF-8, or `read` fails.
 pub(in crate::data) fn for_each_line(
     source: Source,
-    mut read: impl FnMut(u64, &str) -> Result<()>,
+    read: impl FnMut(u64, &str) -> Result<()>,
 ) -> Result<()> {
+    each_line_and_cut(source, read).map(|_| ())
+}
+
+/// Does the work of [`for_each_line`] and returns whether the last line has no line end.
+pub(super) fn each_line_and_cut(
+    source: Source,
+    mut read: impl FnMut(u64, &str) -> Result<()>,
+) -> Result<bool> {
     let path = &source.path().to_owned();
+    let head = source.head();
+    let end = if head.contains(&b'\r') && !head.contains(&b'\n') { b'\r' } else { b'\n' };
+    let mut is_cut = false;
     let mut reader = BufReader::with_capacity(1 << 16, source);
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
         let length =
-            reader.read_until(b'\n', &mut bytes).map_err(|source| Error::read(path, source))?;
+            reader.read_until(end, &mut bytes).map_err(|source| Error::read(path, source))?;
         if length == 0 {
             break;
         }
+        is_cut = bytes.last() != Some(&end);
         let text = std::str::from_utf8(&bytes).map_err(|fault| {
             let column = fault.valid_up_to() + 1;
             Error::line(path, number, format!("column {column} {NOT_UTF8}"), NOT_UTF8_HINT)
@@ -36,14 +48,14 @@ pub(in crate::data) fn for_each_line(
             read(number, text)?;
         }
     }
-    Ok(())
+    Ok(is_cut)
 }
 
 /// The fault of bytes that are no text.
 pub(super) const NOT_UTF8: &str = "is not UTF-8 text";
 /// The way to mend such bytes.
 pub(super) const NOT_UTF8_HINT: &str =
-    "convert the file to UTF-8 (a compressed file must be unpacked)";
+    "set data.encoding, such as \"latin1\", or convert the file to UTF-8";
 
 /// The error about a line that is not the JSON it should be. The error names the column, but not
 /// serde's own line number, which is always 1.

@@ -1,17 +1,23 @@
 //! Readers of interaction logs: one file a format. A reader indexes rows at once and holds no file
 //! as text.
 
+mod bytes;
 pub(super) mod csv;
 mod field;
 mod jsonl;
+mod layout;
+pub(in crate::data) mod lenient;
 pub(super) mod lines;
+mod list;
 mod mini_one_rec;
 mod options;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod rows;
 mod s3rec;
-mod unit;
+mod spelling;
+mod spread;
+mod time;
 
 use std::path::Path;
 
@@ -19,8 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Interactions;
 use crate::error::{Error, Result};
-use crate::storage::Sources;
+use crate::storage::{Source, Sources};
 
+use layout::Layout;
 pub(crate) use mini_one_rec::Folder;
 pub use options::{Columns, Kept, LogOptions, LogOrder, Missing};
 
@@ -56,12 +63,11 @@ impl Format {
         if path.is_dir() {
             return Folder::open(path).map(|_| Self::MiniOneRec);
         }
-        let extension = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
-        match extension.as_deref() {
+        match extension(path).as_deref() {
             Some("csv") => Ok(Self::Csv),
             Some("tsv") => Ok(Self::Tsv),
             Some("inter") => Ok(Self::RecBole),
-            Some("jsonl") => Ok(Self::Jsonl),
+            Some("jsonl" | "ndjson" | "json") => Ok(Self::Jsonl),
             Some("txt") => Ok(Self::S3Rec),
             Some("parquet") => Ok(Self::Parquet),
             other => Err(Error::file(
@@ -80,10 +86,11 @@ const EXTENSIONS: &str = ".csv, .tsv, .inter, .jsonl, .txt, .parquet";
 /// Reads a log by `options`, in the format that they name or the one its extension stands for.
 ///
 /// In S3-Rec text and in a folder of MiniOneRec a timestamp is the position among the user's
-/// interactions, from 0. A split by global time means nothing for such a log.
+/// interactions, from 0. In a log in the order of its rows it is the number of rows before. A split
+/// by global time means nothing for such logs.
 ///
-/// In all other formats, timestamps whose size shows their unit must be of one unit. The size shows
-/// the unit of a year from 1973 to 5138, in seconds, milliseconds, microseconds or nanoseconds.
+/// In all other formats, times are numbers of one unit, or dates. Whole seconds stay seconds. A
+/// fraction scales the column to nanoseconds.
 ///
 /// A log takes 16 bytes an interaction, at most 24 while the columns grow. Each user and item takes
 /// about 100 bytes and its text.
@@ -91,7 +98,7 @@ const EXTENSIONS: &str = ".csv, .tsv, .inter, .jsonl, .txt, .parquet";
 /// # Errors
 ///
 /// If the file cannot be read, or this build cannot read the format. If a line or value is
-/// malformed (the error names it), a column is missing, or timestamps are of several units. If
+/// malformed (the error names it), a column is missing, or times are of several units. If
 /// `min_rating` is asked of a format without ratings, or no row is left.
 pub fn read_interactions(path: &Path, options: &LogOptions) -> Result<Interactions> {
     read_log(path, options, &Sources::default())
@@ -104,34 +111,23 @@ pub(crate) fn read_log(
     sources: &Sources,
 ) -> Result<Interactions> {
     let format = match options.format {
-        Some(format) => format,
-        None => Format::of(path)?,
+        Some(format) => Some(format),
+        None if path.is_dir() => Some(Format::of(path)?),
+        // the content of text counts more than its name
+        None => Format::of(path).ok(),
     };
     let min_rating = options.min_rating;
-    let text = || sources.text(path, options.encoding()?);
     let interactions = match format {
-        Format::Csv => csv::read(text()?, csv::Dialect::Comma, options),
-        Format::Tsv => csv::read(text()?, csv::Dialect::Tab, options),
-        Format::RecBole => {
-            let names = Columns {
-                user: "user_id".to_owned(),
-                item: "item_id".to_owned(),
-                ..Columns::default()
-            };
-            let options = LogOptions { columns: options.columns.or(names), ..options.clone() };
-            csv::read(text()?, csv::Dialect::TypedTab, &options)
-        }
-        Format::Jsonl => jsonl::read(text()?, options),
-        Format::S3Rec => s3rec::read(text()?, min_rating),
+        Some(Format::MiniOneRec) => mini_one_rec::read(path, min_rating, sources),
         #[cfg(feature = "parquet")]
-        Format::Parquet => parquet::read(path, options, sources),
+        Some(Format::Parquet) => parquet::read(path, options, sources),
         #[cfg(not(feature = "parquet"))]
-        Format::Parquet => Err(Error::file(
+        Some(Format::Parquet) => Err(Error::file(
             path,
             "is Parquet, which this build cannot read",
             "build recast with the feature parquet, or convert the file to CSV",
         )),
-        Format::MiniOneRec => mini_one_rec::read(path, min_rating, sources),
+        _ => read_text(sources.text(path, options.encoding()?)?, options),
     }?;
     if !interactions.is_empty() {
         return Ok(interactions);
@@ -144,6 +140,27 @@ pub(crate) fn read_log(
         ),
         _ => Error::file(path, "holds no interactions", "check that it is the right file"),
     })
+}
+
+/// Reads a log of text by its layout.
+fn read_text(source: Source, options: &LogOptions) -> Result<Interactions> {
+    let layout = Layout::of(source.path(), source.head(), options)?;
+    let mut log = match layout.format {
+        Format::Jsonl => jsonl::read(source, &layout, options),
+        Format::S3Rec => s3rec::read(source, &layout, options),
+        _ => csv::read(source, &layout, options),
+    }?;
+    log.read_as = layout.read_as();
+    Ok(log)
+}
+
+/// The extension of a file in small letters, where that of a packed file is left out.
+fn extension(path: &Path) -> Option<String> {
+    let lower = |path: &Path| Some(path.extension()?.to_string_lossy().to_ascii_lowercase());
+    match lower(path).as_deref() {
+        Some("gz" | "zst") => lower(&path.with_extension("")),
+        _ => lower(path),
+    }
 }
 
 /// Keeps panics that a reader turns into an error from being printed, in the whole process.
@@ -170,6 +187,9 @@ fn without_ratings(path: &Path, format: &str, min_rating: Option<f64>) -> Result
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod testing {
     use std::io::Write;
 
@@ -182,10 +202,18 @@ mod testing {
         content: &[u8],
         min_rating: Option<f64>,
     ) -> std::result::Result<Interactions, String> {
+        read_with(suffix, content, &LogOptions { min_rating, ..LogOptions::default() })
+    }
+
+    /// Reads `content` by `options`.
+    pub(super) fn read_with(
+        suffix: &str,
+        content: &[u8],
+        options: &LogOptions,
+    ) -> std::result::Result<Interactions, String> {
         let mut file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
         file.write_all(content).unwrap();
-        let options = LogOptions { min_rating, ..LogOptions::default() };
-        read_interactions(file.path(), &options)
+        read_interactions(file.path(), options)
             .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
     }
 
@@ -252,7 +280,7 @@ mod tests {
         assert_eq!(
             read_text(".csv", csv, None).unwrap_err(),
             "FILE:5: column 'timestamp': is in milliseconds by its size, where line 3 has 1704067200, which is in \
-             seconds: '1704067202000'; write all timestamps in one unit"
+             seconds: '1704067202000'; write all times in one unit"
         );
         let jsonl = b"{\"user\":1,\"item\":1,\"timestamp\":1704067200000}\n{\"user\":1,\"item\":2,\"timestamp\":1704067200.0}\n";
         let message = read_text(".jsonl", jsonl, None).unwrap_err();

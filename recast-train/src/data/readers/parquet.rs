@@ -16,7 +16,7 @@ use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 use super::field::Place;
 use super::lines::NOT_UTF8;
 use super::rows::Rows;
-use super::{Interactions, LogOptions};
+use super::{Interactions, LogOptions, LogOrder};
 use crate::error::{Error, Result};
 use crate::storage::Sources;
 
@@ -50,7 +50,7 @@ fn read_table(path: &Path, options: &LogOptions, sources: &Sources) -> Result<In
     let damaged = |fault: ParquetError| damaged(path, &fault.to_string());
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let schema = reader.metadata().file_metadata().schema_descr();
-    let mut rows = Rows::new(path, options);
+    let mut rows = Rows::new(path, options, columns, options.order.unwrap_or(LogOrder::Time));
     let mut names = vec![&columns.user, &columns.item, &columns.timestamp];
     names.extend(rows.want_ratings().then_some(&columns.rating));
     let fields = names
@@ -81,7 +81,7 @@ fn read_table(path: &Path, options: &LogOptions, sources: &Sources) -> Result<In
             left -= length;
         }
     }
-    Ok(rows.into_log())
+    rows.into_log(false)
 }
 
 /// Adds the row at which the chunks stand. The chunks hold users, items, timestamps and, if they
@@ -93,7 +93,8 @@ fn read_row(rows: &mut Rows<'_>, row: u64, chunks: &[Chunk<'_>]) -> Result<()> {
         return Ok(());
     }
     let text = |chunk: usize| chunks[chunk].text(row);
-    rows.push(row, text(0)?.trim(), text(1)?.trim(), text(2)?.trim())
+    let (user, item, time) = (text(0)?, text(1)?, text(2)?);
+    rows.push(row, Some(user.trim()), Some(item.trim()), Some(time.trim()))
 }
 
 fn damaged(path: &Path, fault: &str) -> Error {

@@ -1,29 +1,68 @@
-//! Checks of rows that all formats with named columns share.
+//! Checks of rows that all formats of logs share.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::field::Place;
-use super::unit::Unit;
-use super::{Columns, LogOptions};
+use super::spelling::{self, joined};
+use super::time::Times;
+use super::{Columns, Kept, LogOptions, LogOrder, Missing};
 use crate::data::Interactions;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Words that stand for no value.
+const MISSING: [&str; 10] =
+    ["nan", "NaN", "NAN", "null", "NULL", "Null", "None", "<NA>", "NA", "\\N"];
+
+/// The values of a filtered column that an error lists.
+const LISTED: usize = 5;
 
 /// A log while its rows are read.
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
     path: &'a Path,
     columns: &'a Columns,
+    order: LogOrder,
+    missing: Missing,
+    join_spellings: bool,
     min_rating: Option<f64>,
-    /// The first timestamp whose unit can be told, and its line.
-    unit: Option<(Unit, i64, u64)>,
+    filters: Vec<Filter<'a>>,
+    times: Times,
     log: Interactions,
 }
 
+/// A column whose values choose rows.
+#[derive(Debug)]
+struct Filter<'a> {
+    column: &'a str,
+    kept: &'a Kept,
+    /// The first distinct values that were not kept.
+    refused: Vec<String>,
+}
+
 impl<'a> Rows<'a> {
-    pub(super) fn new(path: &'a Path, options: &'a LogOptions) -> Self {
-        let LogOptions { columns, min_rating, .. } = options;
-        let min_rating = *min_rating;
-        Self { path, columns, min_rating, unit: None, log: Interactions::default() }
+    /// A log without rows; `columns` and `order` are those of the file, where they differ from the
+    /// options.
+    pub(super) fn new(
+        path: &'a Path,
+        options: &'a LogOptions,
+        columns: &'a Columns,
+        order: LogOrder,
+    ) -> Self {
+        let filters = options.keep.iter();
+        let filters = filters.map(|(column, kept)| Filter { column, kept, refused: Vec::new() });
+        let log = Interactions { in_row_order: order == LogOrder::Rows, ..Interactions::default() };
+        Self {
+            path,
+            columns,
+            order,
+            missing: options.missing,
+            join_spellings: options.join_spellings,
+            min_rating: options.min_rating,
+            filters: filters.collect(),
+            times: Times::default(),
+            log,
+        }
     }
 
     /// Whether ratings are asked for.
@@ -31,9 +70,34 @@ impl<'a> Rows<'a> {
         self.min_rating.is_some()
     }
 
+    /// Whether times are read; otherwise a row's number is its time.
+    pub(super) fn want_times(&self) -> bool {
+        self.order == LogOrder::Time
+    }
+
+    /// The columns whose values choose rows, in the order of [`Rows::keeps`].
+    pub(super) fn filters(&self) -> impl Iterator<Item = &'a str> {
+        self.filters.iter().map(|filter| filter.column)
+    }
+
     /// The place of the value of `column` in a line, or a row, from 1.
     pub(super) fn place(&self, line: u64, column: &'a str) -> Place<'a> {
         Place { path: self.path, line, column }
+    }
+
+    /// Whether a row's values of the filtered columns let it count. A row that does not count is
+    /// counted.
+    pub(super) fn keeps<'v>(&mut self, values: impl IntoIterator<Item = &'v str>) -> bool {
+        for (filter, value) in self.filters.iter_mut().zip(values) {
+            if !filter.kept.accepts(value) {
+                if filter.refused.len() < LISTED && filter.refused.iter().all(|it| it != value) {
+                    filter.refused.push(value.to_owned());
+                }
+                self.log.not_kept += 1;
+                return false;
+            }
+        }
+        true
     }
 
     /// Whether a row is rated too low to be read further. Such a row is counted.
@@ -44,36 +108,181 @@ impl<'a> Rows<'a> {
         Ok(too_low)
     }
 
-    /// Adds a row.
+    /// Adds a row. `None` stands for a value that the format itself marks as missing. The time is
+    /// not looked at unless [`Rows::want_times`].
     pub(super) fn push(
         &mut self,
         line: u64,
-        user: &str,
-        item: &str,
-        timestamp: &str,
+        user: Option<&str>,
+        item: Option<&str>,
+        time: Option<&str>,
     ) -> Result<()> {
-        let user = self.place(line, &self.columns.user).id(user)?;
-        let item = self.place(line, &self.columns.item).id(item)?;
-        let place = self.place(line, &self.columns.timestamp);
-        let timestamp = place.timestamp(timestamp)?;
-        if let Some(unit) = Unit::of(timestamp) {
-            let (first, value, at) = *self.unit.get_or_insert((unit, timestamp, line));
-            if unit != first {
-                return Err(place.error(
-                    &timestamp.to_string(),
-                    &format!(
-                        "is in {unit} by its size, where line {at} has {value}, which is in {first}"
-                    ),
-                    "write all timestamps in one unit",
-                ));
+        let columns = self.columns;
+        let (Some(user), Some(item)) =
+            (self.id(line, &columns.user, user)?, self.id(line, &columns.item, item)?)
+        else {
+            self.log.missing += 1;
+            return Ok(());
+        };
+        let time = match self.order {
+            LogOrder::Rows => self.log.len() as i64,
+            LogOrder::Time => {
+                let Some(time) = self.present(line, &columns.timestamp, time)? else {
+                    self.log.missing += 1;
+                    return Ok(());
+                };
+                let place = self.place(line, &columns.timestamp);
+                self.times.read(place, time, self.log.len())?
             }
+        };
+        if self.join_spellings {
+            self.log.push(&joined(user), &joined(item), time);
+        } else {
+            self.log.push(user, item, time);
         }
-        self.log.push(user, item, timestamp);
         Ok(())
     }
 
-    /// The log of all added rows.
-    pub(super) fn into_log(self) -> Interactions {
-        self.log
+    /// Adds all interactions of a user, who stands in one row. Without times an item's position is
+    /// its time, from 0.
+    pub(super) fn push_list<'v>(
+        &mut self,
+        line: u64,
+        user: Option<&str>,
+        items: &[Option<Cow<'v, str>>],
+        times: Option<&[Option<Cow<'v, str>>]>,
+    ) -> Result<()> {
+        let columns = self.columns;
+        if let Some(times) = times {
+            if times.len() != items.len() {
+                let problem = format!(
+                    "{} items in '{}' but {} times in '{}'",
+                    items.len(),
+                    columns.item,
+                    times.len(),
+                    columns.timestamp
+                );
+                return Err(Error::line(self.path, line, problem, "give each item its time"));
+            }
+            for (item, time) in items.iter().zip(times) {
+                self.push(line, user, item.as_deref(), time.as_deref())?;
+            }
+            return Ok(());
+        }
+        self.log.in_row_order = true;
+        let Some(user) = self.id(line, &columns.user, user)? else {
+            self.log.missing += 1;
+            return Ok(());
+        };
+        let user = self.one_spelling(user);
+        if self.log.users.index_of(&user).is_some() {
+            let problem = format!("user '{user}' has a line already");
+            let hint = "put all items of a user on one line";
+            return Err(Error::line(self.path, line, problem, hint));
+        }
+        for (position, item) in (0i64..).zip(items) {
+            let Some(item) = self.id(line, &columns.item, item.as_deref())? else {
+                self.log.missing += 1;
+                continue;
+            };
+            let item = self.one_spelling(item);
+            self.log.push(&user, &item, position);
+        }
+        Ok(())
     }
+
+    /// The log of all added rows. `cut` says that the file's last line has no line end.
+    pub(super) fn into_log(self, cut: bool) -> Result<Interactions> {
+        let Self { mut log, times, .. } = self;
+        let place = Place { path: self.path, line: 0, column: &self.columns.timestamp };
+        log.warnings.extend(times.finish(place, &mut log.timestamps, cut)?);
+        if log.is_empty() && log.not_kept > 0 {
+            return Err(nothing_kept(self.path, &self.filters, log.not_kept));
+        }
+        if !self.join_spellings {
+            log.warnings.extend(spelling::warning(&log.users, "users"));
+            log.warnings.extend(spelling::warning(&log.items, "items"));
+        }
+        log.warnings.extend(undecodable(&log));
+        Ok(log)
+    }
+
+    fn one_spelling<'v>(&self, id: &'v str) -> Cow<'v, str> {
+        if self.join_spellings { joined(id) } else { Cow::Borrowed(id) }
+    }
+
+    /// An id; `None` if it is missing and its row is to be dropped.
+    fn id<'v>(
+        &self,
+        line: u64,
+        column: &'a str,
+        value: Option<&'v str>,
+    ) -> Result<Option<&'v str>> {
+        match value {
+            Some(word) if self.missing == Missing::Keep && !word.is_empty() => Ok(Some(word)),
+            value => self.present(line, column, value),
+        }
+    }
+
+    /// A value; `None` if it is missing and its row is to be dropped.
+    fn present<'v>(
+        &self,
+        line: u64,
+        column: &'a str,
+        value: Option<&'v str>,
+    ) -> Result<Option<&'v str>> {
+        match value {
+            Some(value) if !is_missing(value) => Ok(Some(value)),
+            _ if self.missing == Missing::Drop => Ok(None),
+            value => {
+                let is_word = value.is_some_and(|it| !it.is_empty());
+                let problem = match value {
+                    Some("") => "is empty",
+                    Some(_) => "stands for a missing value",
+                    None => "is missing",
+                };
+                let hint = if is_word && column != self.columns.timestamp {
+                    "data.missing = \"drop\" leaves such rows out and counts them, \"keep\" takes \
+                     the word as an id"
+                } else {
+                    "data.missing = \"drop\" leaves such rows out and counts them"
+                };
+                let place = self.place(line, column);
+                Err(place.error(value.unwrap_or("null"), problem, hint))
+            }
+        }
+    }
+}
+
+pub(super) fn is_missing(value: &str) -> bool {
+    value.is_empty() || (value.len() <= 4 && MISSING.contains(&value))
+}
+
+/// The error of filters that leave nothing.
+fn nothing_kept(path: &Path, filters: &[Filter<'_>], rows: usize) -> Error {
+    let columns: Vec<String> = filters
+        .iter()
+        .filter(|filter| !filter.refused.is_empty())
+        .map(|filter| {
+            let values = filter.refused.iter().map(|it| format!("'{it}'")).collect::<Vec<_>>();
+            format!("'{}' has {}", filter.column, values.join(", "))
+        })
+        .collect();
+    Error::file(
+        path,
+        format!("data.keep keeps none of {rows} rows: {}", columns.join("; ")),
+        "name values that the column has",
+    )
+}
+
+/// A warning of ids with the sign for bytes that an encoding has no character for.
+fn undecodable(log: &Interactions) -> Option<String> {
+    let is_marked = |id: &&str| id.contains('\u{fffd}');
+    let mut marked = log.users.iter().chain(log.items.iter()).filter(is_marked);
+    let first = marked.next()?;
+    Some(format!(
+        "{} ids hold U+FFFD, the sign for bytes that are no text in this encoding, such as \
+         '{first}'; check data.encoding",
+        1 + marked.count()
+    ))
 }

@@ -1,42 +1,64 @@
-//! One user a line, `user item item ...` in time order: the sequence files of S3-Rec and its
-//! successors.
+//! Lines of words: `user item item ...` in time order, as S3-Rec and its successors write them, or
+//! `user item`, as SASRec does.
 
-use super::lines::for_each_line;
-use super::{Interactions, without_ratings};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::layout::Layout;
+use super::lines::each_line_and_cut;
+use super::rows::Rows;
+use super::{Interactions, LogOptions, LogOrder, without_ratings};
 use crate::error::{Error, Result};
 use crate::storage::Source;
 
-/// Reads the lines; an interaction's timestamp is its position in the line, from 0.
-pub(super) fn read(source: Source, min_rating: Option<f64>) -> Result<Interactions> {
+/// Reads the lines. The timestamp of an interaction is its position in the user's line, from 0; in
+/// `user item` lines it is the number of lines before.
+pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Result<Interactions> {
     let path = &source.path().to_owned();
-    without_ratings(path, "S3-Rec text", min_rating)?;
-    let mut interactions = Interactions::default();
-    for_each_line(source, |line, text| {
+    without_ratings(path, "S3-Rec text", options.min_rating)?;
+    if let Some(column) = options.keep.keys().next() {
+        let problem = format!("has no columns, but data.keep names '{column}'");
+        return Err(Error::file(path, problem, "leave it out, or name the columns by data.header"));
+    }
+    let mut rows = Rows::new(path, options, &layout.columns, LogOrder::Rows);
+    let pairs = layout.pairs;
+    let cut = each_line_and_cut(source, |line, text| {
         let mut words = text.split_whitespace();
         let user = words.next().unwrap_or_default();
-        if interactions.users.index_of(user).is_some() {
-            return Err(Error::line(
-                path,
-                line,
-                format!("user '{user}' has a line already"),
-                "put all items of a user on one line",
-            ));
-        }
-        let before = interactions.len();
-        for (position, item) in (0i64..).zip(words) {
-            interactions.push(user, item, position);
-        }
-        if interactions.len() == before {
-            return Err(Error::line(
+        let items: Vec<Option<Cow<'_, str>>> = words.map(|it| Some(Cow::Borrowed(it))).collect();
+        match &items[..] {
+            [] => Err(Error::line(
                 path,
                 line,
                 format!("'{user}' stands alone, without items"),
                 "write 'user item item ...' or give the file's format",
-            ));
+            )),
+            [item] if pairs => rows.push(line, Some(user), item.as_deref(), None),
+            _ if pairs => Err(Error::line(
+                path,
+                line,
+                format!("holds {} words where the lines before hold 'user item'", 1 + items.len()),
+                "write one item a line, or all items of a user on one line",
+            )),
+            items => rows.push_list(line, Some(user), items, None),
         }
-        Ok(())
     })?;
-    Ok(interactions)
+    rows.into_log(cut)
+}
+
+/// Whether lines are pairs of a user and an item: all have two words, and a user has several.
+pub(super) fn are_pairs(lines: &[&str]) -> bool {
+    let mut users = HashSet::new();
+    let mut several = false;
+    for line in lines.iter().filter(|line| !line.trim().is_empty()) {
+        let mut words = line.split_whitespace();
+        let (user, item, more) = (words.next(), words.next(), words.next());
+        if item.is_none() || more.is_some() {
+            return false;
+        }
+        several |= !users.insert(user);
+    }
+    several
 }
 
 #[cfg(test)]
@@ -61,9 +83,22 @@ mod tests {
     }
 
     #[test]
+    fn two_words_a_line_are_pairs_if_a_user_has_several() {
+        let pairs = read_text(".txt", b"1 5\n1 8\n2 5\n1 5\n", None).unwrap();
+        assert_eq!(named(&pairs), [("1", "5", 0), ("1", "8", 1), ("2", "5", 2), ("1", "5", 3)]);
+        assert!(pairs.read_as.unwrap().starts_with("'user item' lines"));
+        let users = read_text(".txt", b"1 5\n2 8\n", None).unwrap();
+        assert_eq!((named(&users).len(), users.read_as), (2, None));
+        let mut late = "1 5\n1 6\n".repeat(80);
+        late.push_str("1 5 6\n");
+        let message = read_text(".txt", late.as_bytes(), None).unwrap_err();
+        assert!(message.starts_with("FILE:161: holds 3 words where"), "{message}");
+    }
+
+    #[test]
     fn a_user_with_two_lines_is_named() {
         assert_eq!(
-            read_text(".txt", b"1 10\n1 11\n", None).unwrap_err(),
+            read_text(".txt", b"1 10 12\n1 11\n", None).unwrap_err(),
             "FILE:2: user '1' has a line already; put all items of a user on one line"
         );
     }
