@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::catalogue::SidTable;
 use crate::config::Config;
 use crate::data::{
-    DataReport, Dropped, Folder, Format, Items, PrepareOptions, Report, Sequences, Split,
+    DataReport, Dropped, Folder, Items, PrepareOptions, Report, Sequences, Split,
     SplitKind, Synthetic, items_of, prepare, prepared, read_items, read_log,
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
@@ -44,7 +44,6 @@ impl Inputs {
             let dropped = Dropped::default();
             return Ok(Self { sequences, report, items, dropped, embeddings, sids, sources });
         };
-        let is_folder = data.format.map_or(log.is_dir(), |it| it == Format::MiniOneRec);
         let sources = Sources::default();
         let mut interactions = read_log(log, &data.log_options(), &sources)?;
         if interactions.in_row_order && matches!(data.split, SplitKind::GlobalTime { .. }) {
@@ -60,7 +59,7 @@ impl Inputs {
         let read_as = interactions.read_as.take();
         let (sequences, report, dropped) = prepared(interactions, &data.prepare, config.seed)?;
         let report = data_report(report, &sequences, read_as, config)?;
-        let folder = is_folder.then(|| Folder::open(log)).transpose()?;
+        let folder = Folder::of_log(log, data.format)?;
         let items = match data.items.clone().or_else(|| folder?.items()) {
             Some(path) => items_of(&path, &sequences.items, &sources)?,
             None => Items::from_rows(Vec::new(), &sequences.items),
