@@ -39,12 +39,12 @@ impl Dialect {
         }
     }
 
-    /// The separator as text.
+    /// The separator in words.
     pub(super) fn name(self) -> String {
         match self.separator() {
-            Separator::Byte(b'\t') => "tab".to_owned(),
-            Separator::Byte(byte) => char::from(byte).to_string(),
-            Separator::Colons => "::".to_owned(),
+            Separator::Byte(b'\t') => "tabs".to_owned(),
+            Separator::Byte(byte) => format!("'{}'", char::from(byte)),
+            Separator::Colons => "'::'".to_owned(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::csv::Dialect;
+use super::known::Known;
 use super::time::{is_surely_time, is_time};
 use super::{Columns, Format, LogOptions, LogOrder, jsonl, list, s3rec};
 use crate::error::{Error, Result};
@@ -89,6 +90,7 @@ impl Layout {
             Some(names) => names.iter().map(String::as_str).collect(),
             None => first.iter().map(|name| self.untyped(name)).collect(),
         };
+        self.knows(&names, options);
         let has = |name: &str| names.contains(&name);
         let named = has(&self.columns.user) || has(&self.columns.item);
         if options.header.is_some() {
@@ -137,6 +139,8 @@ impl Layout {
             self.finds("JSON lines");
         }
         let Some(keys) = jsonl::keys(first) else { return Ok(()) };
+        let names: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
+        self.knows(&names, options);
         let columns = &self.columns;
         let known = [&columns.user, &columns.item, &columns.rating];
         let only_known = keys.iter().all(|(name, _)| known.contains(&name));
@@ -154,6 +158,15 @@ impl Layout {
             self.pairs = true;
             self.finds("'user item' lines");
             self.in_row_order();
+        }
+    }
+
+    /// Takes the columns of a public data set with columns of these names, if there is one. Names
+    /// that are set win.
+    fn knows(&mut self, names: &[&str], options: &LogOptions) {
+        if let Some(known) = Known::by_names(names) {
+            self.finds(known.name);
+            self.columns = options.columns.or(known.columns());
         }
     }
 
@@ -190,7 +203,7 @@ impl Layout {
         let Some(other) = SEPARATORS.into_iter().find(|it| it.stands_in(first)) else {
             return Ok(own);
         };
-        self.finds(format!("parted by '{}'", other.name()));
+        self.finds(format!("parted by {}", other.name()));
         Ok(other)
     }
 }

@@ -7,6 +7,7 @@ mod field;
 mod folder;
 mod index;
 mod jsonl;
+mod known;
 mod layout;
 mod lc_rec;
 pub(in crate::data) mod lenient;
