@@ -1,11 +1,16 @@
 //! The settings of a run: presets, then a TOML file, then flags.
 
+mod keys;
+mod layers;
+mod preset;
+mod record;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use recast_burn::DeviceKind;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Table;
 
 use crate::data::{
     Columns, Format, Kept, LogOptions, LogOrder, Missing, PrepareOptions, SplitKind,
@@ -14,8 +19,14 @@ use crate::data::{
 use crate::error::{Error, Result};
 use crate::evaluate::EvaluateConfig;
 use crate::model::{ModelConfig, Precision};
-use crate::tokenizer::{Codes, Collisions, TokenizerOptions};
+use crate::tokenizer::{Collisions, TokenizerOptions};
 use crate::train::{RlConfig, SasrecConfig, SftConfig};
+
+pub(crate) use keys::Keys;
+pub(crate) use layers::Layers;
+pub(crate) use preset::ModelPreset;
+pub use preset::Preset;
+pub(crate) use record::{Part, Record};
 
 /// Every key with its meaning, as `recast init` writes it.
 pub(crate) const TEMPLATE: &str = include_str!("config.toml");
@@ -159,60 +170,6 @@ pub struct Config {
     pub sasrec: SasrecConfig,
 }
 
-/// Settings to start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Preset {
-    /// The synthetic catalogue in minutes: the default without a log.
-    Demo,
-    /// A small synthetic catalogue in seconds: for continuous integration.
-    Smoke,
-    /// Real data of some ten thousand users and items: the default with a log.
-    Standard,
-    /// A folder of MiniOneRec, by its own split: the default with such a folder.
-    MiniOneRec,
-}
-
-/// A decoder's size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ModelPreset {
-    /// Width 64, 2 layers.
-    Tiny,
-    /// Width 128, 4 layers.
-    Small,
-    /// Width 256, 6 layers.
-    Base,
-    /// Width 768, 12 layers: for a GPU.
-    Large,
-}
-
-impl ModelPreset {
-    /// All sizes, the smallest first.
-    pub(crate) const ALL: [Self; 4] = [Self::Tiny, Self::Small, Self::Base, Self::Large];
-
-    /// The name for people and machines.
-    #[must_use]
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Tiny => "tiny",
-            Self::Small => "small",
-            Self::Base => "base",
-            Self::Large => "large",
-        }
-    }
-
-    /// The decoder's shape.
-    #[must_use]
-    pub(crate) fn config(self) -> ModelConfig {
-        match self {
-            Self::Tiny => ModelConfig::tiny(),
-            Self::Small => ModelConfig::small(),
-            Self::Base => ModelConfig::base(),
-            Self::Large => ModelConfig::large(),
-        }
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -235,114 +192,7 @@ impl Default for Config {
     }
 }
 
-impl Preset {
-    /// All presets.
-    pub const ALL: [Self; 4] = [Self::Demo, Self::Smoke, Self::Standard, Self::MiniOneRec];
-
-    /// The name for people and machines.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Demo => "demo",
-            Self::Smoke => "smoke",
-            Self::Standard => "standard",
-            Self::MiniOneRec => "mini_one_rec",
-        }
-    }
-
-    /// The settings.
-    #[must_use]
-    pub fn config(self) -> Config {
-        let mut config = Config::default();
-        match self {
-            Self::Standard => {}
-            Self::MiniOneRec => {
-                config.data.split = SplitKind::Given;
-                config.data.prepare.min_user = 0;
-                config.data.prepare.min_item = 0;
-                config.data.max_history = 10;
-            }
-            Self::Demo => {
-                config.data.synthetic.items = 3000;
-                config.data.synthetic.companion = 0.98;
-                config.tokenizer.codes = Codes::Each(64);
-                config.model = ModelConfig::tiny();
-                // few epochs, so that reinforcement learning can still improve the decoder
-                config.sft.epochs = 4;
-                config.sft.batch_tokens = 1024;
-                config.sft.validation_prompts = 1000;
-                config.rl.steps = 200;
-                config.rl.group_size = 16;
-                config.rl.validation_prompts = 2000;
-            }
-            Self::Smoke => {
-                config.data.synthetic.users = 600;
-                config.data.synthetic.items = 120;
-                config.tokenizer.codes = Codes::Each(16);
-                config.model = ModelConfig { hidden_size: 32, head_dim: 16, ..ModelConfig::tiny() };
-                config.model.intermediate_size = 96;
-                config.sft.epochs = 6;
-                config.sft.batch_tokens = 512;
-                config.rl.steps = 8;
-                config.rl.prompts_per_step = 32;
-                config.rl.groups_per_minibatch = 16;
-                config.rl.group_size = 8;
-                config.rl.evaluate_every = 4;
-                config.rl.validation_prompts = 200;
-                config.sft.validation_prompts = 200;
-                config.evaluate.beam_width = 16;
-            }
-        }
-        config
-    }
-}
-
 impl Config {
-    /// The preset, then the file's keys, then `key=value` overrides in order.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, a key is unknown or a value does not fit.
-    pub fn resolve(
-        preset: Preset,
-        file: Option<&Path>,
-        overrides: &[(String, String)],
-    ) -> Result<Self> {
-        Self::resolve_over(&preset.config(), file, overrides)
-    }
-
-    /// These settings, then the file's keys, then overrides, as in [`Config::resolve`].
-    pub(crate) fn resolve_over(
-        base: &Self,
-        file: Option<&Path>,
-        overrides: &[(String, String)],
-    ) -> Result<Self> {
-        let mut table = base.to_table()?;
-        if let Some(path) = file {
-            let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
-            let fault = |e: toml::de::Error| Error::Config {
-                origin: path.display().to_string(),
-                problem: e.to_string().trim_end().to_owned(),
-            };
-            // the text is parsed as settings first: errors then know line, column and the known
-            // keys
-            toml::from_str::<Self>(&text).map_err(fault)?;
-            merge(&mut table, toml::from_str(&text).map_err(fault)?);
-        }
-        for (key, value) in overrides {
-            let origin = format!("{key}={value}");
-            let fault = |problem: String| Error::Config { origin: origin.clone(), problem };
-            let patch = patch(key, value).map_err(&fault)?;
-            merge(&mut table, patch);
-            Self::from_table(table.clone())
-                .map_err(|e| fault(e.to_string().trim_end().to_owned()))?;
-        }
-        Self::from_table(table).map_err(|e| Error::Config {
-            origin: "settings".to_owned(),
-            problem: e.to_string().trim_end().to_owned(),
-        })
-    }
-
     fn to_table(&self) -> Result<Table> {
         Table::try_from(self).map_err(|e| Error::Config {
             origin: "settings".to_owned(),
@@ -350,8 +200,18 @@ impl Config {
         })
     }
 
-    fn from_table(table: Table) -> std::result::Result<Self, toml::de::Error> {
-        Value::Table(table).try_into()
+    /// The settings that a run folder keeps, then `key=value` overrides.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, a key is unknown or a value does not fit.
+    pub(crate) fn of_run(run_dir: &Path, overrides: &[(String, String)]) -> Result<Self> {
+        Layers::read(Some(&Self::path(run_dir)), overrides)?.over(&Self::default())
+    }
+
+    /// The file of a run folder's settings.
+    pub(crate) fn path(run_dir: &Path) -> PathBuf {
+        run_dir.join("config.toml")
     }
 
     /// The settings as TOML, with every key.
@@ -420,35 +280,6 @@ impl Config {
     pub(crate) fn device_kind(&self) -> Result<DeviceKind> {
         DeviceKind::find(&self.device)
             .map_err(|e| Error::setting("device", e.to_string(), "name another device"))
-    }
-}
-
-/// The override `a.b.c` with a TOML value, or else a string, as nested tables.
-fn patch(key: &str, value: &str) -> std::result::Result<Table, String> {
-    let parsed = toml::from_str::<Table>(&format!("value = {value}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| Value::String(value.to_owned()));
-    let mut parts: Vec<&str> = key.split('.').collect();
-    let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
-        return Err("a key is needed before '='".to_owned());
-    };
-    let mut table = Table::from_iter([(last.to_owned(), parsed)]);
-    for part in parts.into_iter().rev() {
-        table = Table::from_iter([(part.to_owned(), Value::Table(table))]);
-    }
-    Ok(table)
-}
-
-/// Lays `over` onto `base`, table by table.
-fn merge(base: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (base.get_mut(&key), value) {
-            (Some(Value::Table(base)), Value::Table(over)) if key != "split" => merge(base, over),
-            (_, value) => {
-                base.insert(key, value);
-            }
-        }
     }
 }
 

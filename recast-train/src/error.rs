@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 /// A fault in a user's input, or in reading and writing files.
 ///
 /// Each message names the place, the offending value and the remedy.
@@ -133,10 +135,47 @@ pub enum Error {
         path: PathBuf,
     },
     /// The folder for a new run already holds a run with other settings.
-    #[error("{}: holds a run with other settings; name another folder", run_dir.display())]
+    #[error(
+        "{}: holds a run with other settings: {}; name another folder",
+        run_dir.display(),
+        SettingChange::list(changes)
+    )]
     OtherRun {
         /// The folder.
         run_dir: PathBuf,
+        /// The differing settings, from the folder's values to those of the new run.
+        changes: Vec<SettingChange>,
+    },
+    /// The settings of a run folder changed after parts of it were made.
+    #[error(
+        "{}: its settings changed after {} {} made: {}; {}",
+        run_dir.display(),
+        parts.join(", "),
+        if parts.len() == 1 { "was" } else { "were" },
+        SettingChange::list(changes),
+        changed_hint(parts, *unfinished)
+    )]
+    ChangedSettings {
+        /// The run folder.
+        run_dir: PathBuf,
+        /// The changed settings, from the values in the making to those of `config.toml`.
+        changes: Vec<SettingChange>,
+        /// The folders of the parts that depend on these settings.
+        parts: Vec<String>,
+        /// Whether one of the parts is not finished yet.
+        unfinished: bool,
+    },
+    /// Another process works in the run folder.
+    #[error(
+        "{}: in use by {}; wait until it ends, or name another folder",
+        run_dir.display(),
+        process.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"))
+    )]
+    InUse {
+        /// The run folder.
+        run_dir: PathBuf,
+        /// The number of the process; `None` if it cannot be read.
+        process: Option<u32>,
     },
     /// A phase lacks the result of an earlier phase.
     #[error("{}: {problem}; {phase} comes first", path.display())]
@@ -156,6 +195,69 @@ pub enum Error {
         /// The run folder.
         run_dir: PathBuf,
     },
+}
+
+/// A setting with two values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingChange {
+    /// The key, with its section: `rl.group_size`.
+    pub key: String,
+    /// The former value in TOML; `None` if the key had none.
+    pub old: Option<String>,
+    /// The other value in TOML; `None` if the key has none.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for SettingChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value =
+            |value: &Option<String>| value.as_deref().map_or_else(|| "unset".to_owned(), cut);
+        write!(f, "{} {} -> {}", self.key, value(&self.old), value(&self.new))
+    }
+}
+
+/// The characters of a value that a message shows.
+const SHOWN: usize = 48;
+
+/// A value without its middle, if it is long.
+fn cut(value: &str) -> String {
+    let characters: Vec<char> = value.chars().collect();
+    let half = SHOWN / 2;
+    match characters.len() > SHOWN {
+        false => value.to_owned(),
+        true => {
+            let [start, end] = [&characters[..half], &characters[characters.len() - half..]]
+                .map(|part| part.iter().collect::<String>());
+            format!("{start}..{end}")
+        }
+    }
+}
+
+/// Changes that a message lists before it only counts the others.
+const LISTED: usize = 8;
+
+impl SettingChange {
+    /// The changes in a line; a long list ends in a count.
+    pub(crate) fn list(changes: &[Self]) -> String {
+        let shown: Vec<String> = changes.iter().take(LISTED).map(ToString::to_string).collect();
+        let rest = changes.len() - shown.len();
+        let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        format!("{}{rest}", shown.join(", "))
+    }
+}
+
+/// The remedy for changed settings.
+fn changed_hint(parts: &[String], unfinished: bool) -> String {
+    let again = match parts {
+        [data, ..] if data == "data" => "start another run folder".to_owned(),
+        [part] => format!("remove the folder {part} to make it again"),
+        parts => format!("remove the folders {} to make them again", parts.join(", ")),
+    };
+    let rate = match unfinished {
+        true => "; before a phase is finished, only its learning_rate may change",
+        false => "",
+    };
+    format!("set them back in its config.toml, or {again}{rate}")
 }
 
 /// A phase of a run that later phases need.

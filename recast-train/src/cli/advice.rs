@@ -19,7 +19,7 @@ fn advice(fault: &Error) -> Option<String> {
         Error::Interrupted { run_dir } => {
             format!("; resume with: recast run --resume {}", run_dir.display())
         }
-        Error::OtherRun { run_dir } => {
+        Error::OtherRun { run_dir, .. } => {
             format!(", or resume that run with recast run --resume {}", run_dir.display())
         }
         Error::NoRun { .. } => "; make one with recast run or recast prepare".to_owned(),

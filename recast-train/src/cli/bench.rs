@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::ComputeArgs;
 use crate::bench::{BenchConfig, bench};
-use crate::config::{Config, ModelPreset};
+use crate::config::{Config, Layers, ModelPreset};
 use crate::event::Monitor;
 use crate::model::ModelConfig;
 
@@ -69,7 +69,7 @@ pub(super) struct BenchArgs {
 }
 
 pub(super) fn measure(args: &BenchArgs) -> Result<()> {
-    let settings = Config::resolve_over(&Config::default(), None, &args.compute.overrides())?;
+    let settings = Layers::read(None, &args.compute.overrides())?.over(&Config::default())?;
     settings.check()?;
     super::settings::set_threads(&settings)?;
     let shape = args.model.config();

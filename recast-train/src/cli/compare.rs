@@ -9,7 +9,8 @@ use crate::report::Comparison;
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
-    /// Run folders with a summary; runs that differ in the seed alone give a mean and a spread.
+    /// Run folders with a summary. Runs that differ in the seed alone give a mean and a spread;
+    /// unlike runs (other data, settings or protocol) get tables of their own.
     #[arg(required = true, value_name = "DIR")]
     run_dirs: Vec<PathBuf>,
     /// Print JSON on standard output instead of the table.

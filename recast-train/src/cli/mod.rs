@@ -21,7 +21,7 @@ mod values;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,10 +86,22 @@ struct FolderArgs {
     quiet: bool,
 }
 
+/// A way to open a run folder under overrides.
+type Open = fn(&Path, &[(String, String)], Monitor) -> crate::Result<Run>;
+
 impl FolderArgs {
+    /// The run, to work in its folder.
     fn open(&self) -> Result<Run> {
-        let overrides = self.compute.overrides();
-        let run = Run::open(&self.run_dir, &overrides, monitor(self.quiet)?)?;
+        self.opened_by(Run::open)
+    }
+
+    /// The run, to read its folder.
+    fn open_shared(&self) -> Result<Run> {
+        self.opened_by(Run::open_shared)
+    }
+
+    fn opened_by(&self, open: Open) -> Result<Run> {
+        let run = open(&self.run_dir, &self.compute.overrides(), monitor(self.quiet)?)?;
         settings::set_threads(run.config())?;
         Ok(run)
     }

@@ -40,7 +40,7 @@ struct Recommendation<'a> {
 }
 
 pub(super) fn recommend(args: &RecommendArgs) -> Result<()> {
-    let run = args.folder.open()?;
+    let run = args.folder.open_shared()?;
     let (sequences, items) = (&run.prepared().sequences, &run.prepared().items);
     let typed;
     let history = match &args.user {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use toml::Value;
 
-use crate::config::{Config, ModelPreset, Preset};
+use crate::config::{Config, Layers, ModelPreset, Preset};
 use crate::data::TieOrder;
 use crate::error::Error;
 use crate::model::Precision;
@@ -15,8 +15,8 @@ use crate::model::Precision;
 /// The sources of settings: a preset, then a file, then flags.
 #[derive(Debug, Default, Args)]
 pub(super) struct SettingsArgs {
-    /// Settings to start from [default: demo, or with --interactions standard, or mini_one_rec for
-    /// a folder of MiniOneRec].
+    /// Settings to start from [default: as the data are, however they are named: demo without a
+    /// log, mini_one_rec for a folder of MiniOneRec, else standard].
     #[arg(long, value_parser = super::values::preset())]
     preset: Option<Preset>,
     /// A TOML file, as `recast init` writes it.
@@ -135,15 +135,6 @@ impl SettingsArgs {
 
     /// The unchecked settings.
     pub(super) fn resolve(&self) -> Result<Config> {
-        let preset = self.preset.unwrap_or(match &self.interactions {
-            Some(path) if path.is_dir() => Preset::MiniOneRec,
-            Some(_) => Preset::Standard,
-            None => Preset::Demo,
-        });
-        let mut base = preset.config();
-        if let Some(model) = self.model {
-            base.model = model.config();
-        }
         let path = |path: &PathBuf| Value::String(path.display().to_string()).to_string();
         let tie_order = |order: TieOrder| Value::String(order.name().to_owned()).to_string();
         let flags = [
@@ -171,7 +162,12 @@ impl SettingsArgs {
             overrides.extend(value.map(|value| (key.to_owned(), value)));
         }
         overrides.extend(self.compute.overrides());
-        Ok(Config::resolve_over(&base, self.config.as_deref(), &overrides)?)
+        let layers = Layers::read(self.config.as_deref(), &overrides)?;
+        let mut base = self.preset.map_or_else(|| layers.preset(), Ok)?.config();
+        if let Some(model) = self.model {
+            base.model = model.config();
+        }
+        Ok(layers.over(&base)?)
     }
 }
 

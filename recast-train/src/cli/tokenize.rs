@@ -35,7 +35,7 @@ pub(super) fn tokenize(args: &TokenizeArgs) -> Result<()> {
             Ok((path.display().to_string(), other))
         })
         .collect::<Result<Vec<_>>>()?;
-    let run = args.folder.open()?;
+    let run = args.folder.open_shared()?;
     run.tokenize()?;
     if !args.report {
         return Ok(());

@@ -33,6 +33,15 @@ struct State<S> {
     state: S,
 }
 
+/// How far a stage has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct StageProgress {
+    /// Steps done.
+    pub(crate) step: usize,
+    /// Whether training is finished.
+    pub(crate) finished: bool,
+}
+
 impl Stage {
     /// The stage `name` of a run. `new` writes nothing.
     #[must_use]
@@ -92,6 +101,15 @@ impl Stage {
     /// If `state.json` exists and cannot be read.
     pub(crate) fn state<S: DeserializeOwned>(&self) -> Result<Option<S>> {
         Ok(self.named::<S>()?.map(|named| named.state))
+    }
+
+    /// The progress of the last whole checkpoint; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If `state.json` exists and cannot be read.
+    pub(crate) fn progress(&self) -> Result<Option<StageProgress>> {
+        self.state()
     }
 
     fn named<S: DeserializeOwned>(&self) -> Result<Option<State<S>>> {

@@ -8,6 +8,7 @@ mod replicas;
 
 pub(crate) use batches::batches_of;
 pub use checkpoint::Stage;
+pub(crate) use checkpoint::StageProgress;
 pub(crate) use checks::{check_finite, check_rates};
 pub(crate) use optimiser::learning_rate;
 pub use optimiser::{Optimiser, StepGradients};

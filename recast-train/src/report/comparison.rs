@@ -1,17 +1,15 @@
-//! Results of several runs side by side, and the rollout budgets to a target.
+//! Results of several runs side by side.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::SystemResult;
+use super::budget::{BudgetRatio, budgets};
+use super::conditions::Conditions;
 use super::summary::Summary;
-use crate::error::{Error, Result};
-
-/// Evaluations whose mean must reach the target: a single lucky evaluation does not count.
-const TRAILING: usize = 3;
+use crate::error::{Result, SettingChange};
 
 /// The lowest, the mean and the highest of a metric over runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -24,7 +22,7 @@ pub struct Spread {
     pub max: f64,
 }
 
-/// The results of one system over all runs.
+/// The results of one system over the runs of a group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ComparedSystem {
     /// The name for machines.
@@ -41,62 +39,134 @@ pub struct ComparedSystem {
     pub ndcg_at_10: Spread,
 }
 
-/// The budget that ReCast needed to reach a baseline's best validation Pass@1.
+/// Runs on equal data under equal settings and one protocol: a mean over these runs has a meaning.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BudgetRatio {
-    /// The run folder.
-    pub run_dir: PathBuf,
-    /// The baseline's title.
-    pub baseline: String,
-    /// The baseline's best validation Pass@1.
-    pub target: f64,
-    /// Completions that the baseline had generated at that best.
-    pub baseline_generated: u64,
-    /// Completions that ReCast had generated when the mean of its last three evaluations reached
-    /// the target; `None` if no evaluation did.
-    pub recast_generated: Option<u64>,
-}
-
-/// Runs side by side.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct ComparedGroup {
+    /// The run folders that count.
+    pub runs: Vec<PathBuf>,
+    /// The seed of each run.
+    pub seeds: Vec<u64>,
+    /// The differences from the first group to this one: checksums of the data, settings, the
+    /// search and the number of test prompts. Empty in the first group.
+    pub differences: Vec<SettingChange>,
     /// Systems in the order of the runs' tables.
     pub systems: Vec<ComparedSystem>,
     /// Rollout budgets, run by run.
     pub budgets: Vec<BudgetRatio>,
-    /// Warnings on the data of all runs, each listed once.
+    /// Warnings of all runs, each listed once.
     pub warnings: Vec<String>,
 }
 
-/// The fields of the event log that a comparison reads.
-#[derive(Deserialize)]
-struct Event {
-    event: String,
-    phase: Option<String>,
-    pass_at_1: Option<f64>,
-    generated: Option<u64>,
+/// A run folder with the results of an earlier one: the same folder, a link to it or a copy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RepeatedRun {
+    /// The run folder.
+    pub run_dir: PathBuf,
+    /// The earlier folder.
+    pub same_as: PathBuf,
 }
 
-/// Validation results of one signal: pairs of completions generated and Pass@1.
-type Curve = Vec<(u64, f64)>;
+/// Runs side by side, in groups of like runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Groups in the order of their first runs.
+    pub groups: Vec<ComparedGroup>,
+    /// Run folders that hold an earlier run again. Results that both hold count once.
+    pub repeated: Vec<RepeatedRun>,
+}
+
+/// A run folder and its results.
+#[derive(Debug)]
+struct Member {
+    dir: PathBuf,
+    summary: Summary,
+    /// The results that no earlier member holds.
+    counted: Vec<SystemResult>,
+}
 
 impl Comparison {
-    /// Reads the summaries and event logs of run folders.
+    /// Reads the summaries, settings and event logs of run folders.
+    ///
+    /// Runs are of one group if they differ in the seed alone. Their data have equal checksums, and
+    /// settings of all phases, search and test prompts are equal. Settings of the machine, such as
+    /// the number of threads, may differ. Two folders hold the same run if they are of one group
+    /// and seed, and each system that both hold has equal metrics.
     ///
     /// # Errors
     ///
     /// If a folder has no summary, or a file has another format than recast's.
     pub fn load(run_dirs: &[PathBuf]) -> Result<Self> {
-        let summaries: Vec<Summary> =
-            run_dirs.iter().map(|dir| Summary::load(dir)).collect::<Result<_>>()?;
+        let mut groups: Vec<(Conditions, Vec<Member>)> = Vec::new();
+        let mut repeated = Vec::new();
+        for dir in run_dirs {
+            let summary = Summary::load(dir)?;
+            let conditions = Conditions::load(dir, &summary)?;
+            let index =
+                groups.iter().position(|(known, _)| *known == conditions).unwrap_or(groups.len());
+            if index == groups.len() {
+                groups.push((conditions, Vec::new()));
+            }
+            let (_, members) = &mut groups[index];
+            let same: Vec<&Member> =
+                members.iter().filter(|member| member.holds_the_run_of(&summary)).collect();
+            let is_new = |system: &SystemResult| same.iter().all(|m| !m.holds(&system.name));
+            let counted: Vec<SystemResult> =
+                summary.systems.iter().filter(|system| is_new(system)).cloned().collect();
+            if let Some(first) = same.first() {
+                repeated.push(RepeatedRun { run_dir: dir.clone(), same_as: first.dir.clone() });
+            }
+            if !counted.is_empty() {
+                members.push(Member { dir: dir.clone(), summary, counted });
+            }
+        }
+        let first = groups.first().map(|(conditions, _)| conditions.clone());
+        let groups = groups
+            .into_iter()
+            .map(|(conditions, members)| {
+                let differences =
+                    first.as_ref().map(|first| first.changes(&conditions)).unwrap_or_default();
+                ComparedGroup::new(differences, &members)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { groups, repeated })
+    }
+}
+
+impl Member {
+    fn holds(&self, name: &str) -> bool {
+        self.summary.systems.iter().any(|system| system.name == name)
+    }
+
+    fn counts(&self, name: &str) -> bool {
+        self.counted.iter().any(|system| system.name == name)
+    }
+
+    /// Whether another summary of equal conditions tells of this run.
+    fn holds_the_run_of(&self, other: &Summary) -> bool {
+        let own = &self.summary;
+        let mut common = own.systems.iter().flat_map(|system| {
+            other.systems.iter().filter(|o| o.name == system.name).map(move |o| (system, o))
+        });
+        own.seed == other.seed && common.all(|(system, other)| system == other)
+    }
+
+    /// The budgets in which a counted result takes part.
+    fn budgets(&self) -> Result<Vec<BudgetRatio>> {
+        let mut found = budgets(&self.dir)?;
+        found.retain(|budget| self.counts("recast") || self.counts(&budget.baseline));
+        Ok(found)
+    }
+}
+
+impl ComparedGroup {
+    fn new(differences: Vec<SettingChange>, members: &[Member]) -> Result<Self> {
+        let counted = || members.iter().flat_map(|member| &member.counted);
         let mut systems: Vec<ComparedSystem> = Vec::new();
-        for system in summaries.iter().flat_map(|summary| &summary.systems) {
+        for system in counted() {
             if systems.iter().any(|known| known.name == system.name) {
                 continue;
             }
-            let of_runs: Vec<_> = summaries
-                .iter()
-                .flat_map(|summary| &summary.systems)
+            let of_runs: Vec<_> = counted()
                 .filter(|other| other.name == system.name)
                 .map(|other| other.item)
                 .collect();
@@ -109,14 +179,16 @@ impl Comparison {
                 ndcg_at_10: spread(of_runs.iter().map(|m| m.ndcg_at_10)),
             });
         }
-        let budgets = run_dirs.iter().map(|dir| budgets(dir)).collect::<Result<Vec<_>>>()?;
-        let mut warnings = Vec::new();
-        for warning in summaries.into_iter().flat_map(|summary| summary.warnings) {
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
+        let budgets = members.iter().map(Member::budgets).collect::<Result<Vec<_>>>()?.concat();
+        let mut warnings: Vec<String> = Vec::new();
+        for warning in members.iter().flat_map(|member| &member.summary.warnings) {
+            if !warnings.contains(warning) {
+                warnings.push(warning.clone());
             }
         }
-        Ok(Self { systems, budgets: budgets.into_iter().flatten().collect(), warnings })
+        let runs = members.iter().map(|member| member.dir.clone()).collect();
+        let seeds = members.iter().map(|member| member.summary.seed).collect();
+        Ok(Self { runs, seeds, differences, systems, budgets, warnings })
     }
 }
 
@@ -129,56 +201,7 @@ fn spread(values: impl ExactSizeIterator<Item = f64>) -> Spread {
     Spread { min, mean: sum / count, max }
 }
 
-fn budgets(run_dir: &Path) -> Result<Vec<BudgetRatio>> {
-    let mut curves = curves(&run_dir.join("events.jsonl"))?;
-    let Some(recast) = curves.remove("recast") else { return Ok(Vec::new()) };
-    let of_baseline = |(baseline, curve): (String, Curve)| {
-        let (baseline_generated, target) = best(&curve)?;
-        let recast_generated = reached(&recast, target);
-        let run_dir = run_dir.to_owned();
-        Some(BudgetRatio { run_dir, baseline, target, baseline_generated, recast_generated })
-    };
-    Ok(curves.into_iter().filter_map(of_baseline).collect())
-}
-
-fn curves(path: &Path) -> Result<BTreeMap<String, Curve>> {
-    let text = fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
-    let mut curves: BTreeMap<String, Curve> = BTreeMap::new();
-    for (i, line) in text.lines().enumerate() {
-        let event: Event = serde_json::from_str(line).map_err(|e| {
-            let hint = "remove the line if the program was ended while writing it";
-            Error::line(path, i as u64 + 1, format!("is no event: {e}"), hint)
-        })?;
-        let known = (event.phase, event.generated, event.pass_at_1);
-        if let ("validation", (Some(phase), Some(generated), Some(pass))) =
-            (event.event.as_str(), known)
-        {
-            let curve = curves.entry(phase).or_default();
-            // a resumed run repeats an evaluation: the later one counts
-            curve.retain(|&(at, _)| at < generated);
-            curve.push((generated, pass));
-        }
-    }
-    Ok(curves)
-}
-
-/// The first point with the highest value.
-fn best(curve: &Curve) -> Option<(u64, f64)> {
-    curve.iter().copied().reduce(|best, point| if point.1 > best.1 { point } else { best })
-}
-
-/// Completions generated by the first point whose trailing mean reaches the target.
-fn reached(curve: &Curve, target: f64) -> Option<u64> {
-    let mean = |points: &[(u64, f64)]| {
-        points.iter().map(|&(_, pass)| pass).sum::<f64>() / points.len() as f64
-    };
-    curve
-        .windows(TRAILING)
-        .find(|points| mean(points) >= target)
-        .map(|points| points[TRAILING - 1].0)
-}
-
-impl Display for Comparison {
+impl Display for ComparedGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         writeln!(
@@ -198,55 +221,30 @@ impl Display for Comparison {
                 cell(system.ndcg_at_10)
             )?;
         }
-        for budget in &self.budgets {
-            let BudgetRatio { run_dir, baseline, target, baseline_generated, .. } = budget;
-            write!(
-                f,
-                "\n{}: {baseline} at its best has validation Pass@1 {target:.4} after \
-                 {baseline_generated} completions; ReCast: ",
-                run_dir.display()
-            )?;
-            match budget.recast_generated {
-                None => write!(f, "not reached")?,
-                Some(generated) => {
-                    write!(f, "reached after {generated}")?;
-                    if *baseline_generated > 0 {
-                        let ratio = generated as f64 / *baseline_generated as f64;
-                        write!(f, ", {:.1}% of these", 100.0 * ratio)?;
-                    }
-                }
-            }
-        }
-        Ok(())
+        self.budgets.iter().try_for_each(|budget| write!(f, "\n{budget}"))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_is_reached_by_the_mean_of_three() {
-        let curve = vec![(0, 0.1), (10, 0.9), (20, 0.1), (30, 0.5), (40, 0.6)];
-        assert_eq!(reached(&curve, 0.5), Some(30));
-        assert_eq!(reached(&curve, 0.6), None);
-    }
-
-    #[test]
-    fn a_resumed_evaluation_replaces_the_one_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.jsonl");
-        let line = |generated: u64, pass: f64| {
-            format!(
-                "{{\"event\":\"validation\",\"phase\":\"grpo\",\"generated\":{generated},\"pass_at_1\":{pass}}}\n"
-            )
-        };
-        fs::write(&path, line(0, 0.1) + &line(10, 0.2) + &line(10, 0.3)).unwrap();
-        assert_eq!(curves(&path).unwrap()["grpo"], [(0, 0.1), (10, 0.3)]);
-    }
-
-    #[test]
-    fn the_best_point_is_the_earliest_of_equals() {
-        assert_eq!(best(&vec![(0, 0.1), (10, 0.3), (20, 0.3)]), Some((10, 0.3)));
+impl Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for RepeatedRun { run_dir, same_as } in &self.repeated {
+            let (run_dir, same_as) = (run_dir.display(), same_as.display());
+            writeln!(f, "{run_dir}: the same run as {same_as}; results of both count once")?;
+        }
+        if let [only] = &self.groups[..] {
+            return write!(f, "{only}");
+        }
+        writeln!(f, "{} groups of unlike runs: no mean is taken over groups", self.groups.len())?;
+        for (number, group) in (1..).zip(&self.groups) {
+            let name = |dir: &PathBuf| Path::display(dir).to_string();
+            let runs: Vec<String> = group.runs.iter().map(name).collect();
+            write!(f, "\ngroup {number}: {}", runs.join(", "))?;
+            if !group.differences.is_empty() {
+                let differences = SettingChange::list(&group.differences);
+                write!(f, "; differs from group 1: {differences}")?;
+            }
+            writeln!(f, "\n{group}")?;
+        }
+        Ok(())
     }
 }

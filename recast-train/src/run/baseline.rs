@@ -4,12 +4,12 @@ use burn::module::Module;
 
 use super::folder::{Run, Tokenized};
 use crate::catalogue::{SidTable, Trie};
+use crate::config::Part;
 use crate::error::Result;
 use crate::evaluate::baselines::{ItemKnn, Popularity};
 use crate::evaluate::{RANKED, judge, rank};
 use crate::event::SystemResult;
 use crate::model::Decoder;
-use crate::optim::Stage;
 use crate::train::{SftState, item_tokens, sft};
 
 impl Run {
@@ -21,8 +21,10 @@ impl Run {
     /// If there are more than 65536 items, the user interrupts, training diverges, or a checkpoint
     /// cannot be written.
     pub fn baseline(&self) -> Result<Vec<SystemResult>> {
+        self.hold()?;
+        self.record_stage(Part::Sasrec)?;
         let items = self.item_tokens()?;
-        let config = &self.config().sasrec;
+        let (config, stage) = (&self.config().sasrec, self.stage(Part::Sasrec));
         let pass = config.sft.pass(self.config().data.max_history, 1);
         self.say_memory("sasrec", &config.model, &items, 0, pass)?;
         let (_, state) = self.timed("sasrec", || {
@@ -31,11 +33,11 @@ impl Run {
                 self.train_inputs(&items),
                 &config.sft,
                 config.model.dropout,
-                &self.sasrec_stage(),
+                &stage,
                 self.monitor(),
             )
         })?;
-        self.say_best(&self.sasrec_stage(), state);
+        self.say_best(&stage, state);
         self.judge_baselines(&items.sids)
     }
 
@@ -56,7 +58,7 @@ impl Run {
             result("popularity", "popularity", &ranked(&|h| popularity.rank(h, RANKED, mask))),
             result("item_knn", "item-kNN", &ranked(&|h| knn.rank(h, RANKED, mask))),
         ];
-        if self.sasrec_stage().state::<SftState>()?.is_some_and(|state| state.finished) {
+        if self.stage(Part::Sasrec).state::<SftState>()?.is_some_and(|state| state.finished) {
             systems.push(result("sasrec", "SASRec-CE", &self.sasrec_rankings()?));
         }
         Ok(systems)
@@ -64,7 +66,7 @@ impl Run {
 
     fn sasrec_rankings(&self) -> Result<Vec<Vec<u32>>> {
         let items = self.item_tokens()?;
-        let decoder = self.sasrec_stage().load_best(self.fresh_sasrec(&items)?)?.valid();
+        let decoder = self.stage(Part::Sasrec).load_best(self.fresh_sasrec(&items)?)?.valid();
         let test = &self.prepared().split.test;
         let histories: Vec<&[u32]> = test.iter().map(|example| &example.history[..]).collect();
         let config = &self.config().evaluate;
@@ -79,9 +81,5 @@ impl Run {
 
     fn fresh_sasrec(&self, items: &Tokenized) -> Result<Decoder> {
         self.decoder_of(&self.config().sasrec.model, items)
-    }
-
-    fn sasrec_stage(&self) -> Stage {
-        Stage::new(self.dir(), "sasrec")
     }
 }

@@ -2,22 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use super::inputs::{Inputs, Prepared};
 use crate::catalogue::{Catalogue, SidTable, Trie};
-use crate::config::Config;
+use crate::config::{Config, Keys, Part, Record};
 use crate::data::DataReport;
 use crate::error::{Error, Phase, Result};
 use crate::event::{Event, Monitor};
 use crate::machine::peak_memory_bytes;
 use crate::model::{Decoder, ModelConfig};
-use crate::optim::{Replicas, Stage};
-use crate::storage::{write_atomic, write_json};
-use crate::train::{SignalName, TrainInputs};
+use crate::optim::Replicas;
+use crate::storage::{Lock, write_atomic, write_json};
+use crate::train::TrainInputs;
 
 /// An open run folder.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Run {
     /// The devices that share each training step.
     pub(super) replicas: Replicas,
     pub(super) monitor: Monitor,
+    /// The lock of the folder, once a phase writes.
+    lock: OnceLock<Lock>,
 }
 
 /// The report on the data, with the time and the memory of their preparation.
@@ -58,36 +62,43 @@ impl Run {
     ///
     /// Without `dir`, the folder is the first free `runs/<name>-<number>`. If the folder already
     /// holds a run of the same settings, the call opens that run and keeps its data. The call
-    /// inspects the folder before the log.
+    /// inspects the folder before the log. The folder belongs to this process until the run is
+    /// dropped.
     ///
     /// # Errors
     ///
-    /// If a setting or the data are at fault, or the folder is a file or holds something else.
-    /// Nothing is written after such a fault.
+    /// If a setting or the data are at fault, the folder is a file or holds something else, or
+    /// another process works in it. Nothing is written after such a fault.
     pub fn create(dir: Option<&Path>, config: Config, monitor: Monitor) -> Result<Self> {
         config.check()?;
         let settings = config.to_toml()?;
         if let Some(dir) = dir
             && holds_run_of(dir, &config)?
         {
-            return Self::load(dir.to_owned(), config, monitor);
+            let lock = Lock::take(dir)?;
+            return Self::load(dir.to_owned(), config, monitor, Some(lock));
         }
         let started = Instant::now();
         let inputs = Inputs::read(&config)?;
         config.rl.rewards.check_items(&inputs.items)?;
-        let dir = dir.map_or_else(|| free_dir(&config), Path::to_owned);
-        // another program may make the folder while the log is read
+        let dir = match dir {
+            Some(dir) => made(dir.to_owned())?,
+            None => free_dir(&config)?,
+        };
+        let lock = Lock::take(&dir)?;
+        // another process may have made the run while the log was read
         if holds_run_of(&dir, &config)? {
-            return Self::load(dir, config, monitor);
+            return Self::load(dir, config, monitor, Some(lock));
         }
         inputs.write(&dir)?;
+        Record::new(Part::Data, &config)?.save(&dir, Part::Data)?;
         // the config comes last: a folder with a config is complete
-        write_atomic(&config_path(&dir), |writer| {
+        write_atomic(&Config::path(&dir), |writer| {
             std::io::Write::write_all(writer, settings.as_bytes())
         })?;
         // a large log need not be held twice
         drop(inputs);
-        let run = Self::load(dir, config, monitor)?;
+        let run = Self::load(dir, config, monitor, Some(lock))?;
         run.add_seconds("prepare", started.elapsed().as_secs_f64())?;
         let report = &run.prepared.report;
         run.monitor.record(&Event::Prepare(report))?;
@@ -95,28 +106,58 @@ impl Run {
         Ok(run)
     }
 
-    /// Opens a run folder; `key=value` overrides of its settings hold until the run is dropped.
+    /// Opens a run folder to work in it; `key=value` overrides of its settings hold until the run
+    /// is dropped. The folder belongs to this process for as long. In a read-only folder nothing is
+    /// taken, and only reading works.
     ///
     /// # Errors
     ///
-    /// If the folder holds no run, or a setting is at fault.
+    /// If the folder holds no run, another process works in it, or a setting is at fault.
+    /// [`Error::ChangedSettings`] if work of the folder was done under other settings.
     pub fn open(dir: &Path, overrides: &[(String, String)], monitor: Monitor) -> Result<Self> {
-        let path = config_path(dir);
-        if !path.exists() {
-            return Err(Error::NoRun { path: dir.to_owned() });
-        }
-        let config = Config::resolve_over(&Config::default(), Some(&path), overrides)?;
-        config.check()?;
-        Self::load(dir.to_owned(), config, monitor)
+        is_run(dir)?;
+        let lock = Lock::take(dir)?;
+        Self::load(dir.to_owned(), Config::of_run(dir, overrides)?, monitor, Some(lock))
     }
 
-    /// The run of a complete folder, under checked settings.
-    fn load(dir: PathBuf, config: Config, monitor: Monitor) -> Result<Self> {
+    /// Opens a run folder to read it, also while another process works in it. A phase that writes
+    /// takes the folder first, as [`Run::open`] does.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Run::open`], except that another process may work in the folder.
+    pub fn open_shared(
+        dir: &Path,
+        overrides: &[(String, String)],
+        monitor: Monitor,
+    ) -> Result<Self> {
+        is_run(dir)?;
+        Self::load(dir.to_owned(), Config::of_run(dir, overrides)?, monitor, None)
+    }
+
+    /// The run of a complete folder, under settings that are checked here against its parts.
+    fn load(dir: PathBuf, config: Config, monitor: Monitor, lock: Option<Lock>) -> Result<Self> {
+        config.check()?;
+        Self::check_records(&dir, &config)?;
         let prepared = Prepared::load(&dir, &config)?;
         let monitor = monitor.recording(&dir)?;
         let devices = config.replicas()?.into_iter().map(|kind| kind.device().autodiff());
         let replicas = Replicas::new(devices.collect());
-        Ok(Self { dir, config, prepared, replicas, monitor })
+        let lock = lock.map_or_else(OnceLock::new, OnceLock::from);
+        Ok(Self { dir, config, prepared, replicas, monitor, lock })
+    }
+
+    /// Takes the folder for this process, unless the run holds it already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`] if another process works in it.
+    pub(super) fn hold(&self) -> Result<()> {
+        if self.lock.get().is_none() {
+            // another thread of this process that comes first is refused as another process is
+            let _ = self.lock.set(Lock::take(&self.dir)?);
+        }
+        Ok(())
     }
 
     /// The path of the folder.
@@ -189,16 +230,8 @@ impl Run {
         Ok(decoder.with_precision(self.config.precision))
     }
 
-    pub(super) fn sft_stage(&self) -> Stage {
-        Stage::new(&self.dir, "sft")
-    }
-
-    pub(super) fn rl_stage(&self, signal: SignalName) -> Stage {
-        Stage::new(&self.dir, &format!("rl-{}", signal.key()))
-    }
-
     pub(super) fn table_path(&self) -> PathBuf {
-        self.dir.join("sid/table.json")
+        table_path(&self.dir)
     }
 
     pub(super) fn tokenizer_report_path(&self) -> PathBuf {
@@ -251,35 +284,62 @@ impl Run {
     }
 }
 
-fn config_path(dir: &Path) -> PathBuf {
-    dir.join("config.toml")
+/// The path of a run folder's semantic IDs.
+pub(super) fn table_path(dir: &Path) -> PathBuf {
+    dir.join("sid/table.json")
+}
+
+fn is_run(dir: &Path) -> Result<()> {
+    match Config::path(dir).exists() {
+        true => Ok(()),
+        false => Err(Error::NoRun { path: dir.to_owned() }),
+    }
 }
 
 /// Whether a folder holds a run of these settings; an error if the folder holds anything else.
 fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
-    let path = config_path(dir);
-    if path.exists() {
-        let kept = Config::resolve_over(&Config::default(), Some(&path), &[])?;
-        return match kept == *config {
+    if Config::path(dir).exists() {
+        let kept = Config::of_run(dir, &[])?;
+        let changes = Keys::of(&kept)?.changes(&Keys::of(config)?);
+        return match changes.is_empty() {
             true => Ok(true),
-            false => Err(Error::OtherRun { run_dir: dir.to_owned() }),
+            false => Err(Error::OtherRun { run_dir: dir.to_owned(), changes }),
         };
     }
     if dir.is_file() {
         return Err(Error::file(dir, "is a file, not a folder", "name a folder"));
     }
-    if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Error::file(dir, "is a folder with other files", "name another folder"));
+    let Ok(entries) = fs::read_dir(dir) else { return Ok(false) };
+    let (locks, others): (Vec<_>, Vec<_>) =
+        entries.flatten().map(|entry| entry.file_name()).partition(|name| Lock::is_name(name));
+    if others.is_empty() {
+        return Ok(false);
     }
-    Ok(false)
+    if !locks.is_empty() {
+        // the files may be those of a run in the making
+        Lock::take(dir)?;
+    }
+    Err(Error::file(dir, "is a folder with other files", "name another folder"))
 }
 
-/// The first free `runs/<name>-<number>`.
-fn free_dir(config: &Config) -> PathBuf {
+/// The folder, made where it does not exist.
+fn made(dir: PathBuf) -> Result<PathBuf> {
+    fs::create_dir_all(&dir).map_err(|cause| Error::write(&dir, cause))?;
+    Ok(dir)
+}
+
+/// The first free `runs/<name>-<number>`, made here, so that no other process takes it.
+fn free_dir(config: &Config) -> Result<PathBuf> {
     let log = config.data.interactions.as_deref().and_then(Path::file_stem);
     let name = log.map_or("synthetic".into(), |stem| stem.to_string_lossy().into_owned());
-    (1u32..)
-        .map(|number| Path::new("runs").join(format!("{name}-{number}")))
-        .find(|dir| !dir.exists())
-        .unwrap_or_else(|| Path::new("runs").join(name))
+    let runs = made(PathBuf::from("runs"))?;
+    let mut number = 1u32;
+    loop {
+        let dir = runs.join(format!("{name}-{number}"));
+        match fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(cause) => return Err(Error::write(&dir, cause)),
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 
 use super::folder::{Run, Tokenized};
+use crate::config::Part;
 use crate::data::Synthetic;
 use crate::decode::Search;
 use crate::error::{Error, Phase, Result};
@@ -32,6 +33,7 @@ impl Run {
     ///
     /// If the user interrupts, or nothing is trained.
     pub fn evaluate(&self, tokenized: &Tokenized) -> Result<Summary> {
+        self.hold()?;
         self.sft_state()?;
         let systems = self.timed("evaluate", || self.judge_systems(tokenized))?;
         for system in &systems {
@@ -55,6 +57,7 @@ impl Run {
         prompts: usize,
         beam_widths: &[usize],
     ) -> Result<Vec<SearchCheck>> {
+        self.hold()?;
         let decoder = self.decoder(tokenized, system)?;
         let settings = [self.config.evaluate.beam_width];
         let test = &self.prepared.split.test;
@@ -84,12 +87,12 @@ impl Run {
 
     fn judge_systems(&self, tokenized: &Tokenized) -> Result<Vec<SystemResult>> {
         let mut systems = self.judge_baselines(&tokenized.sids)?;
-        let sft = self.judge_decoder(tokenized, &self.sft_stage(), "SFT")?;
+        let sft = self.judge_decoder(tokenized, &self.stage(Part::Sft), "SFT")?;
         systems.push(SystemResult::new("sft", "SFT", sft));
         for signal in self.signals() {
             if self.rl_state(signal)?.is_some() {
                 let found =
-                    self.judge_decoder(tokenized, &self.rl_stage(signal), signal.title())?;
+                    self.judge_decoder(tokenized, &self.stage(Part::Rl(signal)), signal.title())?;
                 systems.push(SystemResult::new(signal.key(), signal.title(), found));
             }
         }
@@ -124,6 +127,8 @@ impl Run {
                 groups.insert(signal.key().to_owned(), GroupSummary::new(&state));
             }
         }
+        let mut warnings = self.prepared.report.prepare.warnings.clone();
+        warnings.extend(self.changes_in_the_middle()?);
         let phases = self.seconds()?;
         let sids = &tokenized.sids;
         Ok(Summary {
@@ -133,7 +138,7 @@ impl Run {
             phases,
             peak_memory_bytes: peak_memory_bytes(),
             run_dir: self.dir.clone(),
-            warnings: self.prepared.report.prepare.warnings.clone(),
+            warnings,
             test_prompts: test.len(),
             evaluate: self.config.evaluate.clone(),
             seed: self.config.seed,
@@ -153,7 +158,7 @@ impl Run {
     pub fn decoder(&self, tokenized: &Tokenized, system: Option<&str>) -> Result<Decoder> {
         self.sft_state()?;
         let stage = match system {
-            Some("sft") => self.sft_stage(),
+            Some("sft") => self.stage(Part::Sft),
             Some(name) => {
                 let signals = SignalName::ALL.into_iter();
                 let Some(signal) = signals.clone().find(|signal| signal.key() == name) else {
@@ -165,12 +170,12 @@ impl Run {
                     let problem = format!("holds no {} decoder", signal.title());
                     return Err(self.undone(self.dir(), problem, Phase::Rl(name.to_owned())));
                 }
-                self.rl_stage(signal)
+                self.stage(Part::Rl(signal))
             }
             None if self.rl_state(SignalName::Recast)?.is_some() => {
-                self.rl_stage(SignalName::Recast)
+                self.stage(Part::Rl(SignalName::Recast))
             }
-            None => self.sft_stage(),
+            None => self.stage(Part::Sft),
         };
         Ok(stage.load_best(self.fresh_decoder(tokenized)?)?.valid())
     }
@@ -185,7 +190,7 @@ impl Run {
             let problem = "supervised training is not finished";
             return Err(self.undone(self.dir(), problem, Phase::Sft));
         }
-        self.sft_stage().load_best(self.fresh_decoder(tokenized)?)
+        self.stage(Part::Sft).load_best(self.fresh_decoder(tokenized)?)
     }
 
     fn synthetic(&self) -> Result<Option<Synthetic>> {
@@ -198,11 +203,11 @@ impl Run {
     fn sft_state(&self) -> Result<SftState> {
         self.required(&self.dir().join("sft/best.bpk"), Phase::Sft)?;
         let none = || self.undone(self.dir(), "holds no supervised decoder", Phase::Sft);
-        self.sft_stage().state()?.ok_or_else(none)
+        self.stage(Part::Sft).state()?.ok_or_else(none)
     }
 
     fn rl_state(&self, signal: SignalName) -> Result<Option<RlState>> {
-        self.rl_stage(signal).state()
+        self.stage(Part::Rl(signal)).state()
     }
 }
 

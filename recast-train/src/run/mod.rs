@@ -5,6 +5,7 @@
 //! data/            sequences, items, embeddings    sid/             table and report
 //! sft/ rl-*/ sasrec/  checkpoints, the best decoder   events.jsonl  every epoch, step, validation
 //! phases.json      seconds of each phase           summary.json     what the tables show
+//! lock             the process that works here     */settings.toml  the settings of that part
 //! ```
 
 mod baseline;
@@ -13,6 +14,7 @@ mod inputs;
 mod judging;
 mod phases;
 mod recommending;
+mod records;
 mod tokenizing;
 
 pub use folder::{PreparedSummary, Run, Tokenized};

@@ -2,6 +2,7 @@
 
 use super::folder::{Run, Tokenized};
 use super::inputs::Prepared;
+use crate::config::Part;
 use crate::error::Result;
 use crate::event::Event;
 use crate::machine::device_memory_bytes;
@@ -19,6 +20,7 @@ impl Run {
     ///
     /// The errors of [`Run::tokenize`], [`Run::sft`], [`Run::rl`] and [`Run::evaluate`].
     pub fn all(&self) -> Result<Summary> {
+        self.hold()?;
         let tokenized = self.tokenize()?;
         let start = self.sft(&tokenized)?;
         for &signal in &self.config().rl.signals {
@@ -33,7 +35,9 @@ impl Run {
     ///
     /// If the user interrupts, training diverges, or a checkpoint cannot be written.
     pub fn sft(&self, tokenized: &Tokenized) -> Result<Decoder> {
-        let config = &self.config;
+        let (config, stage) = (&self.config, self.stage(Part::Sft));
+        self.hold()?;
+        self.record_stage(Part::Sft)?;
         let pass = config.sft.pass(config.data.max_history, tokenized.sids.levels());
         self.say_memory("sft", &config.model, tokenized, 0, pass)?;
         let (decoder, state) = self.timed("sft", || {
@@ -42,11 +46,11 @@ impl Run {
                 self.train_inputs(tokenized),
                 &self.config.sft,
                 self.config.model.dropout,
-                &self.sft_stage(),
+                &stage,
                 &self.monitor,
             )
         })?;
-        self.say_best(&self.sft_stage(), state);
+        self.say_best(&stage, state);
         Ok(decoder)
     }
 
@@ -62,6 +66,9 @@ impl Run {
         signal: SignalName,
     ) -> Result<Decoder> {
         let (config, phase) = (&self.config, format!("rl {}", signal.key()));
+        let part = Part::Rl(signal);
+        self.hold()?;
+        self.record_stage(part)?;
         let Prepared { sequences, items, split, .. } = &self.prepared;
         let rewards = Rewards::new(&config.rl.rewards, items, &split.train, sequences.n_items())?;
         let pass = config.rl.pass(signal, config.data.max_history, tokenized.sids.levels());
@@ -74,7 +81,7 @@ impl Run {
                 &rewards,
                 signal,
                 &self.config.rl,
-                &self.rl_stage(signal),
+                &self.stage(part),
                 &self.monitor,
             )
         })?;

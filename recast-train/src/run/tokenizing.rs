@@ -5,7 +5,7 @@ use std::fs;
 use super::folder::{Run, Tokenized};
 use super::inputs::imported_sids_path;
 use crate::catalogue::{ImportedTable, SidTable, Trie};
-use crate::config::Config;
+use crate::config::{Config, Part, Record};
 use crate::embedding::Embeddings;
 use crate::error::{Error, Phase, Result};
 use crate::event::Event;
@@ -25,6 +25,7 @@ impl Run {
         if self.table_path().exists() {
             return self.tokenized();
         }
+        self.hold()?;
         self.timed("tokenize", || {
             let (sids, report) = if self.config().tokenizer.table.is_some() {
                 let sids = SidTable::load(&imported_sids_path(self.dir()), &self.item_ids())?;
@@ -39,6 +40,8 @@ impl Run {
             self.monitor().say(&report.to_string());
             self.monitor().record(&Event::Tokenize(&report))?;
             write_json(&self.tokenizer_report_path(), &report)?;
+            Record::new(Part::Sids, self.config())?.save(self.dir(), Part::Sids)?;
+            // the table comes last: semantic IDs with a table are complete
             sids.save(&self.table_path(), &self.item_ids())?;
             let trie = Trie::new(&sids);
             Ok(Tokenized { sids, trie })

@@ -136,6 +136,13 @@ fn a_folder_of_mini_one_rec_is_run_by_its_own_split_and_semantic_ids() {
     let warning = report["prepare"]["warnings"][0].as_str().unwrap();
     assert!(warning.starts_with("reduced train: Toys.train.csv is not in the folder"), "{warning}");
 
+    desk.write("toys.toml", "data.interactions = \"toys\"\n");
+    for source in [["--config", "toys.toml"], ["--set", "data.interactions=toys"]] {
+        let printed = desk.done(&[&["prepare", "--json"], &source[..]].concat());
+        let named: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(named["split"], report["split"], "{source:?}");
+    }
+
     let small =
         ["--model", "tiny", "--set", "sft.epochs=1", "--set", "rl.steps=1", "--threads", "1"];
     let table = ["--set", "tokenizer.table=toys/Toys.index.json", "--run-dir", "run"];

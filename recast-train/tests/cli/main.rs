@@ -1,11 +1,13 @@
 //! The program from outside: messages, exit codes and files.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod compare;
 mod data;
 mod library;
 mod phases;
 mod pinned;
 mod rewards;
+mod run_folder;
 mod semantic_ids;
 mod settings;
 mod signals;

@@ -156,6 +156,29 @@ fn what_init_writes_is_what_run_reads() {
 }
 
 #[test]
+fn the_default_preset_follows_the_data_however_a_user_names_them() {
+    let desk = Desk::new();
+    desk.write("mine.toml", "[data]\ninteractions = \"log.csv\"\n");
+    desk.write("seed.toml", "seed = 1\n");
+    let set = ["--set", "data.interactions=log.csv"];
+    let config = |run: &str, arguments: &[&str]| {
+        desk.done(&[&["prepare", "--quiet", "--run-dir", run], arguments].concat());
+        fs::read_to_string(desk.path(run).join("config.toml")).unwrap()
+    };
+    let standard = config("flag", &["--interactions", "log.csv"]);
+    assert!(standard.contains("codes = 256\n") && standard.contains("hidden_size = 128\n"));
+    assert_eq!(config("file", &["--config", "mine.toml"]), standard);
+    assert_eq!(config("set", &set), standard);
+    assert_eq!(config("both", &[&["--config", "seed.toml"], &set[..]].concat()), standard);
+    // a preset and a model that are named come before the rule
+    let demo = config("demo", &["--config", "mine.toml", "--preset", "demo"]);
+    assert!(demo.contains("codes = 64\n"), "{demo}");
+    let tiny = config("tiny", &["--config", "mine.toml", "--model", "tiny"]);
+    assert!(tiny.contains("codes = 256\n") && tiny.contains("hidden_size = 64\n"), "{tiny}");
+    assert!(config("none", &["--config", "seed.toml"]).contains("codes = 64\n"));
+}
+
+#[test]
 fn settings_beside_resume_are_refused_by_the_flags_that_were_given() {
     let desk = Desk::new();
     desk.done(&[&["prepare", "--run-dir", "run"], &SMALL[..]].concat());

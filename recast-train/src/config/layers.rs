@@ -1,0 +1,120 @@
+//! Layers of settings: a preset, then a TOML file, then overrides.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{Config, Preset};
+use crate::error::{Error, Result};
+
+/// The settings that lie over a preset. The file is read once, so it may be a pipe.
+#[derive(Debug)]
+pub(crate) struct Layers<'a> {
+    file: Table,
+    overrides: &'a [(String, String)],
+}
+
+impl<'a> Layers<'a> {
+    /// The file's keys, then `key=value` overrides in order.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, a key of it is unknown or a value does not fit.
+    pub(crate) fn read(file: Option<&Path>, overrides: &'a [(String, String)]) -> Result<Self> {
+        let Some(path) = file else { return Ok(Self { file: Table::new(), overrides }) };
+        let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
+        let fault = |e: toml::de::Error| Error::Config {
+            origin: path.display().to_string(),
+            problem: e.to_string().trim_end().to_owned(),
+        };
+        // the text is parsed as settings first: errors then know line, column and the known keys
+        toml::from_str::<Config>(&text).map_err(fault)?;
+        Ok(Self { file: toml::from_str(&text).map_err(fault)?, overrides })
+    }
+
+    /// The preset of the data that these layers name.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Layers::over`].
+    pub(crate) fn preset(&self) -> Result<Preset> {
+        Ok(Preset::of(&self.over(&Config::default())?.data))
+    }
+
+    /// These layers over other settings.
+    ///
+    /// # Errors
+    ///
+    /// If a key of an override is unknown or a value does not fit.
+    pub(crate) fn over(&self, base: &Config) -> Result<Config> {
+        let mut table = base.to_table()?;
+        merge(&mut table, self.file.clone());
+        for (key, value) in self.overrides {
+            let origin = format!("{key}={value}");
+            let fault = |problem: String| Error::Config { origin: origin.clone(), problem };
+            let patch = patch(key, value).map_err(&fault)?;
+            merge(&mut table, patch);
+            from_table(table.clone()).map_err(|e| fault(e.to_string().trim_end().to_owned()))?;
+        }
+        from_table(table).map_err(|e| Error::Config {
+            origin: "settings".to_owned(),
+            problem: e.to_string().trim_end().to_owned(),
+        })
+    }
+}
+
+impl Config {
+    /// The preset, then the file's keys, then `key=value` overrides in order. Without a preset, the
+    /// data that the file and the overrides name decide, by [`Preset::of`].
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, a key is unknown or a value does not fit.
+    pub fn resolve(
+        preset: Option<Preset>,
+        file: Option<&Path>,
+        overrides: &[(String, String)],
+    ) -> Result<Self> {
+        let layers = Layers::read(file, overrides)?;
+        let preset = preset.map_or_else(|| layers.preset(), Ok)?;
+        layers.over(&preset.config())
+    }
+}
+
+fn from_table(table: Table) -> std::result::Result<Config, toml::de::Error> {
+    Value::Table(table).try_into()
+}
+
+/// The override `a.b.c` with a TOML value, or else a string, as nested tables.
+fn patch(key: &str, value: &str) -> std::result::Result<Table, String> {
+    let parsed = toml::from_str::<Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(value.to_owned()));
+    let mut parts: Vec<&str> = key.split('.').collect();
+    let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
+        return Err("a key is needed before '='".to_owned());
+    };
+    let mut table = Table::from_iter([(last.to_owned(), parsed)]);
+    for part in parts.into_iter().rev() {
+        table = Table::from_iter([(part.to_owned(), Value::Table(table))]);
+    }
+    Ok(table)
+}
+
+/// Whether a key's table is one value, not a section: a split by time.
+pub(super) fn is_leaf(key: &str) -> bool {
+    key == "split"
+}
+
+/// Lays `over` onto `base`, table by table.
+fn merge(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(base)), Value::Table(over)) if !is_leaf(&key) => merge(base, over),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Settings to start from, and the rule that chooses among them.
+
+use crate::config::{Config, DataConfig};
+use crate::data::{Folder, Format, SplitKind};
+use crate::model::ModelConfig;
+use crate::tokenizer::Codes;
+
+/// Settings to start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Preset {
+    /// The synthetic catalogue in minutes: the default without a log.
+    Demo,
+    /// A small synthetic catalogue in seconds: for continuous integration.
+    Smoke,
+    /// Real data of some ten thousand users and items: the default with a log.
+    Standard,
+    /// A folder of MiniOneRec, by its own split: the default with such a folder.
+    MiniOneRec,
+}
+
+/// A decoder's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ModelPreset {
+    /// Width 64, 2 layers.
+    Tiny,
+    /// Width 128, 4 layers.
+    Small,
+    /// Width 256, 6 layers.
+    Base,
+    /// Width 768, 12 layers: for a GPU.
+    Large,
+}
+
+impl ModelPreset {
+    /// All sizes, the smallest first.
+    pub(crate) const ALL: [Self; 4] = [Self::Tiny, Self::Small, Self::Base, Self::Large];
+
+    /// The name for people and machines.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Small => "small",
+            Self::Base => "base",
+            Self::Large => "large",
+        }
+    }
+
+    /// The decoder's shape.
+    #[must_use]
+    pub(crate) fn config(self) -> ModelConfig {
+        match self {
+            Self::Tiny => ModelConfig::tiny(),
+            Self::Small => ModelConfig::small(),
+            Self::Base => ModelConfig::base(),
+            Self::Large => ModelConfig::large(),
+        }
+    }
+}
+
+impl Preset {
+    /// All presets.
+    pub const ALL: [Self; 4] = [Self::Demo, Self::Smoke, Self::Standard, Self::MiniOneRec];
+
+    /// The name for people and machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Smoke => "smoke",
+            Self::Standard => "standard",
+            Self::MiniOneRec => "mini_one_rec",
+        }
+    }
+
+    /// The default preset for these data, however a user named them. Without a log it is
+    /// [`Preset::Demo`]; for a folder as MiniOneRec publishes it, [`Preset::MiniOneRec`]; else
+    /// [`Preset::Standard`].
+    ///
+    /// The rule looks at the names of a folder's files, and opens none.
+    #[must_use]
+    pub fn of(data: &DataConfig) -> Self {
+        match (&data.interactions, data.format) {
+            (None, _) => Self::Demo,
+            (Some(_), Some(Format::MiniOneRec)) => Self::MiniOneRec,
+            (Some(log), None) if log.is_dir() && Folder::open(log).is_ok() => Self::MiniOneRec,
+            (Some(_), _) => Self::Standard,
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(self) -> Config {
+        let mut config = Config::default();
+        match self {
+            Self::Standard => {}
+            Self::MiniOneRec => {
+                config.data.split = SplitKind::Given;
+                config.data.prepare.min_user = 0;
+                config.data.prepare.min_item = 0;
+                config.data.max_history = 10;
+            }
+            Self::Demo => {
+                config.data.synthetic.items = 3000;
+                config.data.synthetic.companion = 0.98;
+                config.tokenizer.codes = Codes::Each(64);
+                config.model = ModelConfig::tiny();
+                // few epochs, so that reinforcement learning can still improve the decoder
+                config.sft.epochs = 4;
+                config.sft.batch_tokens = 1024;
+                config.sft.validation_prompts = 1000;
+                config.rl.steps = 200;
+                config.rl.group_size = 16;
+                config.rl.validation_prompts = 2000;
+            }
+            Self::Smoke => {
+                config.data.synthetic.users = 600;
+                config.data.synthetic.items = 120;
+                config.tokenizer.codes = Codes::Each(16);
+                config.model = ModelConfig { hidden_size: 32, head_dim: 16, ..ModelConfig::tiny() };
+                config.model.intermediate_size = 96;
+                config.sft.epochs = 6;
+                config.sft.batch_tokens = 512;
+                config.rl.steps = 8;
+                config.rl.prompts_per_step = 32;
+                config.rl.groups_per_minibatch = 16;
+                config.rl.group_size = 8;
+                config.rl.evaluate_every = 4;
+                config.rl.validation_prompts = 200;
+                config.sft.validation_prompts = 200;
+                config.evaluate.beam_width = 16;
+            }
+        }
+        config
+    }
+}

@@ -1,0 +1,131 @@
+//! The lock of a folder: one process works in it at a time.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// The name of the file that is locked. The file stays: the system frees its lock with the process,
+/// also after a crash.
+const NAME: &str = "lock";
+
+/// A folder that no other process may take until the value is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    /// `None` where nothing can be locked: in a folder that nobody here can write, and on a file
+    /// system without locks.
+    _file: Option<File>,
+}
+
+impl Lock {
+    /// Takes an existing folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`] if another process holds the folder; that process keeps it. An error too if
+    /// the lock's file cannot be written, unless the folder is read-only.
+    pub(crate) fn take(folder: &Path) -> Result<Self> {
+        let path = folder.join(NAME);
+        let failed = |cause| Error::write(&path, cause);
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = match opened {
+            Err(cause) if is_read_only(&cause) => return Ok(Self { _file: None }),
+            opened => opened.map_err(failed)?,
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // a system may forbid to read a locked file: the holder is then unknown
+                let _ = file.read_to_string(&mut holder);
+                let process = holder.trim().parse().ok();
+                return Err(Error::InUse { run_dir: folder.to_owned(), process });
+            }
+            Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {
+                return Ok(Self { _file: None });
+            }
+            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+        }
+        file.set_len(0).map_err(failed)?;
+        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(Self { _file: Some(file) })
+    }
+
+    /// Whether a name in a folder is that of its lock.
+    #[must_use]
+    pub(crate) fn is_name(name: &std::ffi::OsStr) -> bool {
+        name == NAME
+    }
+}
+
+fn is_read_only(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_held_once_by_the_process_that_the_fault_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Lock::take(folder.path()).unwrap();
+        let Err(Error::InUse { run_dir, process }) = Lock::take(folder.path()) else {
+            panic!("taken twice")
+        };
+        assert_eq!((run_dir.as_path(), process), (folder.path(), Some(std::process::id())));
+        drop(held);
+        Lock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_a_crash_leaves_is_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        for left in ["", "4294967\n", "99999999999999999999", "not a number"] {
+            fs::write(folder.path().join(NAME), left).unwrap();
+            Lock::take(folder.path()).unwrap();
+            let now = fs::read_to_string(folder.path().join(NAME)).unwrap();
+            assert_eq!(now, format!("{}\n", std::process::id()), "{left:?}");
+        }
+    }
+
+    #[test]
+    fn a_holder_without_a_number_is_told_as_another_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Lock::take(folder.path()).unwrap();
+        fs::write(folder.path().join(NAME), "").unwrap();
+        let message = Lock::take(folder.path()).unwrap_err().to_string();
+        assert!(message.contains(": in use by another process; "), "{message}");
+        drop(held);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_read_only_folder_is_read_without_a_lock() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |bits| fs::Permissions::from_mode(bits);
+        fs::set_permissions(folder.path(), mode(0o555)).unwrap();
+        if fs::write(folder.path().join("probe"), "").is_ok() {
+            eprintln!("skipped: this user may write everywhere");
+            return;
+        }
+        // without a lock's file, then beside one that an earlier process left
+        Lock::take(folder.path()).unwrap();
+        fs::set_permissions(folder.path(), mode(0o755)).unwrap();
+        fs::write(folder.path().join(NAME), "1\n").unwrap();
+        fs::set_permissions(folder.path().join(NAME), mode(0o444)).unwrap();
+        Lock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_is_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = Lock::take(&folder.path().join("nowhere")).unwrap_err();
+        assert!(matches!(fault, Error::Write { .. }), "{fault}");
+    }
+}
