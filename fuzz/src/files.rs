@@ -106,10 +106,12 @@ pub fn items(data: &[u8]) {
     }
 }
 
-/// An even first byte stands for `.npy`, an odd one for `.safetensors`. The file follows.
+/// The first byte stands for the format, from the digit 0 on: `.npy`, `.safetensors`, `.npz`,
+/// `.parquet`. The file follows.
 pub fn embeddings(data: &[u8]) {
     let Some((&first, bytes)) = data.split_first() else { return };
-    let file = file([".npy", ".safetensors"][usize::from(first) % 2], bytes);
+    let suffixes = [".npy", ".safetensors", ".npz", ".parquet"];
+    let file = file(suffixes[usize::from(first) % suffixes.len()], bytes);
     let Ok(embeddings) = read_embeddings(file.path()) else { return };
     assert!(embeddings.rows() > 0 && embeddings.dim() > 0);
     assert_eq!(embeddings.rows() * embeddings.dim(), embeddings.values().len());
@@ -120,6 +122,9 @@ pub fn embeddings(data: &[u8]) {
 pub fn sid_table(data: &[u8]) {
     const IDS: [&str; 3] = ["a", "b", "c"];
     let file = file(".json", data);
+    if let Ok(imported) = SidTable::import(file.path(), &IDS) {
+        assert_eq!(imported.n_items(), IDS.len());
+    }
     let Ok(table) = SidTable::load(file.path(), &IDS) else { return };
     assert_eq!(table.n_items(), IDS.len());
     table.save(file.path(), &IDS).expect("written");

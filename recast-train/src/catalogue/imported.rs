@@ -14,17 +14,19 @@ use crate::storage::{Entries, Sources};
 /// order of the file.
 ///
 /// ```json
-/// {"17": ["<a_3>", "<b_299>"], "18": [0, 7]}
+/// {"17": ["<a_3>", "<b_299>"], "18": [0, 7], "19": "<a_0><b_7>"}
 /// ```
 ///
-/// A code is a number, or a token that ends in one. A level has as many codes as its largest code
-/// needs. A file of [`SidTable::save`] is such a table too. Items may share a SID.
+/// A code is a number, or a token that holds one. A text of several tokens in angle brackets holds
+/// a code in each. A token of several numbers is read only if all but the last are the same for all
+/// items, as in `<level_1_299>`. A level has as many codes as its largest code needs. A file of
+/// [`SidTable::save`] is such a table too. Items may share a SID.
 #[derive(Debug)]
 pub struct ImportedTable {
     path: PathBuf,
     /// The codes of each level by the file, if it names them.
     codes_per_level: Option<Vec<usize>>,
-    entries: Vec<(String, Vec<Code>)>,
+    entries: Vec<(String, Sid)>,
 }
 
 impl ImportedTable {
@@ -37,16 +39,18 @@ impl ImportedTable {
         Self::read_from(path, &Sources::default())
     }
 
-    fn read_from(path: &Path, sources: &Sources) -> Result<Self> {
+    /// Reads a file as [`ImportedTable::read`] does, and notes it among `sources`.
+    pub(crate) fn read_from(path: &Path, sources: &Sources) -> Result<Self> {
         let mut text = String::new();
         let mut source = sources.text(path, None)?;
         source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
         let path = path.to_owned();
         if let Ok(own) = serde_json::from_str::<TableFile<Code>>(&text) {
             let codes_per_level = Some(own.codes_per_level);
-            return Ok(Self { path, codes_per_level, entries: own.sids.0 });
+            let entries = own.sids.0.into_iter().map(|(id, sid)| (id, Sid::Codes(sid))).collect();
+            return Ok(Self { path, codes_per_level, entries });
         }
-        match serde_json::from_str::<Entries<Vec<Code>>>(&text) {
+        match serde_json::from_str::<Entries<Sid>>(&text) {
             Ok(Entries(entries)) => Ok(Self { path, codes_per_level: None, entries }),
             Err(error) => Err(Error::file(
                 &path,
@@ -56,9 +60,14 @@ impl ImportedTable {
         }
     }
 
+    /// The ids of the file's items, in its order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(id, _)| &id[..])
+    }
+
     /// The first of `item_ids` that the table lacks.
     pub(crate) fn missing<'a, S: AsRef<str>>(&self, item_ids: &'a [S]) -> Option<&'a str> {
-        let known: HashSet<&str> = self.entries.iter().map(|(id, _)| &id[..]).collect();
+        let known: HashSet<&str> = self.ids().collect();
         item_ids.iter().map(AsRef::as_ref).find(|id| !known.contains(id))
     }
 
@@ -67,8 +76,8 @@ impl ImportedTable {
     /// # Errors
     ///
     /// [`Error::File`] if the file names an item twice or lacks one of `item_ids`. [`Error::File`]
-    /// if the file holds a SID of another length, a token without a number or a code above 65535.
-    /// The message names the item.
+    /// if the file holds a SID of another length, a token without a number or of several, or a code
+    /// above 65535. The message names the item.
     pub(crate) fn sids_of<S: AsRef<str>>(&self, item_ids: &[S]) -> Result<SidTable> {
         self.checked(item_ids).map_err(|(problem, hint)| Error::file(&self.path, problem, hint))
     }
@@ -79,18 +88,19 @@ impl ImportedTable {
     ///
     /// The errors of [`ImportedTable::sids_of`].
     pub(crate) fn sids(&self) -> Result<SidTable> {
-        let ids: Vec<&str> = self.entries.iter().map(|(id, _)| &id[..]).collect();
+        let ids: Vec<&str> = self.ids().collect();
         self.sids_of(&ids)
     }
 
     fn checked<S: AsRef<str>>(&self, item_ids: &[S]) -> Checked<SidTable> {
         let rows = rows_of(item_ids);
         let mut sids = Vec::with_capacity(item_ids.len());
+        let mut numbered = Vec::new();
         for (id, sid) in &self.entries {
             if rows.contains_key(id.as_str()) {
-                let codes =
-                    sid.iter().map(|code| code.number(id)).collect::<Checked<Vec<u64>>>()?;
-                sids.push((id.as_str(), codes));
+                let tokens = sid.tokens(id)?;
+                check_numbered(&mut numbered, id, &tokens)?;
+                sids.push((id.as_str(), tokens.iter().map(|token| token.code).collect()));
             }
         }
         let codes_per_level = match &self.codes_per_level {
@@ -109,18 +119,9 @@ impl SidTable {
     ///
     /// The errors of [`ImportedTable::read`]. [`Error::File`] if the file names an item twice or
     /// lacks one of `item_ids`. [`Error::File`] if the file holds a SID of another length, a token
-    /// without a number or a code above 65535. The message names the item.
+    /// without a number or of several, or a code above 65535. The message names the item.
     pub fn import<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
         ImportedTable::read(path)?.sids_of(item_ids)
-    }
-
-    /// Imports a table as [`SidTable::import`] does, and notes the file among `sources`.
-    pub(crate) fn import_from<S: AsRef<str>>(
-        path: &Path,
-        item_ids: &[S],
-        sources: &Sources,
-    ) -> Result<Self> {
-        ImportedTable::read_from(path, sources)?.sids_of(item_ids)
     }
 }
 
@@ -135,7 +136,15 @@ fn least_codes(sids: &[(&str, Vec<u64>)]) -> Vec<usize> {
     (0..levels).map(codes_of).collect()
 }
 
-/// A code in the table of another program.
+/// The SID of an item in the table of another program.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Sid {
+    Codes(Vec<Code>),
+    Text(String),
+}
+
+/// A code, or a token of one or more codes.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Code {
@@ -143,20 +152,96 @@ enum Code {
     Token(String),
 }
 
-impl Code {
-    /// The code: the number itself, or the last one of a token such as `<a_3>`.
-    fn number(&self, id: &str) -> Checked<u64> {
-        let token = match self {
-            Self::Number(code) => return Ok(*code),
-            Self::Token(token) => token,
+/// A code as a file holds it.
+#[derive(Debug)]
+struct Token<'a> {
+    /// The text before the code.
+    prefix: &'a str,
+    code: u64,
+}
+
+impl Sid {
+    /// The codes of the item `id`, level by level.
+    fn tokens(&self, id: &str) -> Checked<Vec<Token<'_>>> {
+        let codes = match self {
+            Self::Text(text) => return tokens_of(text, id),
+            Self::Codes(codes) => codes,
         };
-        let digits = token.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let start = digits.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-        digits[start..].parse().map_err(|_| {
-            let problem = format!("the token '{token}' of item '{id}' holds no code");
-            (problem, "write tokens as <a_3> or plain numbers")
-        })
+        let mut tokens = Vec::with_capacity(codes.len());
+        for code in codes {
+            match code {
+                Code::Number(code) => tokens.push(Token { prefix: "", code: *code }),
+                Code::Token(text) => tokens.extend(tokens_of(text, id)?),
+            }
+        }
+        Ok(tokens)
     }
+}
+
+/// The codes in a text: one in each pair of angle brackets, else one in all. Marks without a number
+/// such as `<|sid_begin|>` may enclose several brackets.
+fn tokens_of<'a>(text: &'a str, id: &str) -> Checked<Vec<Token<'a>>> {
+    let hint = "write a list of one token a level, as <a_3>, or of plain numbers";
+    let Some(mut brackets) = brackets(text) else {
+        if runs_of_digits(text) > 1 {
+            let problem = format!("the token '{text}' of item '{id}' holds several numbers");
+            return Err((problem, hint));
+        }
+        return Ok(vec![token(text, id)?]);
+    };
+    if brackets.len() > 1 {
+        let is_mark = |text: &&str| text.starts_with("<|") && runs_of_digits(text) == 0;
+        brackets.pop_if(|last| is_mark(&*last));
+        brackets.drain(..usize::from(brackets.first().is_some_and(is_mark)));
+    }
+    brackets.into_iter().map(|text| token(text, id)).collect()
+}
+
+/// The parts of a text that is nothing but pairs of angle brackets and white space.
+fn brackets(text: &str) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let length = rest.strip_prefix('<')?.find(['<', '>'])? + 2;
+        parts.push(rest.get(..length).filter(|part| part.ends_with('>'))?);
+        rest = rest[length..].trim_start();
+    }
+    (!parts.is_empty()).then_some(parts)
+}
+
+fn runs_of_digits(text: &str) -> usize {
+    text.split(|letter: char| !letter.is_ascii_digit()).filter(|run| !run.is_empty()).count()
+}
+
+/// The code of a text: its last number.
+fn token<'a>(text: &'a str, id: &str) -> Checked<Token<'a>> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let start = digits.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let code = digits[start..].parse().map_err(|_| {
+        let problem = format!("the token '{text}' of item '{id}' holds no code");
+        (problem, "write tokens as <a_3> or plain numbers")
+    })?;
+    Ok(Token { prefix: &text[..start], code })
+}
+
+/// Checks that numbers before the codes of an item are those of the first item: a number of the
+/// level, not a code. `first` holds the texts before the codes of the first item.
+fn check_numbered<'a>(first: &mut Vec<&'a str>, id: &str, tokens: &[Token<'a>]) -> Checked<()> {
+    if first.is_empty() {
+        first.extend(tokens.iter().map(|token| token.prefix));
+    }
+    for (prefix, token) in first.iter().zip(tokens) {
+        if *prefix != token.prefix && runs_of_digits(token.prefix) + runs_of_digits(prefix) > 0 {
+            return Err((
+                format!(
+                    "the token '{}{}..' of item '{id}' holds several numbers, and '{prefix}' stands before the                      code of another item",
+                    token.prefix, token.code
+                ),
+                "write a list of one token a level, as <a_3>, or of plain numbers",
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -184,6 +269,42 @@ mod tests {
     }
 
     #[test]
+    fn several_tokens_in_one_text_are_several_codes() {
+        let expected = SidTable::new(vec![2, 3, 1], vec![1, 2, 0, 0, 2, 0]).unwrap();
+        for (one, other) in [
+            ("[\"<s_a_1><s_b_2><s_c_0>\"]", "[\"<s_a_0><s_b_2><s_c_0>\"]"),
+            ("\"<s_a_1><s_b_2><s_c_0>\"", "\"<s_a_0> <s_b_2> <s_c_0>\""),
+            (
+                "\"<|sid_begin|><a_1><b_2><c_0><|sid_end|>\"",
+                "\"<|sid_begin|><a_0><b_2><c_0><|sid_end|>\"",
+            ),
+            ("[\"<a_1><b_2>\", \"<c_0>\"]", "[\"<a_0>\", \"<b_2><c_0>\"]"),
+            ("\"<1><2><0>\"", "[0, 2, 0]"),
+            ("[\"<sid_0_1>\", \"<sid_1_2>\", \"<sid_2_0>\"]", "\"<sid_0_0><sid_1_2><sid_2_0>\""),
+        ] {
+            let table = imported(&format!("{{\"a\": {one}, \"b\": {other}}}"));
+            assert_eq!(table.unwrap(), expected, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_several_numbers_is_never_its_last() {
+        for (one, other) in [
+            ("[\"1,2,0\"]", "[\"0,2,0\"]"),
+            ("[\"1-2-0\"]", "[\"1-2-1\"]"),
+            ("\"1 2 0\"", "\"0 2 0\""),
+            ("[\"<1,2,0>\"]", "[\"<0,2,0>\"]"),
+            ("[\"<a_1|b_2>\"]", "[\"<a_0|b_2>\"]"),
+            ("[\"a_1_b_2\"]", "[\"a_1_b_3\"]"),
+            ("[\"<a_1><b_2\"]", "[\"<a_1><b_3\"]"),
+        ] {
+            let message = imported(&format!("{{\"a\": {one}, \"b\": {other}}}")).unwrap_err();
+            let message = message.to_string();
+            assert!(message.contains("holds several numbers"), "{one}: {message}");
+        }
+    }
+
+    #[test]
     fn imported_items_may_share_a_sid() {
         assert_eq!(imported(r#"{"a": [1], "b": [1]}"#).unwrap().n_distinct(), 1);
     }
@@ -192,7 +313,8 @@ mod tests {
     fn every_bad_import_gives_its_message() {
         for (text, part) in [
             ("", "not a SID table: EOF"),
-            (r#"{"a": "<a_1>"}"#, "not a SID table"),
+            (r#"{"a": 1}"#, "not a SID table"),
+            (r#"{"a": "<a_1>"}"#, "item 'b' has no SID"),
             (r#"{"a": [1]}"#, "item 'b' has no SID"),
             (r#"{"a": [1], "a": [2], "b": [3]}"#, "item 'a' appears twice"),
             (r#"{"a": [1], "b": [1, 2]}"#, "'b' has 2 codes for 1 levels"),

@@ -29,7 +29,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 
-use crate::data::silence_caught_panics;
 use crate::error::Error;
 use crate::event::Monitor;
 use crate::run::Run;
@@ -148,7 +147,8 @@ const BROKEN: &str = "stopped by the fault above: recast's own, or a GPU that is
 /// Exit codes: 0 done, 1 a fault of the system or of training, 2 bad input, 130 interrupted.
 #[must_use]
 pub fn main() -> ExitCode {
-    silence_caught_panics();
+    #[cfg(feature = "parquet")]
+    crate::storage::silence_caught_panics();
     let command = Cli::parse().command.unwrap_or_else(|| Command::Run(run::RunArgs::default()));
     let done = std::panic::catch_unwind(|| execute(&command));
     let Err(error) = done.unwrap_or_else(|_| Err(anyhow!(BROKEN))) else {

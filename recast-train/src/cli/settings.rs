@@ -35,10 +35,11 @@ pub(super) struct SettingsArgs {
     /// A column of the log and its value whose rows count. The flag may be repeated.
     #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = key_value)]
     keep: Vec<(String, String)>,
-    /// Titles and text of items: .jsonl, .csv, .tsv, .item of RecBole, .json or .txt of MiniOneRec.
+    /// Titles and text of items: .jsonl, .json, .csv, .tsv, .item of RecBole, movies.dat or u.item
+    /// of MovieLens, .json or .txt of MiniOneRec; also packed as .gz or .zst.
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
-    /// Item embeddings, .npy or .safetensors.
+    /// Item embeddings: .npz, .parquet or .safetensors with ids, or .npy or .safetensors without.
     #[arg(long, value_name = "FILE")]
     embeddings: Option<PathBuf>,
     /// The decoder's size; sets the whole section [model].

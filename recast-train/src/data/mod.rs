@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file -> Interactions -> prepare -> Sequences -> Split (training histories, examples)
-//! items file -> Items, aligned to the item vocabulary
+//! items file -> Items, aligned to the item vocabulary by a Join
 //! ```
 //!
 //! Users and items are `u32` indices inside; ids from the files are strings, kept in [`Ids`].
@@ -10,6 +10,7 @@
 mod dropped;
 mod interactions;
 mod items;
+mod join;
 mod log_by_user;
 mod prepare;
 mod readers;
@@ -21,12 +22,13 @@ mod vocabulary;
 
 pub(crate) use dropped::{Dropped, DroppedId};
 pub use interactions::{Interaction, Interactions};
-pub(crate) use items::items_of;
 pub use items::{ItemText, Items, read_items};
+pub(crate) use items::{ItemsFile, items_of};
+pub use join::{Join, OtherKey, Position, RowOrder};
 pub(crate) use prepare::prepared;
 pub use prepare::{PrepareOptions, Report, TieOrder, prepare};
 pub use readers::{Columns, Format, Kept, LogOptions, LogOrder, Missing, read_interactions};
-pub(crate) use readers::{Folder, read_log, silence_caught_panics};
+pub(crate) use readers::{Folder, read_log};
 pub use report::DataReport;
 pub use sequences::{Histories, Sequences};
 pub use split::{Example, GivenSplit, HeldOut, Split, SplitKind, SplitReport};

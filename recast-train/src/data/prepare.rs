@@ -313,7 +313,7 @@ struct Neighbours {
 impl Neighbours {
     fn count(sequences: &Sequences) -> Self {
         // items stand in numeric order of their ids if all are integers; else ids count as text
-        let by_index = sequences.items.iter().all(|id| id.parse::<i64>().is_ok());
+        let by_index = sequences.items.are_integers();
         let ascends = |pair: &[u32]| {
             if by_index {
                 pair[0] < pair[1]

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Report, SplitReport};
+use super::{Join, Report, SplitReport};
 
-/// The report on a log, to read before any figure made from it.
+/// The report on a log and on the files joined with it, to read before any figure made from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataReport {
     /// Cleaning: its findings and its work.
@@ -16,6 +16,18 @@ pub struct DataReport {
     /// The layout as which the log was read, in words; `None` if the settings say all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_as: Option<String>,
+    /// The joins of other files with the log: texts, embeddings, SID table.
+    #[serde(default)]
+    pub joins: Vec<Join>,
+}
+
+impl DataReport {
+    /// Adds a join, with its own warning and others about its file.
+    pub(crate) fn add(&mut self, join: Join, warnings: impl IntoIterator<Item = String>) {
+        self.prepare.warnings.extend(join.warning());
+        self.prepare.warnings.extend(warnings);
+        self.joins.push(join);
+    }
 }
 
 impl fmt::Display for DataReport {
@@ -24,6 +36,7 @@ impl fmt::Display for DataReport {
             writeln!(f, "read as {layout}")?;
         }
         write!(f, "{}\n{}", self.prepare, self.split)?;
+        self.joins.iter().try_for_each(|join| write!(f, "\n{join}"))?;
         self.prepare.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }

@@ -1,5 +1,6 @@
 //! Ids from the files, as indices.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use indexmap::IndexSet;
@@ -74,19 +75,65 @@ impl Ids {
         self.set.iter().map(String::as_str)
     }
 
+    /// Whether all ids are integers, of any length.
+    #[must_use]
+    pub(crate) fn are_integers(&self) -> bool {
+        self.iter().all(|id| Integer::of(id).is_some())
+    }
+
     /// The indices in *item order*: numeric order of the ids if all are integers, else as they
     /// stand.
     ///
-    /// Ids that are equal as numbers (`7` and `007`) keep their order. The rows of an embedding
-    /// file follow this order unless an items file gives another.
+    /// Integers may be of any length. Ids that are equal as numbers (`7` and `007`) keep their
+    /// order. The rows of an embedding file follow this order unless an items file gives another,
+    /// or the file names the item of each row.
     #[must_use]
     pub(crate) fn item_order(&self) -> Vec<u32> {
-        let numbers: Option<Vec<i64>> = self.iter().map(|id| id.parse().ok()).collect();
+        let numbers: Option<Vec<Integer<'_>>> = self.iter().map(Integer::of).collect();
         let mut order: Vec<u32> = (0u32..).take(self.len()).collect();
         if let Some(numbers) = numbers {
-            order.sort_by_key(|&index| numbers[index as usize]);
+            order.sort_by(|&one, &other| numbers[one as usize].cmp(&numbers[other as usize]));
         }
         order
+    }
+}
+
+/// An integer as its digits stand in a file; no length is too long.
+#[derive(Debug, PartialEq, Eq)]
+struct Integer<'a> {
+    /// Zero is not negative.
+    negative: bool,
+    /// The digits without leading zeros.
+    digits: &'a str,
+}
+
+impl<'a> Integer<'a> {
+    /// The integer of `id`, if it is one: a sign or none, and digits.
+    fn of(id: &'a str) -> Option<Self> {
+        let unsigned = id.strip_prefix(['-', '+']).unwrap_or(id);
+        if unsigned.is_empty() || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let digits = unsigned.trim_start_matches('0');
+        Some(Self { negative: id.starts_with('-') && !digits.is_empty(), digits })
+    }
+}
+
+impl Ord for Integer<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let sizes = (self.digits.len(), self.digits).cmp(&(other.digits.len(), other.digits));
+        match (self.negative, other.negative) {
+            (false, false) => sizes,
+            (true, true) => sizes.reverse(),
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for Integer<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -128,6 +175,30 @@ mod tests {
     fn integers_are_ordered_as_numbers() {
         let ids: Ids = ["10", "9", "-1", "09"].into_iter().collect();
         assert_eq!(ids.item_order(), [2, 1, 3, 0]);
+    }
+
+    #[test]
+    fn integers_of_any_length_are_ordered_as_numbers() {
+        for (ids, order) in [
+            (
+                &["10000000000000000104", "10000000000000000101", "9223372036854775807"][..],
+                &[2, 1, 0][..],
+            ),
+            (&["123456789012345678901234567890", "99999999999999999999", "-1"], &[2, 1, 0]),
+            (&["-100000000000000000000", "-100000000000000000001", "0"], &[1, 0, 2]),
+            (&["00000000000000000000000007", "6", "7", "-0", "+0"], &[3, 4, 1, 0, 2]),
+        ] {
+            let ids: Ids = ids.iter().copied().collect();
+            assert!(ids.are_integers());
+            assert_eq!(ids.item_order(), order, "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn signs_alone_fractions_and_other_digits_are_no_integers() {
+        for id in ["", "-", "+", "1.0", "1e3", "--1", "0x10", "\u{0661}", "1 2"] {
+            assert!(!["1", id].into_iter().collect::<Ids>().are_integers(), "{id}");
+        }
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::catalogue::SidTable;
+use super::alignment::{aligned, embeddings_warning};
+use crate::catalogue::{ImportedTable, SidTable};
 use crate::config::Config;
 use crate::data::{
-    DataReport, Dropped, Folder, Items, PrepareOptions, Report, Sequences, Split,
-    SplitKind, Synthetic, items_of, prepare, prepared, read_items, read_log,
+    DataReport, Dropped, Folder, Items, ItemsFile, Join, PrepareOptions, Report, RowOrder,
+    Sequences, Split, SplitKind, Synthetic, items_of, prepare, prepared, read_items, read_log,
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
@@ -57,24 +58,42 @@ impl Inputs {
             interactions.given = None;
         }
         let read_as = interactions.read_as.take();
+        let row_order = RowOrder::of_log(&interactions.items);
         let (sequences, report, dropped) = prepared(interactions, &data.prepare, config.seed)?;
-        let report = data_report(report, &sequences, read_as, config)?;
+        let mut report = data_report(report, &sequences, read_as, config)?;
         let folder = Folder::of_log(log, data.format)?;
+        let id_key = data.items_id.as_deref();
         let items = match data.items.clone().or_else(|| folder?.items()) {
-            Some(path) => items_of(&path, &sequences.items, &sources)?,
+            Some(path) => {
+                let encoding = data.log_options().encoding()?;
+                let file = ItemsFile { path: &path, id_key, encoding };
+                let (items, join, warnings) = items_of(&file, &sequences.items, &sources)?;
+                report.add(join, warnings);
+                items
+            }
             None => Items::from_rows(Vec::new(), &sequences.items),
         };
         let embeddings = match &data.embeddings {
             Some(path) => {
-                let rows_follow = (items.n_rows() > 0).then_some(&items);
-                Some(aligned(embeddings_of(path, &sources)?, path, &sequences, rows_follow)?)
+                let rows = embeddings_of(path, id_key, &sources)?;
+                let items = (items.n_rows() > 0).then_some(&items);
+                let (embeddings, join) = aligned(rows, path, &sequences, items, row_order)?;
+                report.add(join, embeddings_warning(&embeddings, &sequences.items));
+                Some(embeddings)
             }
             None => None,
         };
         let sids = match &config.tokenizer.table {
             Some(path) => {
+                let table = ImportedTable::read_from(path, &sources)?;
+                let join = Join::by_id("SID table", "items", &sequences.items, table.ids());
+                join.check_all(
+                    path,
+                    "give every item of the log a SID, or use the table of this data",
+                )?;
+                report.add(join, None);
                 let ids: Vec<&str> = sequences.items.iter().collect();
-                Some(SidTable::import_from(path, &ids, &sources)?)
+                Some(table.sids_of(&ids)?)
             }
             None => None,
         };
@@ -163,7 +182,7 @@ fn data_report(
     config: &Config,
 ) -> Result<DataReport> {
     let split = Split::new(sequences, config.data.split)?.report();
-    Ok(DataReport { prepare, split, read_as })
+    Ok(DataReport { prepare, split, read_as, joins: Vec::new() })
 }
 
 fn load_report(run_dir: &Path) -> Result<DataReport> {
@@ -199,35 +218,4 @@ fn embeddings_path(run_dir: &Path) -> PathBuf {
 /// The path of the imported semantic IDs that [`Inputs::write`] writes.
 pub(super) fn imported_sids_path(run_dir: &Path) -> PathBuf {
     run_dir.join("data/sids.json")
-}
-
-/// Puts a file's rows in item order: by the items file, else by the log.
-fn aligned(
-    file: Embeddings,
-    path: &Path,
-    sequences: &Sequences,
-    items: Option<&Items>,
-) -> Result<Embeddings> {
-    let expected = items.map_or(sequences.log_items, Items::n_rows);
-    file.check_rows(expected, path)?;
-    let mut rows = Vec::with_capacity(sequences.n_items());
-    for (index, id) in sequences.items.iter().enumerate() {
-        let row = match items {
-            Some(items) => items.row_of(index as u32),
-            None => Some(sequences.item_rows[index] as usize),
-        };
-        let Some(row) = row else {
-            return Err(Error::file(
-                path,
-                format!("item '{id}' of the log has no line in the items file, so no row here"),
-                "add the item there and its embedding here, or give no embeddings",
-            ));
-        };
-        rows.push(row);
-    }
-    if rows.iter().copied().eq(0..file.rows()) {
-        return Ok(file);
-    }
-    let values = rows.iter().flat_map(|&row| file.row(row)).copied().collect();
-    Embeddings::new(file.dim(), values)
 }

@@ -8,6 +8,7 @@
 //! lock             the process that works here     */settings.toml  the settings of that part
 //! ```
 
+mod alignment;
 mod baseline;
 mod folder;
 mod inputs;

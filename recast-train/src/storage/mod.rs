@@ -4,10 +4,14 @@
 mod entries;
 mod file;
 mod lock;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod source;
 
 pub(crate) use entries::Entries;
 pub use file::checksum;
 pub(crate) use file::{write_atomic, write_json};
 pub(crate) use lock::Lock;
+#[cfg(feature = "parquet")]
+pub(crate) use parquet::{damaged_parquet, in_parquet_thread, silence_caught_panics};
 pub(crate) use source::{HEAD, Source, Sources};

@@ -3,6 +3,7 @@
 
 mod compare;
 mod data;
+mod joins;
 mod library;
 mod phases;
 mod pinned;

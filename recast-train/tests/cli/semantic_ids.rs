@@ -17,7 +17,7 @@ fn a_bad_table_of_semantic_ids_is_one_message_and_nothing_is_written() {
         ("\"i11\": [1, 2, 3]", "the SID of item 'i11' has 3 codes for 2 levels"),
         ("\"i11\": [1, 65536]", "the SID [1, 65536] of item 'i11' exceeds"),
         ("\"i11\": [1, -2]", "not a SID table"),
-        ("\"z\": [1, 2]", "item 'i11' has no SID"),
+        ("\"z\": [1, 2]", "the file lacks 1 of them ('i11')"),
     ] {
         desk.write("index.json", table(last));
         let message = desk.refused(&[

@@ -176,19 +176,6 @@ fn extension(path: &Path) -> Option<String> {
     }
 }
 
-/// Keeps panics that a reader turns into an error from being printed, in the whole process.
-pub(crate) fn silence_caught_panics() {
-    #[cfg(feature = "parquet")]
-    {
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if std::thread::current().name() != Some(parquet::THREAD) {
-                hook(panic);
-            }
-        }));
-    }
-}
-
 /// The error of a least rating in a format without ratings.
 fn without_ratings(path: &Path, format: &str, min_rating: Option<f64>) -> Result<()> {
     let Some(least) = min_rating else { return Ok(()) };

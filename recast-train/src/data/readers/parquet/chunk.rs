@@ -7,9 +7,9 @@ use parquet::file::reader::RowGroupReader;
 
 use super::super::field::Place;
 use super::column::{Column, Leaf};
-use super::damaged;
 use super::values::Values;
 use crate::error::Result;
+use crate::storage::damaged_parquet;
 
 /// The decoded batch of a column, and a place in it.
 pub(super) struct Chunk<'a> {
@@ -35,7 +35,7 @@ impl<'a> Chunk<'a> {
         let values = match &column.leaf {
             Leaf::Stored { index, .. } => {
                 let reader = group.get_column_reader(*index);
-                let reader = reader.map_err(|fault| damaged(path, &fault.to_string()))?;
+                let reader = reader.map_err(|fault| damaged_parquet(path, &fault.to_string()))?;
                 Some(Values::of(reader))
             }
             Leaf::OfFolder(_) => None,
@@ -51,11 +51,11 @@ impl<'a> Chunk<'a> {
         self.repetitions.clear();
         (self.level, self.value) = (0, 0);
         let read = values.read_batch(length, &mut self.definitions, &mut self.repetitions);
-        let read = read.map_err(|fault| damaged(self.path, &fault.to_string()))?;
+        let read = read.map_err(|fault| damaged_parquet(self.path, &fault.to_string()))?;
         if read < length {
             let name = self.column.name;
             let problem = format!("column '{name}' ends {} rows early", length - read);
-            return Err(damaged(self.path, &problem));
+            return Err(damaged_parquet(self.path, &problem));
         }
         Ok(())
     }

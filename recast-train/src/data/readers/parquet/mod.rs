@@ -15,7 +15,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use super::rows::Rows;
 use super::{Interactions, LogOptions, LogOrder, without_ratings};
 use crate::error::{Error, Result};
-use crate::storage::Sources;
+use crate::storage::{Sources, damaged_parquet, in_parquet_thread};
 
 use chunk::Chunk;
 use column::{Column, Role, Type};
@@ -23,9 +23,6 @@ use parts::{Part, parts};
 
 /// Rows that are decoded at once.
 const BATCH: usize = 8192;
-
-/// The name of the thread that decodes.
-pub(super) const THREAD: &str = "parquet";
 
 /// Reads a table; in errors rows count from 1. A folder of parts is one table; its parts follow one
 /// another by name.
@@ -40,7 +37,7 @@ pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Resu
     let mut table = Table { options, rows: &mut rows, row: 0, types: None };
     for part in &parts {
         let before = table.row;
-        in_own_thread(&part.path, || table.add(part, sources))
+        in_parquet_thread(&part.path, || table.add(part, sources))
             .map_err(|error| within(error, path, part, before))?;
     }
     let mut log = rows.into_log(false)?;
@@ -49,24 +46,6 @@ pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Resu
         log.warnings.extend(several_names(&parts));
     }
     Ok(log)
-}
-
-/// Reads a part in a thread of its own. The parquet crate panics on some files whose parts
-/// contradict one another; such a file is reported as damaged.
-fn in_own_thread<T: Send>(path: &Path, read: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name(THREAD.to_owned())
-            .spawn_scoped(scope, read)
-            .map_err(|cause| Error::read(path, cause))?
-            .join()
-            .unwrap_or_else(|_| Err(damaged(path, "its parts contradict one another")))
-    })
-}
-
-fn damaged(path: &Path, fault: &str) -> Error {
-    let hint = "it is cut off, damaged, or packed by other codecs than snappy, gzip and zstd: write it again";
-    Error::file(path, format!("cannot be read as Parquet: {fault}"), hint)
 }
 
 /// An error about a row of the whole table, as one about a row of its part.
@@ -121,7 +100,7 @@ impl<'a> Table<'_, 'a> {
     /// Adds the rows of a part.
     fn add(&mut self, part: &Part, sources: &Sources) -> Result<()> {
         let path = &part.path;
-        let damaged = |fault: ParquetError| damaged(path, &fault.to_string());
+        let damaged = |fault: ParquetError| damaged_parquet(path, &fault.to_string());
         let reader = SerializedFileReader::new(sources.file(path)?).map_err(damaged)?;
         let schema = reader.metadata().file_metadata().schema_descr();
         let mut found = Vec::new();

@@ -1,9 +1,17 @@
-use super::*;
-use npyz::WriterBuilder;
-use safetensors::SafeTensors;
-use safetensors::tensor::TensorView;
 use std::fs;
 use std::path::PathBuf;
+
+use ::safetensors::tensor::TensorView;
+use ::safetensors::{Dtype, SafeTensors};
+use half::{bf16, f16};
+use npyz::{Order, WriterBuilder};
+
+use super::*;
+use crate::embedding::TENSOR_NAME;
+
+mod by_id;
+#[cfg(feature = "parquet")]
+mod tables;
 
 fn npy<T: npyz::AutoSerialize + Copy>(shape: &[u64], order: Order, values: &[T]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -18,7 +26,7 @@ fn tensors(list: &[(&str, Dtype, &[usize], &[u8])]) -> Vec<u8> {
     let views = list.iter().map(|&(name, dtype, shape, data)| {
         (name.to_owned(), TensorView::new(dtype, shape.to_vec(), data).unwrap())
     });
-    safetensors::serialize(views, None).unwrap()
+    ::safetensors::serialize(views, None).unwrap()
 }
 
 fn read(name: &str, bytes: &[u8]) -> Result<Embeddings> {

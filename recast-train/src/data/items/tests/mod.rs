@@ -1,15 +1,31 @@
 use std::io::Write;
 
 use super::*;
+use crate::data::Join;
+use crate::storage::Sources;
+
+mod formats;
 
 fn read(content: &str, ids: &[&str]) -> std::result::Result<Items, String> {
     read_as(".jsonl", content, ids)
 }
 
 fn read_as(suffix: &str, content: &str, ids: &[&str]) -> std::result::Result<Items, String> {
+    read_with(suffix, content.as_bytes(), ids, None).map(|(items, ..)| items)
+}
+
+type Read = (Items, Join, Vec<String>);
+
+fn read_with(
+    suffix: &str,
+    content: &[u8],
+    ids: &[&str],
+    id_key: Option<&str>,
+) -> std::result::Result<Read, String> {
     let mut file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
-    file.write_all(content.as_bytes()).unwrap();
-    read_items(file.path(), &ids.iter().copied().collect())
+    file.write_all(content).unwrap();
+    let items = ItemsFile { path: file.path(), id_key, encoding: None };
+    items_of(&items, &ids.iter().copied().collect(), &Sources::default())
         .map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
 }
 
@@ -92,12 +108,16 @@ fn the_items_of_mini_one_rec_are_read_in_their_order() {
     assert_eq!((items.title(0), items.row_of(1)), ("Ten", Some(0)));
 
     for (suffix, content, message) in [
-        (".json", "{\"1\": {}, \"1\": {}}", "FILE: item '1' stands twice; keep one line an item"),
+        (
+            ".json",
+            "{\"1\": {}, \"1\": {\"title\": \"x\"}}",
+            "FILE: item '1' stands twice with different entries; keep one entry an item",
+        ),
         (
             ".json",
             "[]",
             "FILE: is not one JSON object of items: invalid type: sequence, expected an object of item ids at line \
-             1 column 0; expected {\"item id\": {\"title\": \"..\", ..}, ..}",
+             1 column 0; expected {\"item id\": {\"title\": \"..\", ..}, ..}, or one object a line",
         ),
         (
             ".txt",
@@ -123,12 +143,12 @@ fn a_bad_line_is_named() {
     );
     assert_eq!(
         read("{\"sku\": 1}\n", &["1"]).unwrap_err(),
-        "FILE:1: no id under any of the keys id, item, item_id, parent_asin, asin; \
-         give each item its id as a string or number"
+        "FILE:1: no id under any of the keys id, item, item_id, parent_asin, asin, movieId and their like; \
+         give each item its id as a string or number, or name its key by data.items_id; the keys here are 'sku'"
     );
     assert_eq!(
         read("{\"id\": 1}\n{\"id\": \"1\"}\n", &["1"]).unwrap_err(),
-        "FILE:2: item '1' stands twice; keep one line an item"
+        "FILE:2: item '1' stands twice with different entries, first on line 1; keep one entry an item"
     );
 }
 
@@ -136,6 +156,7 @@ fn a_bad_line_is_named() {
 fn a_file_about_other_items_is_an_error() {
     assert_eq!(
         read("{\"id\": 1}\n", &["a", "b"]).unwrap_err(),
-        "FILE: none of its 1 items is among the 2 of the log; check that both files use the same ids"
+        "FILE: matched 0 of 2 items by id; the file lacks 2 of them ('a', 'b'), and has 1 other ids ('1'); \
+         check that both files use the same ids"
     );
 }

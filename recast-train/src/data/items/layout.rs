@@ -1,0 +1,199 @@
+//! Layouts of items files: tables, lines of JSON, one JSON object, and lines of public data sets.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::keys::{Entry, IdKey, with_id};
+use crate::data::readers::csv::{Dialect, Table};
+use crate::data::readers::lines::{for_each_line, json_error};
+use crate::error::{Error, Result};
+use crate::storage::{Entries, Source};
+
+/// Hands each item to `each` as an entry, with its line from 1 where items stand on lines.
+pub(super) fn for_each_entry(
+    source: Source,
+    id_key: IdKey<'_>,
+    mut each: impl FnMut(Option<u64>, Entry) -> Result<()>,
+) -> Result<()> {
+    let path = &source.path().to_owned();
+    let dialect = match layout(&source) {
+        Layout::Table(dialect) => dialect,
+        Layout::Object => return for_each_of_object(source, id_key, |entry| each(None, entry)),
+        Layout::Fields(fields) => {
+            return for_each_line(source, |line, text| {
+                each(Some(line), fields.entry(path, line, text)?)
+            });
+        }
+        Layout::Lines => {
+            return for_each_line(source, |line, text| each(Some(line), parsed(path, line, text)?));
+        }
+    };
+    let mut table = Table::open(source, dialect)?;
+    let header = table.header.clone();
+    while let Some((line, record)) = table.next()? {
+        let value = |key: &str, text: &str| match (id_key.is_text(key), text.parse::<i64>()) {
+            (true, _) => Value::from(text),
+            (false, Ok(number)) => Value::from(number),
+            (false, Err(_)) => text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
+        };
+        let fields = header.iter().zip(record);
+        each(Some(line), fields.map(|(key, text)| (key.to_owned(), value(key, text))).collect())?;
+    }
+    Ok(())
+}
+
+/// The entry on a line of JSON.
+fn parsed(path: &Path, line: u64, text: &str) -> Result<Entry> {
+    serde_json::from_str(text).map_err(|fault| json_error(path, line, &fault))
+}
+
+/// The layout of an items file.
+enum Layout {
+    /// A table with a header line.
+    Table(Dialect),
+    /// One JSON object of all items.
+    Object,
+    /// One JSON object a line.
+    Lines,
+    /// Fields without names on each line.
+    Fields(Fields),
+}
+
+/// The layout by the extension, without that of the packing, and where it leaves a choice by the
+/// first lines.
+fn layout(source: &Source) -> Layout {
+    let head = String::from_utf8_lossy(source.head());
+    let mut lines = head.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    match extension(source.path()).as_deref() {
+        Some("csv") => Layout::Table(Dialect::Comma),
+        Some("tsv") => Layout::Table(Dialect::Tab),
+        Some("item") if first.contains('|') && !first.contains('\t') => {
+            Layout::Fields(Fields::MovieLens100K)
+        }
+        Some("item") => Layout::Table(Dialect::TypedTab),
+        Some("dat") if first.contains("::") => Layout::Fields(Fields::MovieLens),
+        Some("txt") => Layout::Fields(Fields::MiniOneRec),
+        // an object on the first line and more behind it
+        Some("json")
+            if first.starts_with('{') && first.ends_with('}') && lines.next().is_some() =>
+        {
+            Layout::Lines
+        }
+        Some("json") => Layout::Object,
+        _ => Layout::Lines,
+    }
+}
+
+/// The extension in lower case, without that of gzip or zstd.
+fn extension(path: &Path) -> Option<String> {
+    let lower = |path: &Path| path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
+    match lower(path).as_deref() {
+        Some("gz" | "zst") => lower(&path.with_extension("")),
+        _ => lower(path),
+    }
+}
+
+/// Layouts of lines whose fields have no names.
+#[derive(Debug, Clone, Copy)]
+enum Fields {
+    /// A semantic ID, a title and an id with tabs between them.
+    MiniOneRec,
+    /// `movies.dat` of MovieLens 1M and 10M: an id, a title and genres.
+    MovieLens,
+    /// `u.item` of MovieLens 100K: an id, a title, two dates, a link, and a flag for each genre.
+    MovieLens100K,
+}
+
+impl Fields {
+    fn entry(self, path: &Path, line: u64, text: &str) -> Result<Entry> {
+        let delimiter = match self {
+            Self::MiniOneRec => "\t",
+            Self::MovieLens => "::",
+            Self::MovieLens100K => "|",
+        };
+        let fields: Vec<&str> = text.split(delimiter).collect();
+        let strings = |list: &[(&str, &str)]| {
+            list.iter()
+                .map(|(key, text)| ((*key).to_owned(), Value::from(*text)))
+                .collect::<Entry>()
+        };
+        match (self, &fields[..]) {
+            (Self::MiniOneRec, [_, title, id]) => Ok(strings(&[("id", id), ("title", title)])),
+            (Self::MovieLens, [id, title, genres]) => {
+                let mut entry = strings(&[("id", id), ("title", title)]);
+                entry.insert("genres".to_owned(), genres.split('|').collect());
+                Ok(entry)
+            }
+            (Self::MovieLens100K, [id, title, _, _, _, flags @ ..])
+                if flags.len() == GENRES_OF_100K.len() =>
+            {
+                let mut entry = strings(&[("id", id), ("title", title)]);
+                let genres = GENRES_OF_100K.iter().zip(flags).filter(|it| *it.1 == "1");
+                entry.insert("genres".to_owned(), genres.map(|it| *it.0).collect());
+                Ok(entry)
+            }
+            _ => {
+                let (problem, hint) = match self {
+                    Self::MiniOneRec => (
+                        "is not three fields with tabs",
+                        "write a semantic ID, a title and an id, as MiniOneRec does",
+                    ),
+                    Self::MovieLens => (
+                        "is not three fields with '::'",
+                        "write an id, a title and genres, as MovieLens does",
+                    ),
+                    Self::MovieLens100K => (
+                        "is not 24 fields with '|'",
+                        "write an id, a title, two dates, a link and 19 flags, as MovieLens does",
+                    ),
+                };
+                Err(Error::line(path, line, problem, hint))
+            }
+        }
+    }
+}
+
+/// The genres of `u.item`, in the order of its flags.
+const GENRES_OF_100K: [&str; 19] = [
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+];
+
+/// Hands each entry of one JSON object to `each`, with its key as the id.
+fn for_each_of_object(
+    mut source: Source,
+    id_key: IdKey<'_>,
+    mut each: impl FnMut(Entry) -> Result<()>,
+) -> Result<()> {
+    let path = &source.path().to_owned();
+    let mut text = String::new();
+    source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
+    let entries: Entries<Entry> = serde_json::from_str(&text).map_err(|fault| {
+        let hint = r#"expected {"item id": {"title": "..", ..}, ..}, or one object a line"#;
+        Error::file(path, format!("is not one JSON object of items: {fault}"), hint)
+    })?;
+    entries.0.into_iter().try_for_each(|(id, mut entry)| {
+        with_id(&mut entry, id_key, id);
+        each(entry)
+    })
+}
