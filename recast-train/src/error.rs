@@ -1,10 +1,14 @@
 //! Faults of a user's files, settings and data.
 
+mod shown;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+pub(crate) use shown::{LONGEST_MESSAGE, shortened};
 
 /// A fault in a user's input, or in reading and writing files.
 ///
@@ -13,7 +17,7 @@ use serde::Serialize;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened or read.
-    #[error("{}: cannot be read: {cause}", path.display())]
+    #[error("{}: cannot be read: {cause}", shown::path(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -21,7 +25,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A file or folder could not be written.
-    #[error("{}: cannot be written: {cause}", path.display())]
+    #[error("{}: cannot be written: {cause}", shown::path(path))]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -29,7 +33,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A file as a whole has the wrong form.
-    #[error("{}: {problem}; {hint}", path.display())]
+    #[error("{}: {}; {}", shown::path(path), shown::problem(problem), shown::hint(hint))]
     File {
         /// The file.
         path: PathBuf,
@@ -39,7 +43,7 @@ pub enum Error {
         hint: String,
     },
     /// A line of a text file has the wrong form.
-    #[error("{}:{line}: {problem}; {hint}", path.display())]
+    #[error("{}:{line}: {}; {}", shown::path(path), shown::problem(problem), shown::hint(hint))]
     Line {
         /// The file.
         path: PathBuf,
@@ -51,7 +55,14 @@ pub enum Error {
         hint: String,
     },
     /// A value of a table does not suit its column.
-    #[error("{}:{line}: column '{column}': {problem}: '{value}'; {hint}", path.display())]
+    #[error(
+        "{}:{line}: column '{}': {}: '{}'; {}",
+        shown::path(path),
+        shown::value(column),
+        shown::problem(problem),
+        shown::value(value),
+        shown::hint(hint)
+    )]
     Value {
         /// The file.
         path: PathBuf,
@@ -67,7 +78,7 @@ pub enum Error {
         hint: String,
     },
     /// The data are readable but not usable.
-    #[error("{problem}; {hint}")]
+    #[error("{}; {}", shown::problem(problem), shown::hint(hint))]
     Data {
         /// The fault, with the numbers.
         problem: String,
@@ -75,7 +86,12 @@ pub enum Error {
         hint: String,
     },
     /// A setting is out of its range or contradicts another setting.
-    #[error("config key '{key}': {problem}; {hint}")]
+    #[error(
+        "config key '{}': {}; {}",
+        shown::value(key),
+        shown::problem(problem),
+        shown::hint(hint)
+    )]
     Setting {
         /// The key, with its section: `rl.group_size`.
         key: String,
@@ -85,7 +101,7 @@ pub enum Error {
         hint: String,
     },
     /// A config file or an override does not parse.
-    #[error("{origin}: {problem}")]
+    #[error("{}: {}", shown::value(origin), shown::lines(problem))]
     Config {
         /// The file, or the override as `key=value`.
         origin: String,
@@ -189,11 +205,17 @@ pub enum Error {
         /// The phase to do first.
         phase: Phase,
     },
-    /// The user asked to stop; the run folder holds the finished work.
-    #[error("interrupted; {} holds the finished work", run_dir.display())]
+    /// The user asked to stop; the run folder, if there is one yet, holds the finished work.
+    #[error(
+        "interrupted; {}",
+        run_dir.as_ref().map_or_else(
+            || "nothing was written".to_owned(),
+            |dir| format!("{} holds the finished work", dir.display())
+        )
+    )]
     Interrupted {
-        /// The run folder.
-        run_dir: PathBuf,
+        /// The run folder; `None` before the folder is made.
+        run_dir: Option<PathBuf>,
     },
 }
 
@@ -210,28 +232,15 @@ pub struct SettingChange {
 
 impl fmt::Display for SettingChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value =
-            |value: &Option<String>| value.as_deref().map_or_else(|| "unset".to_owned(), cut);
+        let value = |value: &Option<String>| {
+            shortened(value.as_deref().unwrap_or("unset"), SETTING).into_owned()
+        };
         write!(f, "{} {} -> {}", self.key, value(&self.old), value(&self.new))
     }
 }
 
-/// The characters of a value that a message shows.
-const SHOWN: usize = 48;
-
-/// A value without its middle, if it is long.
-fn cut(value: &str) -> String {
-    let characters: Vec<char> = value.chars().collect();
-    let half = SHOWN / 2;
-    match characters.len() > SHOWN {
-        false => value.to_owned(),
-        true => {
-            let [start, end] = [&characters[..half], &characters[characters.len() - half..]]
-                .map(|part| part.iter().collect::<String>());
-            format!("{start}..{end}")
-        }
-    }
-}
+/// The bytes of a setting's value that a message shows.
+const SETTING: usize = 64;
 
 /// Changes that a message lists before it only counts the others.
 const LISTED: usize = 8;
@@ -282,13 +291,21 @@ impl fmt::Display for Phase {
     }
 }
 
+/// The cause of a read that ended because the user asked to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+pub(crate) struct Stopped;
+
 /// The result of this crate's fallible functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// A fault of reading `path`.
+    /// A fault of reading `path`, or the wish to stop that ended the read.
     #[must_use]
     pub(crate) fn read(path: &Path, cause: io::Error) -> Self {
+        if cause.get_ref().is_some_and(|cause| cause.is::<Stopped>()) {
+            return Self::Interrupted { run_dir: None };
+        }
         Self::Read { path: path.to_owned(), cause }
     }
 

@@ -230,7 +230,9 @@ impl Bench<'_> {
         let device = self.config.device.device();
         device.memory_cleanup();
         let told = reset_peak_memory();
+        let monitor = self.monitor;
         let mut timed = || {
+            monitor.check_interrupt()?;
             let started = Instant::now();
             work();
             device.sync().map_err(Error::device)?;

@@ -20,7 +20,7 @@ pub(super) fn baseline(args: &BaselineArgs) -> Result<()> {
     let systems = run.baseline()?;
     let warnings = &run.prepared().report.prepare.warnings;
     let table = SystemTable { warnings, systems: &systems, shared_ids: false };
-    eprint!("{table}");
+    super::say(table.to_string().trim_end());
     if args.json {
         super::print(serde_json::to_string_pretty(&table)?)?;
     }

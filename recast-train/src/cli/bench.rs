@@ -1,14 +1,11 @@
 //! `recast bench`
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use clap::Args;
 
 use super::ComputeArgs;
 use crate::bench::{BenchConfig, bench};
 use crate::config::{Config, Layers, ModelPreset};
-use crate::event::Monitor;
 use crate::model::ModelConfig;
 
 #[derive(Debug, Args)]
@@ -92,10 +89,9 @@ pub(super) fn measure(args: &BenchArgs) -> Result<()> {
         only: args.only.clone(),
         seed: args.seed,
     };
-    let listener = (!args.quiet).then(super::terminal::listener);
-    let monitor = Monitor::new(listener, Arc::default());
+    let monitor = super::monitor(args.quiet)?;
     let report = bench(&config, &monitor)?;
-    eprint!("{report}");
+    super::say(report.to_string().trim_end());
     if args.json {
         super::print(serde_json::to_string_pretty(&report)?)?;
     }

@@ -51,7 +51,7 @@ pub(super) fn devices(args: &DevicesArgs) -> Result<()> {
     }
     for name in ["ndarray", "cuda"] {
         if let Err(missing) = DeviceKind::find(name) {
-            eprintln!("{missing}");
+            super::say(missing);
         }
     }
     Ok(())

@@ -38,7 +38,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         let system = args.system.as_deref();
         let found = run.check_search(&tokenized, system, prompts as usize, &widths)?;
         for check in &found {
-            eprintln!("{check}");
+            super::say(check);
         }
         if args.json {
             super::print(serde_json::to_string_pretty(&found)?)?;
@@ -53,8 +53,8 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
 
 /// People read standard error, machines standard output.
 pub(super) fn print(summary: &Summary, json: bool) -> Result<()> {
-    eprintln!("{summary}");
-    eprintln!("run folder: {}", summary.run_dir.display());
+    super::say(summary);
+    super::say(format_args!("run folder: {}", summary.run_dir.display()));
     if json {
         super::print(serde_json::to_string_pretty(summary)?)?;
     }

@@ -22,6 +22,10 @@ pub(super) fn init(args: &InitArgs) -> Result<()> {
         return Err(Error::file(&args.path, "exists already", "name another file").into());
     }
     write_atomic(&args.path, |writer| writer.write_all(TEMPLATE.as_bytes()))?;
-    eprintln!("wrote {}; use it with recast run --config {0}", args.path.display());
+    super::say(format_args!(
+        "wrote {}; use it with recast run --config {}",
+        args.path.display(),
+        super::advice::quoted(&args.path)
+    ));
     Ok(())
 }

@@ -9,6 +9,7 @@ mod compare;
 mod devices;
 mod eval;
 mod init;
+mod output;
 mod prepare;
 mod recommend;
 mod rl;
@@ -19,8 +20,7 @@ mod terminal;
 mod tokenize;
 mod values;
 
-use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,9 +29,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 
-use crate::error::Error;
+use crate::error::{Error, LONGEST_MESSAGE, shortened};
 use crate::event::Monitor;
 use crate::run::Run;
+use output::{print, say};
 use settings::{ComputeArgs, SettingsArgs};
 
 /// RL post-training for generative recommenders.
@@ -119,18 +120,10 @@ fn interrupts() -> Result<Arc<AtomicBool>> {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED.into());
         }
-        eprintln!("stopping after this step; press Ctrl-C again to stop at once");
+        say("stopping after this step; press Ctrl-C again to stop at once");
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(interrupted)
-}
-
-/// Writes a line to standard output; a reader that has left early is no fault.
-fn print(line: impl Display) -> Result<()> {
-    match writeln!(io::stdout(), "{line}") {
-        Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done.context("cannot write to standard output"),
-    }
 }
 
 /// Exit code of a fault in the user's input.
@@ -138,9 +131,23 @@ const BAD_INPUT: u8 = 2;
 /// Exit code of an interruption: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// The program's words after a panic's own line: burn reports a full GPU memory by a panic alone.
-const BROKEN: &str = "stopped by the fault above: recast's own, or a GPU that is out of memory or lost. What was done is on disk: \
-    recast run --resume goes on, with lower micro_batch_tokens in the run folder's config.toml if it was memory";
+/// Whether the command computes on a GPU: burn reports a full GPU memory by a panic alone.
+static ON_GPU: AtomicBool = AtomicBool::new(false);
+
+/// The program's words after a panic's own line.
+fn broken() -> anyhow::Error {
+    let of_gpu = match ON_GPU.load(Ordering::Relaxed) {
+        true => {
+            ", or a GPU that is out of memory or lost; if it was memory, lower micro_batch_tokens in \
+             the run folder's config.toml"
+        }
+        false => "",
+    };
+    anyhow!(
+        "stopped by the fault above, which is recast's own{of_gpu}. What was done is on disk: recast run --resume \
+         goes on"
+    )
+}
 
 /// Runs the program on the process's arguments.
 ///
@@ -149,12 +156,15 @@ const BROKEN: &str = "stopped by the fault above: recast's own, or a GPU that is
 pub fn main() -> ExitCode {
     #[cfg(feature = "parquet")]
     crate::storage::silence_caught_panics();
-    let command = Cli::parse().command.unwrap_or_else(|| Command::Run(run::RunArgs::default()));
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())),
+        Err(answer) => return answered(&answer),
+    };
     let done = std::panic::catch_unwind(|| execute(&command));
-    let Err(error) = done.unwrap_or_else(|_| Err(anyhow!(BROKEN))) else {
+    let Err(error) = done.unwrap_or_else(|_| Err(broken())) else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("recast: {}", advice::message(&error));
+    say(format_args!("recast: {}", advice::message(&error)));
     ExitCode::from(match error.downcast_ref::<Error>() {
         Some(Error::Interrupted { .. }) => INTERRUPTED,
         Some(
@@ -166,6 +176,23 @@ pub fn main() -> ExitCode {
         | None => 1,
         Some(_) => BAD_INPUT,
     })
+}
+
+/// Prints the answer of the parser of arguments: a help text, the version, or a fault.
+fn answered(answer: &clap::Error) -> ExitCode {
+    let text = answer.render().to_string();
+    if answer.use_stderr() && text.len() > LONGEST_MESSAGE {
+        say(shortened(&text, LONGEST_MESSAGE));
+        return ExitCode::from(BAD_INPUT);
+    }
+    match answer.print() {
+        Err(fault) if !answer.use_stderr() && fault.kind() != io::ErrorKind::BrokenPipe => {
+            say(format_args!("recast: standard output cannot be written: {fault}"));
+            ExitCode::from(1)
+        }
+        _ if answer.use_stderr() => ExitCode::from(BAD_INPUT),
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn execute(command: &Command) -> Result<()> {

@@ -66,9 +66,9 @@ pub(super) fn recommend(args: &RecommendArgs) -> Result<()> {
         super::print(serde_json::to_string_pretty(&recommendations)?)?;
         return Ok(());
     }
-    eprintln!("history, the latest last:");
+    super::say("history, the latest last:");
     for &item in &history[history.len().saturating_sub(run.config().data.max_history)..] {
-        eprintln!("      {}", items.title(item));
+        super::say(format_args!("      {}", items.title(item)));
     }
     for Recommendation { rank, title, log_prob, item } in recommendations {
         super::print(format_args!("{rank:>4}  {title}  [{item}]  {:.2}%", 100.0 * log_prob.exp()))?;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use recast_burn::device::is_cpu;
 use toml::Value;
 
 use crate::config::{Config, Layers, ModelPreset, Preset};
@@ -26,7 +28,8 @@ pub(super) struct SettingsArgs {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     overrides: Vec<(String, String)>,
     /// The log: .csv, .tsv, .inter of RecBole, .jsonl, .parquet, .txt in S3-Rec form, or a folder
-    /// of MiniOneRec.
+    /// of Parquet parts, of MiniOneRec or of LC-Rec. --set data.valid=FILE --set data.test=FILE add
+    /// files of a split of its own.
     #[arg(long, value_name = "PATH")]
     interactions: Option<PathBuf>,
     /// The names of the columns of a log without a header line, parted by commas.
@@ -164,7 +167,8 @@ impl SettingsArgs {
         }
         overrides.extend(self.compute.overrides());
         let layers = Layers::read(self.config.as_deref(), &overrides)?;
-        let mut base = self.preset.map_or_else(|| layers.preset(), Ok)?.config();
+        let preset = self.preset.map(|preset| Ok(preset.config()));
+        let mut base = preset.unwrap_or_else(|| layers.defaults())?;
         if let Some(model) = self.model {
             base.model = model.config();
         }
@@ -175,6 +179,7 @@ impl SettingsArgs {
 /// Sets the number of threads for the whole process. The current thread is one of them, so its own
 /// work wakes no other thread.
 pub(super) fn set_threads(config: &Config) -> Result<()> {
+    super::ON_GPU.store(!is_cpu(&config.device_kind()?.device()), Ordering::Relaxed);
     rayon::ThreadPoolBuilder::new()
         .num_threads(config.threads)
         .use_current_thread()

@@ -19,7 +19,7 @@ pub(super) fn listener() -> Listener {
     let bars = std::io::stderr().is_terminal();
     let jobs: Mutex<BTreeMap<u64, Job>> = Mutex::default();
     Listener::new(move |message| match message {
-        Message::Line(line) => eprintln!("{line}"),
+        Message::Line(line) => super::say(line),
         Message::Job { id, label, news } => {
             let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
             hear(&mut jobs, bars, *id, label, *news);
@@ -84,10 +84,12 @@ impl Job {
         let rate = done as f64 / self.started.elapsed().as_secs_f64();
         let message = self.bar.message();
         if done == 0 {
-            eprintln!("{label}: {done}/{total}  {message}");
+            super::say(format_args!("{label}: {done}/{total}  {message}"));
             return;
         }
         let left = total.saturating_sub(done) as f64 / rate;
-        eprintln!("{label}: {done}/{total}, {rate:.1}/s, {left:.0} s left  {message}");
+        super::say(format_args!(
+            "{label}: {done}/{total}, {rate:.1}/s, {left:.0} s left  {message}"
+        ));
     }
 }

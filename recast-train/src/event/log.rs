@@ -10,27 +10,29 @@ use serde::Serialize;
 use super::kinds::Event;
 use crate::error::{Error, Result};
 
-/// `events.jsonl`: one event a line.
+/// `events.jsonl`: one event a line. The file is opened for the first event, so that a command
+/// without events works in a folder that it cannot write.
 #[derive(Debug)]
 pub(super) struct EventLog {
     path: PathBuf,
-    file: Mutex<File>,
+    file: Mutex<Option<File>>,
 }
 
 impl EventLog {
-    /// Continues the log of a run folder, or begins it.
-    pub(super) fn open(run_dir: &Path) -> Result<Self> {
-        let path = run_dir.join("events.jsonl");
-        let opened = OpenOptions::new().create(true).append(true).open(&path);
-        let file = Mutex::new(opened.map_err(|cause| Error::write(&path, cause))?);
-        Ok(Self { path, file })
+    /// The log of a run folder, which the first event continues or begins.
+    pub(super) fn new(run_dir: &Path) -> Self {
+        Self { path: run_dir.join("events.jsonl"), file: Mutex::default() }
     }
 
     pub(super) fn append(&self, event: &Event<'_>) -> Result<()> {
         let failed = |cause| Error::write(&self.path, cause);
         let line = line(event).map_err(|cause| failed(cause.into()))?;
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(file, "{line}").map_err(failed)
+        if file.is_none() {
+            let opened = OpenOptions::new().create(true).append(true).open(&self.path);
+            *file = Some(opened.map_err(failed)?);
+        }
+        file.as_mut().map_or(Ok(()), |file| writeln!(file, "{line}").map_err(failed))
     }
 }
 

@@ -2,24 +2,25 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use super::kinds::Event;
 use super::listener::{Listener, Message};
 use super::log::EventLog;
 use super::progress::Progress;
 use crate::error::{Error, Result};
+use crate::storage::Stop;
 
 /// Whether the user asked to stop, and the run folder to resume.
 #[derive(Debug, Clone)]
 pub(super) struct Interrupt {
-    run_dir: PathBuf,
-    asked: Arc<AtomicBool>,
+    run_dir: Option<PathBuf>,
+    stop: Stop,
 }
 
 impl Interrupt {
     pub(super) fn check(&self) -> Result<()> {
-        if self.asked.load(Ordering::Relaxed) {
+        if self.stop.is_asked() {
             return Err(Error::Interrupted { run_dir: self.run_dir.clone() });
         }
         Ok(())
@@ -40,7 +41,7 @@ impl Monitor {
     /// `interrupted` becomes true when the user asks to stop.
     #[must_use]
     pub fn new(listener: Option<Listener>, interrupted: Arc<AtomicBool>) -> Self {
-        let interrupt = Interrupt { run_dir: PathBuf::new(), asked: interrupted };
+        let interrupt = Interrupt { run_dir: None, stop: Stop::new(interrupted) };
         Self { listener, log: None, interrupt }
     }
 
@@ -51,10 +52,11 @@ impl Monitor {
     }
 
     /// The monitor of a run folder: events go into its `events.jsonl`.
-    pub(crate) fn recording(mut self, run_dir: &Path) -> Result<Self> {
-        self.log = Some(EventLog::open(run_dir)?);
-        run_dir.clone_into(&mut self.interrupt.run_dir);
-        Ok(self)
+    #[must_use]
+    pub(crate) fn recording(mut self, run_dir: &Path) -> Self {
+        self.log = Some(EventLog::new(run_dir));
+        self.interrupt.run_dir = Some(run_dir.to_owned());
+        self
     }
 
     /// Tells a line for people.
@@ -82,6 +84,11 @@ impl Monitor {
         self.interrupt.check()
     }
 
+    /// The wish to stop, for readers of files.
+    pub(crate) fn stop(&self) -> Stop {
+        self.interrupt.stop.clone()
+    }
+
     /// The progress of a job of `total` pieces of work.
     #[must_use]
     pub(crate) fn progress(&self, label: &str, total: u64) -> Progress {
@@ -98,6 +105,7 @@ impl Monitor {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::Ordering;
 
     use super::super::JobNews;
     use super::*;
@@ -115,7 +123,6 @@ mod tests {
         });
         let folder = tempfile::tempdir().unwrap();
         let monitor = Monitor::new(Some(listener), Arc::default()).recording(folder.path());
-        let monitor = monitor.unwrap();
         monitor.say("hello");
         let progress = monitor.progress("work", 3);
         progress.advance(2);
@@ -135,13 +142,13 @@ mod tests {
     fn a_wish_to_stop_ends_the_job_of_a_run() {
         let asked: Arc<AtomicBool> = Arc::default();
         let folder = tempfile::tempdir().unwrap();
-        let monitor = Monitor::new(None, Arc::clone(&asked)).recording(folder.path()).unwrap();
+        let monitor = Monitor::new(None, Arc::clone(&asked)).recording(folder.path());
         let progress = monitor.progress("work", 2);
         progress.advance_or_stop(1).unwrap();
         asked.store(true, Ordering::Relaxed);
         for stopped in [progress.advance_or_stop(1), monitor.check_interrupt()] {
             let Err(Error::Interrupted { run_dir }) = stopped else { panic!("{stopped:?}") };
-            assert_eq!(run_dir, folder.path());
+            assert_eq!(run_dir.as_deref(), Some(folder.path()));
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::event::{Event, Monitor};
 use crate::machine::peak_memory_bytes;
 use crate::model::{Decoder, ModelConfig};
 use crate::optim::Replicas;
-use crate::storage::{Lock, write_atomic, write_json};
+use crate::storage::{Lock, is_read_only, write_atomic, write_json};
 use crate::train::TrainInputs;
 
 /// An open run folder.
@@ -32,6 +32,8 @@ pub struct Run {
     pub(super) monitor: Monitor,
     /// The lock of the folder, once a phase writes.
     lock: OnceLock<Lock>,
+    /// Whether nobody here can write the folder: only judgement and recommendations work.
+    pub(super) read_only: bool,
 }
 
 /// The report on the data, with the time and the memory of their preparation.
@@ -79,7 +81,8 @@ impl Run {
             return Self::load(dir.to_owned(), config, monitor, Some(lock));
         }
         let started = Instant::now();
-        let inputs = Inputs::read(&config)?;
+        let inputs = Inputs::read(&config, monitor.stop())?;
+        monitor.check_interrupt()?;
         config.rl.rewards.check_items(&inputs.items)?;
         let dir = match dir {
             Some(dir) => made(dir.to_owned())?,
@@ -140,11 +143,12 @@ impl Run {
         config.check()?;
         Self::check_records(&dir, &config)?;
         let prepared = Prepared::load(&dir, &config)?;
-        let monitor = monitor.recording(&dir)?;
+        let read_only = is_read_only(&dir);
+        let monitor = if read_only { monitor } else { monitor.recording(&dir) };
         let devices = config.replicas()?.into_iter().map(|kind| kind.device().autodiff());
         let replicas = Replicas::new(devices.collect());
         let lock = lock.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self { dir, config, prepared, replicas, monitor, lock })
+        Ok(Self { dir, config, prepared, replicas, monitor, lock, read_only })
     }
 
     /// Takes the folder for this process, unless the run holds it already.
@@ -258,6 +262,10 @@ impl Run {
 
     /// Runs a phase and adds its seconds, even after an interruption.
     pub(super) fn timed<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.read_only {
+            let cause = io::Error::from(io::ErrorKind::PermissionDenied);
+            return Err(Error::write(&self.dir, cause));
+        }
         let started = Instant::now();
         let done = work();
         self.add_seconds(phase, started.elapsed().as_secs_f64())?;

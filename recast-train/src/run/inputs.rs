@@ -7,12 +7,12 @@ use super::alignment::{aligned, embeddings_warning};
 use crate::catalogue::{ImportedTable, SidTable};
 use crate::config::Config;
 use crate::data::{
-    DataReport, Dropped, Folder, Items, ItemsFile, Join, PrepareOptions, Report, RowOrder,
+    DataReport, Dropped, Folder, Items, ItemsFile, Join, OwnSplit, PrepareOptions, Report, RowOrder,
     Sequences, Split, SplitKind, Synthetic, items_of, prepare, prepared, read_items, read_log,
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
-use crate::storage::{Sources, write_atomic, write_json};
+use crate::storage::{Sources, Stop, write_atomic, write_json};
 
 /// Data on their way into a run folder.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// Reads and checks all files that the config names.
-    pub(super) fn read(config: &Config) -> Result<Self> {
+    pub(super) fn read(config: &Config, stop: Stop) -> Result<Self> {
         let data = &config.data;
         let Some(log) = &data.interactions else {
             let synthetic = Synthetic::generate(&data.synthetic, config.seed)?;
@@ -45,8 +45,15 @@ impl Inputs {
             let dropped = Dropped::default();
             return Ok(Self { sequences, report, items, dropped, embeddings, sids, sources });
         };
-        let sources = Sources::default();
-        let mut interactions = read_log(log, &data.log_options(), &sources)?;
+        let sources = Sources::until(stop);
+        let options = data.log_options();
+        let (mut interactions, of_users) = match (&data.valid, &data.test) {
+            (Some(valid), Some(test)) => {
+                let max_history = data.max_history;
+                OwnSplit { train: log, valid, test, max_history }.read(&options, &sources)?
+            }
+            _ => (read_log(log, &options, &sources)?, Vec::new()),
+        };
         if interactions.in_row_order && matches!(data.split, SplitKind::GlobalTime { .. }) {
             return Err(Error::setting(
                 "data.split",
@@ -61,6 +68,7 @@ impl Inputs {
         let row_order = RowOrder::of_log(&interactions.items);
         let (sequences, report, dropped) = prepared(interactions, &data.prepare, config.seed)?;
         let mut report = data_report(report, &sequences, read_as, config)?;
+        of_users.into_iter().for_each(|join| report.add(join, None));
         let folder = Folder::of_log(log, data.format)?;
         let id_key = data.items_id.as_deref();
         let items = match data.items.clone().or_else(|| folder?.items()) {

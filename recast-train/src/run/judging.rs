@@ -27,7 +27,8 @@ impl Run {
     }
 
     /// Judges the baselines, the oracle where there is one, and every trained decoder on the test
-    /// prompts; writes and returns the summary.
+    /// prompts; writes and returns the summary. In a read-only folder nothing is written, and a
+    /// line says so.
     ///
     /// # Errors
     ///
@@ -35,6 +36,14 @@ impl Run {
     pub fn evaluate(&self, tokenized: &Tokenized) -> Result<Summary> {
         self.hold()?;
         self.sft_state()?;
+        if self.read_only {
+            let summary = self.summary(tokenized, self.judge_systems(tokenized)?)?;
+            self.monitor().say(&format!(
+                "{} is read-only: the figures are printed, its summary.json stays as it was",
+                self.dir.display()
+            ));
+            return Ok(summary);
+        }
         let systems = self.timed("evaluate", || self.judge_systems(tokenized))?;
         for system in &systems {
             self.monitor().record(&Event::Test(system))?;
@@ -103,6 +112,7 @@ impl Run {
             let oracle = judge(test, &rankings, &tokenized.sids);
             systems.push(SystemResult::new("oracle", "oracle", oracle));
         }
+        self.monitor().check_interrupt()?;
         Ok(systems)
     }
 

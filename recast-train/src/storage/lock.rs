@@ -31,7 +31,7 @@ impl Lock {
         let opened =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = match opened {
-            Err(cause) if is_read_only(&cause) => return Ok(Self { _file: None }),
+            Err(cause) if forbids_writing(&cause) => return Ok(Self { _file: None }),
             opened => opened.map_err(failed)?,
         };
         match file.try_lock() {
@@ -60,8 +60,13 @@ impl Lock {
     }
 }
 
-fn is_read_only(cause: &io::Error) -> bool {
+fn forbids_writing(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Whether this user may not make files in a folder. A full disk is not read-only.
+pub(crate) fn is_read_only(folder: &Path) -> bool {
+    tempfile::NamedTempFile::new_in(folder).is_err_and(|cause| forbids_writing(&cause))
 }
 
 #[cfg(test)]

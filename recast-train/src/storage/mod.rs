@@ -7,11 +7,13 @@ mod lock;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod source;
+mod stop;
 
 pub(crate) use entries::Entries;
 pub use file::checksum;
 pub(crate) use file::{write_atomic, write_json};
-pub(crate) use lock::Lock;
+pub(crate) use lock::{Lock, is_read_only};
 #[cfg(feature = "parquet")]
 pub(crate) use parquet::{damaged_parquet, in_parquet_thread, silence_caught_panics};
 pub(crate) use source::{HEAD, Source, Sources};
+pub(crate) use stop::Stop;

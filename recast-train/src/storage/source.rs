@@ -12,6 +12,7 @@ use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::stop::Stop;
 use crate::error::{Error, Result};
 
 /// The bytes of a text that tell its layout.
@@ -30,9 +31,15 @@ pub(crate) struct Checksum {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     read: Arc<Mutex<BTreeMap<PathBuf, Checksum>>>,
+    stop: Stop,
 }
 
 impl Sources {
+    /// Source files that are read until the user asks to stop.
+    pub(crate) fn until(stop: Stop) -> Self {
+        Self { stop, ..Self::default() }
+    }
+
     /// Opens a text file, or a pipe. Text packed by gzip or zstd is unpacked; the first bytes tell
     /// the packing. Text in `encoding`, or in UTF-16 with a byte order mark, becomes UTF-8.
     ///
@@ -90,7 +97,7 @@ impl Sources {
 
     fn hashed(&self, path: &Path, file: File) -> Hashed {
         let (path, read) = (path.to_owned(), Arc::clone(&self.read));
-        Hashed { path, file, hash: Sha256::new(), bytes: 0, read }
+        Hashed { path, file, hash: Sha256::new(), bytes: 0, read, stop: self.stop.clone() }
     }
 }
 
@@ -141,10 +148,12 @@ struct Hashed {
     hash: Sha256,
     bytes: u64,
     read: Arc<Mutex<BTreeMap<PathBuf, Checksum>>>,
+    stop: Stop,
 }
 
 impl Read for Hashed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stop.check()?;
         let length = self.file.read(buffer)?;
         self.hash.update(&buffer[..length]);
         self.bytes += length as u64;

@@ -66,7 +66,7 @@ fn a_listener_can_stop_a_run_that_then_goes_on() {
     let dir = desk.path("run");
     let stopped = Run::create(Some(&dir), short(), monitor).unwrap().all().unwrap_err();
     let Error::Interrupted { run_dir } = &stopped else { panic!("{stopped}") };
-    assert_eq!(*run_dir, dir);
+    assert_eq!(run_dir.as_deref(), Some(&*dir));
     let summary = Run::open(&dir, &[], Monitor::silent()).unwrap().all().unwrap();
     assert_eq!(summary.systems.len(), 5);
 }

@@ -7,6 +7,7 @@ mod joins;
 mod library;
 mod phases;
 mod pinned;
+mod processes;
 mod rewards;
 mod run_folder;
 mod semantic_ids;

@@ -33,6 +33,7 @@ use crate::storage::{Source, Sources};
 
 use layout::Layout;
 pub(crate) use folder::Folder;
+pub(super) use spread::scale_between;
 pub use options::{Columns, Kept, LogOptions, LogOrder, Missing};
 
 /// The format of a log of interactions.
