@@ -88,8 +88,10 @@ impl Preset {
         }
     }
 
-    /// The settings of [`Preset::of`] as the data need them. Own files for validation and test are a
-    /// given split, which no k-core may break. A folder of LC-Rec keeps all items of its catalogue.
+    /// The settings of [`Preset::of`] as the data need them.
+    ///
+    /// Own files for validation and test are a given split, which no k-core may break. A folder of
+    /// LC-Rec keeps all items of its catalogue.
     #[must_use]
     pub(crate) fn defaults(data: &DataConfig) -> Config {
         let mut config = Self::of(data).config();

@@ -24,7 +24,7 @@ pub(crate) struct OwnSplit<'a> {
 impl OwnSplit<'_> {
     /// Reads the three files as one log with a given split, and joins their users.
     ///
-    /// Each row of validation or test is an example, whose history is all before it: the user's
+    /// Each row of validation or test is an example. Its history is all before it: the user's
     /// training rows, then validation rows, then earlier rows of its own file. Rows of a user
     /// without training rows have no history; such rows are left out and counted.
     ///
@@ -33,8 +33,8 @@ impl OwnSplit<'_> {
     ///
     /// # Errors
     ///
-    /// The errors of a log. If a file brings a split of its own, the files' times are of several
-    /// units, or a held-out file has no user of the training rows.
+    /// The errors of a log. If a file brings a split of its own, or times are of several units. If a
+    /// held-out file has no user of the training rows.
     pub(crate) fn read(
         &self,
         options: &LogOptions,
@@ -180,7 +180,10 @@ impl Told {
             (self.strangers, "are of users without a training row, and are left out"),
             (self.repeated, "repeat a row of the same file, and are left out"),
             (self.met, "hold an item that the user met in an earlier part"),
-            (self.early, "are earlier than a row of their user in an earlier part, and count as later"),
+            (
+                self.early,
+                "are earlier than a row of their user in an earlier part, and count as later",
+            ),
             (self.new_items, "hold an item that is in no training row"),
         ];
         let told = warnings.into_iter().filter(|(rows, _)| *rows > 0);

@@ -7,8 +7,9 @@ use super::alignment::{aligned, embeddings_warning};
 use crate::catalogue::{ImportedTable, SidTable};
 use crate::config::Config;
 use crate::data::{
-    DataReport, Dropped, Folder, Items, ItemsFile, Join, OwnSplit, PrepareOptions, Report, RowOrder,
-    Sequences, Split, SplitKind, Synthetic, items_of, prepare, prepared, read_items, read_log,
+    DataReport, Dropped, Folder, Items, ItemsFile, Join, OwnSplit, PrepareOptions, Report,
+    RowOrder, Sequences, Split, SplitKind, Synthetic, items_of, prepare, prepared, read_items,
+    read_log,
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};

@@ -31,10 +31,10 @@ use super::Interactions;
 use crate::error::{Error, Result};
 use crate::storage::{Source, Sources};
 
-use layout::Layout;
 pub(crate) use folder::Folder;
-pub(super) use spread::scale_between;
+use layout::Layout;
 pub use options::{Columns, Kept, LogOptions, LogOrder, Missing};
+pub(super) use spread::scale_between;
 
 /// The format of a log of interactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

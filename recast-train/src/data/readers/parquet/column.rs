@@ -42,7 +42,12 @@ pub(super) enum Leaf<'a> {
 /// The type of a column, which is the same in all parts of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Type {
-    Stored { physical: Physical, logical: Option<LogicalType>, converted: ConvertedType, list: bool },
+    Stored {
+        physical: Physical,
+        logical: Option<LogicalType>,
+        converted: ConvertedType,
+        list: bool,
+    },
     OfFolder,
 }
 
@@ -128,7 +133,8 @@ impl<'a> Column<'a> {
         if readable {
             return Ok(());
         }
-        let list = ["", "lists of ", "lists of lists of "][descriptor.max_rep_level().clamp(0, 2) as usize];
+        let list = ["", "lists of ", "lists of lists of "]
+            [descriptor.max_rep_level().clamp(0, 2) as usize];
         let decimal = if decimal { " as decimals" } else { "" };
         let kind = descriptor.physical_type();
         Err(Error::file(

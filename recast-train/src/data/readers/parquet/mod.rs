@@ -89,8 +89,7 @@ impl<'a> Table<'_, 'a> {
     /// The columns to read, in the order of [`Table::add_row`].
     fn wanted(&self) -> Vec<(&'a str, Role)> {
         let columns = &self.options.columns;
-        let mut wanted =
-            vec![(columns.user.as_str(), Role::Id), (columns.item.as_str(), Role::Id)];
+        let mut wanted = vec![(columns.user.as_str(), Role::Id), (columns.item.as_str(), Role::Id)];
         wanted.extend(self.rows.filters().map(|name| (name, Role::Filter)));
         wanted.extend(self.rows.want_times().then_some((columns.timestamp.as_str(), Role::Time)));
         wanted.extend(self.rows.want_ratings().then_some((columns.rating.as_str(), Role::Rating)));
@@ -170,10 +169,9 @@ impl<'a> Table<'_, 'a> {
             return Ok(());
         }
         let problem = match found.iter().zip(first.iter().zip(&types)).find(|it| it.1.0 != it.1.1) {
-            Some((column, (first, this))) => format!(
-                "column '{}' holds {this}, where the first part has {first}",
-                column.name
-            ),
+            Some((column, (first, this))) => {
+                format!("column '{}' holds {this}, where the first part has {first}", column.name)
+            }
             None => "has other columns than the first part".to_owned(),
         };
         Err(Error::file(path, problem, "write all parts with one schema"))
