@@ -33,8 +33,8 @@ impl OwnSplit<'_> {
     ///
     /// # Errors
     ///
-    /// The errors of a log. If a file brings a split of its own, or times are of several units. If a
-    /// held-out file has no user of the training rows.
+    /// The errors of a log. If a file brings a split of its own, or times are of several units. If
+    /// a held-out file has no user of the training rows.
     pub(crate) fn read(
         &self,
         options: &LogOptions,
