@@ -122,6 +122,27 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
+    /// The format of the log, by its setting, its name or its folder's files.
+    pub(crate) fn log_format(&self) -> Option<Format> {
+        self.format.or_else(|| Format::of(self.interactions.as_ref()?).ok())
+    }
+
+    /// Checks that files of a split of one's own are complete, and are the split.
+    fn check_own_split(&self) -> Result<()> {
+        let [key, other] = match (&self.valid, &self.test) {
+            (None, None) => return Ok(()),
+            (Some(_), Some(_)) if self.split == SplitKind::Given => return Ok(()),
+            (Some(_), Some(_)) => {
+                let problem = "is not \"given\", where data.valid and data.test are";
+                let hint = "take \"given\", or leave these files out";
+                return Err(Error::setting("data.split", problem, hint));
+            }
+            (Some(_), None) => ["data.valid", "data.test"],
+            (None, Some(_)) => ["data.test", "data.valid"],
+        };
+        Err(Error::setting(key, format!("is given without {other}"), "name both files or none"))
+    }
+
     /// The way to read the log.
     pub(crate) fn log_options(&self) -> LogOptions {
         LogOptions {
@@ -241,12 +262,14 @@ impl Config {
         if self.data.embedding_dim == 0 {
             return Err(Error::setting("data.embedding_dim", "is 0", "64 is usual"));
         }
+        self.data.check_own_split()?;
         self.evaluate.check()?;
         if self.data.interactions.is_none() {
             self.data.synthetic.check()?;
             for (key, given) in [
                 ("data.items", self.data.items.is_some()),
                 ("data.embeddings", self.data.embeddings.is_some()),
+                ("data.valid", self.data.valid.is_some()),
                 ("tokenizer.table", self.tokenizer.table.is_some()),
             ] {
                 if given {

@@ -14,6 +14,7 @@ mod run_folder;
 mod semantic_ids;
 mod settings;
 mod signals;
+mod splits;
 
 use std::fmt::Write as _;
 use std::fs;
