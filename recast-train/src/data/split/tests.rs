@@ -67,7 +67,7 @@ fn a_user_with_one_item_is_trained_on_and_counted() {
     // the third user keeps one item, the others are held out
     assert_eq!(report.lone_items, 2);
     assert!(report.to_string().contains("; 2 users have one item for training"), "{report}");
-    let split = Split::new(&data, SplitKind::GlobalTime { valid: 0.2, test: 0.2 }).unwrap();
+    let split = Split::new(&data, SplitKind::GlobalTime { valid: 0.25, test: 0.125 }).unwrap();
     assert!(split.test.iter().all(|example| example.user != 1));
 }
 
