@@ -1,4 +1,5 @@
-//! Source files, each read once. Their bytes are hashed, unpacked and decoded on the way to a reader.
+//! Source files, each read once. Their bytes are hashed, unpacked and decoded on the way to a
+//! reader.
 
 use std::collections::BTreeMap;
 use std::fs::File;

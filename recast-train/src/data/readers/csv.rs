@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Terminator, Trim};
 
 use super::bytes::{Bytes, QuoteFault, QuoteFaultKind, Separator, UNIT_SEPARATOR};
-use super::layout::Layout;
+use super::layout::{Layout, Shape};
 use super::lines::{NOT_UTF8, NOT_UTF8_HINT};
 use super::list;
 use super::rows::Rows;
@@ -81,7 +81,8 @@ pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Res
     }
     let mut rows = Rows::new(path, options, columns, layout.order);
     let (user, item) = (table.position(&columns.user)?, table.position(&columns.item)?);
-    let times = rows.want_times() && (!layout.lists || table.has(&columns.timestamp));
+    let times =
+        rows.want_times() && (layout.shape != Shape::Lists || table.has(&columns.timestamp));
     let timestamp = times.then(|| table.position(&columns.timestamp)).transpose()?;
     let rating = rows.want_ratings().then(|| table.position(&columns.rating)).transpose()?;
     let filters = rows.filters().map(|name| table.position(name)).collect::<Result<Vec<_>>>()?;
@@ -89,7 +90,7 @@ pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Res
         if !filters.is_empty() && !rows.keeps(filters.iter().map(|&at| &record[at])) {
             continue;
         }
-        if layout.lists {
+        if layout.shape == Shape::Lists {
             let list = |at: usize| list::elements(&record[at]).into_iter().map(Some).collect();
             let items: Vec<Option<Cow<'_, str>>> = list(item);
             let times: Option<Vec<Option<Cow<'_, str>>>> = timestamp.map(list);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::bare::Bare;
 use super::content::{Head, are_lists, bare_columns, names_columns};
 use super::csv::Dialect;
 use super::known::Known;
@@ -13,6 +14,19 @@ use crate::storage::HEAD;
 const SEPARATORS: [Dialect; 5] =
     [Dialect::Comma, Dialect::Colons, Dialect::Tab, Dialect::Byte(b';'), Dialect::Byte(b'|')];
 
+/// The interactions of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One, or all of a user in S3-Rec text.
+    Plain,
+    /// All of a user, in lists.
+    Lists,
+    /// A user and an item, in S3-Rec text.
+    Pairs,
+    /// Those of a user at a time, and the earlier ones, as in MIND.
+    Impressions,
+}
+
 /// All that is to know for reading a text file.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -22,10 +36,7 @@ pub(super) struct Layout {
     pub(super) header: Option<Vec<String>>,
     pub(super) columns: Columns,
     pub(super) order: LogOrder,
-    /// Whether a row holds all interactions of a user, in lists.
-    pub(super) lists: bool,
-    /// Whether lines hold a user and an item each.
-    pub(super) pairs: bool,
+    pub(super) shape: Shape,
     /// The findings that no setting told.
     findings: Vec<String>,
 }
@@ -59,8 +70,7 @@ impl Layout {
             header: None,
             columns: options.columns.clone(),
             order: options.order.unwrap_or(LogOrder::Time),
-            lists: false,
-            pairs: false,
+            shape: Shape::Plain,
             findings: finding.into_iter().map(str::to_owned).collect(),
         };
         match format {
@@ -95,10 +105,15 @@ impl Layout {
             None => first.iter().map(|name| self.untyped(name)).collect(),
         };
         self.knows(&names, options);
+        if options.order.is_none() && self.order == LogOrder::Rows {
+            return Ok(());
+        }
         let has = |name: &str| names.contains(&name);
         let named = has(&self.columns.user) || has(&self.columns.item);
         if options.header.is_some() {
             self.header.clone_from(&options.header);
+        } else if !named && self.is_bare(&rows, options) {
+            return Ok(());
         } else if !named && let Some(header) = bare_columns(&rows, &self.columns) {
             self.finds(format!("columns {} without a header line", header.join(", ")));
             self.header = Some(header);
@@ -115,7 +130,7 @@ impl Layout {
         if let (Some(user), Some(item)) = (at(&self.columns.user), at(&self.columns.item))
             && are_lists(rows, user, item, timestamp)
         {
-            self.lists = true;
+            self.shape = Shape::Lists;
             self.finds("one row a user, with lists");
             return Ok(());
         }
@@ -159,7 +174,7 @@ impl Layout {
 
     fn of_lines(&mut self, head: &Head<'_>) {
         if s3rec::are_pairs(&head.lines) {
-            self.pairs = true;
+            self.shape = Shape::Pairs;
             self.finds("'user item' lines");
             self.in_row_order();
         }
@@ -171,7 +186,27 @@ impl Layout {
         if let Some(known) = Known::by_names(names) {
             self.finds(known.name);
             self.columns = options.columns.or(known.columns());
+            self.order = options.order.unwrap_or(known.order());
         }
+    }
+
+    /// Whether the rows are those of a public data set without a header line, whose columns are
+    /// taken. Names that are set win.
+    fn is_bare(&mut self, rows: &[Vec<String>], options: &LogOptions) -> bool {
+        let Some(bare) = Bare::of(rows, self.dialect) else { return false };
+        let columns = options.columns.or(bare.columns());
+        let header = bare.header(&columns);
+        if ![&columns.user, &columns.item].iter().all(|name| header.contains(name)) {
+            return false;
+        }
+        self.finds(bare.name);
+        if bare.impressions {
+            self.shape = Shape::Impressions;
+        } else {
+            self.finds(format!("columns {} without a header line", header.join(", ")));
+        }
+        (self.columns, self.header) = (columns, Some(header));
+        true
     }
 
     fn in_row_order(&mut self) {
@@ -210,7 +245,10 @@ impl Layout {
             .chain(SEPARATORS.into_iter().filter(|it| *it != own))
             .filter(|dialect| dialect.stands_in(first))
             .collect();
-        let fits = |dialect: &&Dialect| names_columns(&head.rows(**dialect), &self.columns);
+        let fits = |dialect: &&Dialect| {
+            let rows = head.rows(**dialect);
+            names_columns(&rows, &self.columns) || Bare::of(&rows, **dialect).is_some()
+        };
         let found = stand.iter().find(fits).or(stand.first()).copied().unwrap_or(own);
         if found != own {
             self.finds(format!("parted by {}", found.name()));
@@ -246,7 +284,9 @@ fn format_of(
     }
     let is_table = SEPARATORS.into_iter().filter(|it| it.stands_in(first)).any(|dialect| {
         let rows = head.rows(dialect);
-        names_columns(&rows, &options.columns) || bare_columns(&rows, &options.columns).is_some()
+        names_columns(&rows, &options.columns)
+            || Bare::of(&rows, dialect).is_some()
+            || bare_columns(&rows, &options.columns).is_some()
     });
     if is_table {
         return Ok((Format::Csv, Some("a table")));

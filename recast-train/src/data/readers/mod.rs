@@ -1,6 +1,7 @@
 //! Readers of interaction logs: one file a format. A reader indexes rows at once and holds no file
 //! as text.
 
+mod bare;
 mod bytes;
 mod content;
 pub(super) mod csv;
@@ -14,6 +15,7 @@ mod lc_rec;
 pub(in crate::data) mod lenient;
 pub(super) mod lines;
 mod list;
+mod mind;
 mod mini_one_rec;
 mod options;
 #[cfg(feature = "parquet")]
@@ -33,7 +35,7 @@ use crate::error::{Error, Result};
 use crate::storage::{Source, Sources};
 
 pub(crate) use folder::Folder;
-use layout::Layout;
+use layout::{Layout, Shape};
 pub use options::{Columns, Kept, LogOptions, LogOrder, Missing};
 pub(super) use rows::is_missing;
 pub(super) use spread::scale_between;
@@ -164,6 +166,7 @@ fn read_text(source: Source, options: &LogOptions) -> Result<Interactions> {
     let mut log = match layout.format {
         Format::Jsonl => jsonl::read(source, &layout, options),
         Format::S3Rec => s3rec::read(source, &layout, options),
+        _ if layout.shape == Shape::Impressions => mind::read(source, &layout, options),
         _ => csv::read(source, &layout, options),
     }?;
     log.read_as = layout.read_as();

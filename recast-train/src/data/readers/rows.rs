@@ -75,6 +75,11 @@ impl<'a> Rows<'a> {
         self.order == LogOrder::Time
     }
 
+    /// The interactions so far.
+    pub(super) fn count(&self) -> usize {
+        self.log.len()
+    }
+
     /// The columns whose values choose rows, in the order of [`Rows::keeps`].
     pub(super) fn filters(&self) -> impl Iterator<Item = &'a str> {
         self.filters.iter().map(|filter| filter.column)

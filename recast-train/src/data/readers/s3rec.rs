@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::layout::Layout;
+use super::layout::{Layout, Shape};
 use super::lines::each_line_and_cut;
 use super::rows::Rows;
 use super::{Interactions, LogOptions, LogOrder, without_ratings};
@@ -21,7 +21,7 @@ pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Res
         return Err(Error::file(path, problem, "leave it out, or name the columns by data.header"));
     }
     let mut rows = Rows::new(path, options, &layout.columns, LogOrder::Rows);
-    let pairs = layout.pairs;
+    let pairs = layout.shape == Shape::Pairs;
     let cut = each_line_and_cut(source, |line, text| {
         let mut words = text.split_whitespace();
         let user = words.next().unwrap_or_default();

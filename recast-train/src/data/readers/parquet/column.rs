@@ -17,6 +17,8 @@ const MOST_SCALE: usize = 38;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Id,
+    /// Items that follow those of the column of items.
+    Targets,
     Time,
     Rating,
     Filter,
@@ -123,7 +125,7 @@ impl<'a> Column<'a> {
         let readable = match descriptor.physical_type() {
             _ if of_list => false,
             _ if decimal => self.scale().is_some_and(|scale| match self.role {
-                Role::Id => scale == 0,
+                Role::Id | Role::Targets => scale == 0,
                 _ => scale <= MOST_SCALE,
             }),
             Physical::BOOLEAN => self.role == Role::Filter,

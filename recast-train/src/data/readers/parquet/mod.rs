@@ -2,6 +2,7 @@
 
 mod chunk;
 mod column;
+mod layout;
 mod parts;
 mod values;
 
@@ -13,12 +14,13 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::rows::Rows;
-use super::{Interactions, LogOptions, LogOrder, without_ratings};
+use super::{Interactions, LogOptions, without_ratings};
 use crate::error::{Error, Result};
 use crate::storage::{Sources, damaged_parquet, in_parquet_thread};
 
 use chunk::Chunk;
 use column::{Column, Role, Type};
+use layout::Layout;
 use parts::{Part, parts};
 
 /// Rows that are decoded at once.
@@ -31,20 +33,28 @@ const BATCH: usize = 8192;
 /// are numbers, dates, strings of these, or of one of Parquet's types for times, in the unit of the
 /// file. Dots name a field of a group: `event.user`. A list of items is all of a user.
 pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Result<Interactions> {
-    let columns = &options.columns;
-    let mut rows = Rows::new(path, options, columns, options.order.unwrap_or(LogOrder::Time));
     let parts = if path.is_dir() { parts(path)? } else { vec![Part::of_file(path)] };
-    let mut table = Table { options, rows: &mut rows, row: 0, types: None };
+    let layout = match parts.first() {
+        Some(first) => {
+            let found = in_parquet_thread(&first.path, || Layout::of(first, options, sources));
+            found?
+        }
+        None => Layout::set(options),
+    };
+    let mut rows = Rows::new(path, options, &layout.columns, layout.order);
+    let mut table = Table { options, layout: &layout, rows: &mut rows, row: 0, types: None };
     for part in &parts {
         let before = table.row;
         in_parquet_thread(&part.path, || table.add(part, sources))
             .map_err(|error| within(error, path, part, before))?;
     }
     let mut log = rows.into_log(false)?;
+    let mut findings: Vec<String> = layout.name.into_iter().map(str::to_owned).collect();
     if path.is_dir() {
-        log.read_as = Some(format!("{} parts of Parquet", parts.len()));
+        findings.push(format!("{} parts of Parquet", parts.len()));
         log.warnings.extend(several_names(&parts));
     }
+    log.read_as = (!findings.is_empty()).then(|| findings.join(", "));
     Ok(log)
 }
 
@@ -78,6 +88,7 @@ fn several_names(parts: &[Part]) -> Option<String> {
 /// A table while its parts are read.
 struct Table<'r, 'a> {
     options: &'a LogOptions,
+    layout: &'a Layout,
     rows: &'r mut Rows<'a>,
     /// The rows read.
     row: u64,
@@ -88,8 +99,9 @@ struct Table<'r, 'a> {
 impl<'a> Table<'_, 'a> {
     /// The columns to read, in the order of [`Table::add_row`].
     fn wanted(&self) -> Vec<(&'a str, Role)> {
-        let columns = &self.options.columns;
+        let columns = &self.layout.columns;
         let mut wanted = vec![(columns.user.as_str(), Role::Id), (columns.item.as_str(), Role::Id)];
+        wanted.extend(self.layout.targets.iter().map(|name| (name.as_str(), Role::Targets)));
         wanted.extend(self.rows.filters().map(|name| (name, Role::Filter)));
         wanted.extend(self.rows.want_times().then_some((columns.timestamp.as_str(), Role::Time)));
         wanted.extend(self.rows.want_ratings().then_some((columns.rating.as_str(), Role::Rating)));
@@ -140,7 +152,7 @@ impl<'a> Table<'_, 'a> {
         let lists = found.get(1).is_some_and(Column::is_list);
         for (at, column) in found.iter().enumerate() {
             let suits = match column.role {
-                Role::Time => column.is_list() == lists,
+                Role::Time | Role::Targets => column.is_list() == lists,
                 _ => at == 1 || !column.is_list(),
             };
             if !suits {
@@ -148,7 +160,7 @@ impl<'a> Table<'_, 'a> {
                     true => "lists",
                     false => "plain values",
                 });
-                let item = &self.options.columns.item;
+                let item = &self.layout.columns.item;
                 let name = column.name;
                 let problem = format!("column '{name}' holds {this}, where '{item}' holds {items}");
                 let hint = "give lists of items and of their times, or one row an interaction";
@@ -180,7 +192,7 @@ impl<'a> Table<'_, 'a> {
     /// Adds the row at which the chunks stand.
     fn add_row(&mut self, chunks: &[Chunk<'_>]) -> Result<()> {
         let (rows, row) = (&mut *self.rows, self.row);
-        let columns = &self.options.columns;
+        let columns = &self.layout.columns;
         let of = |role: Role| chunks.iter().filter(move |chunk| chunk.column.role == role);
         let mut filtered = Vec::new();
         for chunk in of(Role::Filter) {
@@ -203,7 +215,18 @@ impl<'a> Table<'_, 'a> {
             let time = time.map(|chunk| chunk.text(place)).transpose()?.flatten();
             return rows.push(row, user.as_deref(), item.as_deref(), time.as_deref());
         }
-        let Some(items) = chunks[1].list(rows.place(row, &columns.item))? else {
+        let items = chunks[1].list(rows.place(row, &columns.item))?;
+        let items = match of(Role::Targets).next() {
+            // a user may have no history
+            Some(targets) => {
+                let mut items = items.unwrap_or_default();
+                let place = rows.place(row, targets.column.name);
+                items.extend(targets.list(place)?.unwrap_or_default());
+                Some(items)
+            }
+            None => items,
+        };
+        let Some(items) = items else {
             return rows.push(row, user.as_deref(), None, None);
         };
         let times: Option<Vec<Option<Cow<'_, str>>>> = match time {

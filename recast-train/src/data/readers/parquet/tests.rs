@@ -1,5 +1,6 @@
 mod folders;
 mod ids;
+mod known;
 mod lists;
 
 use std::sync::Arc;
