@@ -4,8 +4,8 @@ use std::io::Write;
 
 use recast_train::catalogue::SidTable;
 use recast_train::data::{
-    Format, Ids, LogOptions, LogOrder, Missing, PrepareOptions, Split, SplitKind, prepare, read_interactions,
-    read_items,
+    Format, Ids, LogOptions, LogOrder, Missing, PrepareOptions, Split, SplitKind, prepare,
+    read_interactions, read_items,
 };
 use recast_train::embedding::read_embeddings;
 use tempfile::NamedTempFile;
@@ -19,8 +19,8 @@ fn file(suffix: &str, bytes: &[u8]) -> NamedTempFile {
 /// The first byte names the format and the options. The log follows.
 ///
 /// The digits 0 to 9 give a format and maybe a least rating. Other bytes add options by their upper
-/// four bits: columns and a separator, missing values and spellings, the order of rows, and a
-/// format by the content.
+/// four bits. The options are columns and a separator, missing values and spellings, the order of
+/// rows, and a format by the content.
 pub fn interactions(data: &[u8]) {
     let Some((&first, log)) = data.split_first() else { return };
     let format = match first % 16 {
@@ -46,10 +46,15 @@ pub fn interactions(data: &[u8]) {
     log_of(log, &options);
 }
 
-/// A log in Parquet.
+/// A log in Parquet: plain columns, or lists. The number of bytes gives the options.
 pub fn parquet(data: &[u8]) {
     let mut options = LogOptions::default();
     options.format = Some(Format::Parquet);
+    let chosen = data.len();
+    if chosen & 1 != 0 {
+        options.missing = Missing::Drop;
+    }
+    options.order = (chosen & 2 != 0).then_some(LogOrder::Rows);
     log_of(data, &options);
 }
 
@@ -89,6 +94,21 @@ pub fn mini_one_rec(data: &[u8]) {
     let split = Split::new(&sequences, SplitKind::Given).expect("the split that came along");
     assert_eq!(split.valid.len() + split.test.len(), examples);
     assert!(split.test.iter().all(|it| !it.history.is_empty() && it.targets.len() == 1));
+}
+
+/// A folder of LC-Rec. A line of dashes parts its files: lists and index.
+pub fn lc_rec(data: &[u8]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for (name, text) in ["X.inter.json", "X.index.json"].into_iter().zip(text.split("---\n")) {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    }
+    let Ok(read) = read_interactions(folder.path(), &LogOptions::default()) else { return };
+    let (rows, items) = (read.len(), read.items.len());
+    let mut options = PrepareOptions::default();
+    (options.min_user, options.min_item) = (0, 0);
+    let (sequences, report) = prepare(read, &options, 1).expect("nothing is dropped");
+    assert_eq!((report.interactions, sequences.n_items()), (rows, items));
 }
 
 /// An items file for the items 1, 2 and 3. A file that starts with a brace and a line end is one

@@ -10,7 +10,7 @@ mod signal;
 mod trie;
 
 #[cfg(feature = "train")]
-pub use files::{embeddings, interactions, items, mini_one_rec, parquet, sid_table};
+pub use files::{embeddings, interactions, items, lc_rec, mini_one_rec, parquet, sid_table};
 pub use signal::signal;
 #[cfg(feature = "train")]
 pub use trie::trie;
@@ -42,6 +42,7 @@ mod tests {
             replay("interactions", super::interactions);
             replay("parquet", super::parquet);
             replay("mini_one_rec", super::mini_one_rec);
+            replay("lc_rec", super::lc_rec);
             replay("items", super::items);
             replay("embeddings", super::embeddings);
         }

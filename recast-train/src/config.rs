@@ -122,20 +122,41 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
+    /// The format of the log, by its setting, its name or its folder's files.
+    pub(crate) fn log_format(&self) -> Option<Format> {
+        self.format.or_else(|| Format::of(self.interactions.as_ref()?).ok())
+    }
+
+    /// Checks that files of a split of one's own are complete, and are the split.
+    fn check_own_split(&self) -> Result<()> {
+        let [key, other] = match (&self.valid, &self.test) {
+            (None, None) => return Ok(()),
+            (Some(_), Some(_)) if self.split == SplitKind::Given => return Ok(()),
+            (Some(_), Some(_)) => {
+                let problem = "is not \"given\", where data.valid and data.test are";
+                let hint = "take \"given\", or leave these files out";
+                return Err(Error::setting("data.split", problem, hint));
+            }
+            (Some(_), None) => ["data.valid", "data.test"],
+            (None, Some(_)) => ["data.test", "data.valid"],
+        };
+        Err(Error::setting(key, format!("is given without {other}"), "name both files or none"))
+    }
+
     /// The way to read the log.
     pub(crate) fn log_options(&self) -> LogOptions {
-        let mut options = LogOptions::default();
-        options.format = self.format;
-        options.columns = self.columns.clone();
-        options.header = self.header.clone();
-        options.delimiter = self.delimiter.clone();
-        options.encoding = self.encoding.clone();
-        options.missing = self.missing;
-        options.join_spellings = self.join_spellings;
-        options.order = self.order;
-        options.min_rating = self.min_rating;
-        options.keep = self.keep.clone();
-        options
+        LogOptions {
+            format: self.format,
+            columns: self.columns.clone(),
+            header: self.header.clone(),
+            delimiter: self.delimiter.clone(),
+            encoding: self.encoding.clone(),
+            missing: self.missing,
+            join_spellings: self.join_spellings,
+            order: self.order,
+            min_rating: self.min_rating,
+            keep: self.keep.clone(),
+        }
     }
 }
 
@@ -241,12 +262,14 @@ impl Config {
         if self.data.embedding_dim == 0 {
             return Err(Error::setting("data.embedding_dim", "is 0", "64 is usual"));
         }
+        self.data.check_own_split()?;
         self.evaluate.check()?;
         if self.data.interactions.is_none() {
             self.data.synthetic.check()?;
             for (key, given) in [
                 ("data.items", self.data.items.is_some()),
                 ("data.embeddings", self.data.embeddings.is_some()),
+                ("data.valid", self.data.valid.is_some()),
                 ("tokenizer.table", self.tokenizer.table.is_some()),
             ] {
                 if given {

@@ -28,7 +28,8 @@ pub(super) struct SettingsArgs {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     overrides: Vec<(String, String)>,
     /// The log: .csv, .tsv, .inter of RecBole, .jsonl, .parquet, .txt in S3-Rec form, or a folder
-    /// of MiniOneRec.
+    /// of Parquet parts, of MiniOneRec or of LC-Rec. Text may be packed as .gz or .zst. --set
+    /// data.valid=FILE --set data.test=FILE add files of a split of its own.
     #[arg(long, value_name = "PATH")]
     interactions: Option<PathBuf>,
     /// The names of the columns of a log without a header line, parted by commas.
@@ -166,7 +167,8 @@ impl SettingsArgs {
         }
         overrides.extend(self.compute.overrides());
         let layers = Layers::read(self.config.as_deref(), &overrides)?;
-        let mut base = self.preset.map_or_else(|| layers.preset(), Ok)?.config();
+        let preset = self.preset.map(|preset| Ok(preset.config()));
+        let mut base = preset.unwrap_or_else(|| layers.defaults())?;
         if let Some(model) = self.model {
             base.model = model.config();
         }

@@ -32,13 +32,13 @@ impl<'a> Layers<'a> {
         Ok(Self { file: toml::from_str(&text).map_err(fault)?, overrides })
     }
 
-    /// The preset of the data that these layers name.
+    /// The settings to start from for the data that these layers name.
     ///
     /// # Errors
     ///
     /// The errors of [`Layers::over`].
-    pub(crate) fn preset(&self) -> Result<Preset> {
-        Ok(Preset::of(&self.over(&Config::default())?.data))
+    pub(crate) fn defaults(&self) -> Result<Config> {
+        Ok(Preset::defaults(&self.over(&Config::default())?.data))
     }
 
     /// These layers over other settings.
@@ -76,8 +76,8 @@ impl Config {
         overrides: &[(String, String)],
     ) -> Result<Self> {
         let layers = Layers::read(file, overrides)?;
-        let preset = preset.map_or_else(|| layers.preset(), Ok)?;
-        layers.over(&preset.config())
+        let base = preset.map_or_else(|| layers.defaults(), |preset| Ok(preset.config()))?;
+        layers.over(&base)
     }
 }
 

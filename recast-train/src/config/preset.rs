@@ -1,7 +1,7 @@
 //! Settings to start from, and the rule that chooses among them.
 
 use crate::config::{Config, DataConfig};
-use crate::data::{Folder, Format, SplitKind};
+use crate::data::{Format, SplitKind};
 use crate::model::ModelConfig;
 use crate::tokenizer::Codes;
 
@@ -81,12 +81,28 @@ impl Preset {
     /// The rule looks at the names of a folder's files, and opens none.
     #[must_use]
     pub fn of(data: &DataConfig) -> Self {
-        match (&data.interactions, data.format) {
+        match (&data.interactions, data.log_format()) {
             (None, _) => Self::Demo,
             (Some(_), Some(Format::MiniOneRec)) => Self::MiniOneRec,
-            (Some(log), None) if log.is_dir() && Folder::open(log).is_ok() => Self::MiniOneRec,
             (Some(_), _) => Self::Standard,
         }
+    }
+
+    /// The settings of [`Preset::of`] as the data need them.
+    ///
+    /// Own files for validation and test are a given split, which no k-core may break. A folder of
+    /// LC-Rec keeps all items of its catalogue.
+    #[must_use]
+    pub(crate) fn defaults(data: &DataConfig) -> Config {
+        let mut config = Self::of(data).config();
+        let own_split = data.valid.is_some() || data.test.is_some();
+        if own_split {
+            config.data.split = SplitKind::Given;
+        }
+        if own_split || data.log_format() == Some(Format::LcRec) {
+            (config.data.prepare.min_user, config.data.prepare.min_item) = (0, 0);
+        }
+        config
     }
 
     /// The settings.

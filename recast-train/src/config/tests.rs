@@ -94,9 +94,30 @@ fn the_preset_follows_the_data() {
     assert_eq!(of(Some(Path::new("log.csv")), None), Preset::Standard);
     assert_eq!(of(Some(Path::new("nowhere")), Some(Format::MiniOneRec)), Preset::MiniOneRec);
     assert_eq!(of(Some(&published), None), Preset::MiniOneRec);
-    // folders that no reader knows: the reader says why
-    assert_eq!(of(Some(&twice), None), Preset::Standard);
+    // the reader says why it refuses these folders
+    assert_eq!(of(Some(&twice), None), Preset::MiniOneRec);
     assert_eq!(of(Some(&plain), None), Preset::Standard);
+    std::fs::write(plain.join("part-0.parquet"), "").unwrap();
+    assert_eq!(of(Some(&plain), None), Preset::Standard);
+}
+
+#[test]
+fn the_defaults_keep_what_the_data_bring() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("A.inter.json"), "{}").unwrap();
+    let log = Some(folder.path().to_owned());
+    let defaults = |valid: Option<&str>, interactions: &Option<PathBuf>| {
+        let interactions = interactions.clone();
+        let valid = valid.map(PathBuf::from);
+        Preset::defaults(&DataConfig { interactions, valid, ..DataConfig::default() }).data
+    };
+    let lists = defaults(None, &log);
+    assert_eq!((lists.prepare.min_user, lists.prepare.min_item), (0, 0));
+    assert_eq!(lists.split, SplitKind::LeaveOneOut);
+    let own = defaults(Some("valid.csv"), &Some("train.csv".into()));
+    assert_eq!((own.prepare.min_user, own.prepare.min_item), (0, 0));
+    assert_eq!(own.split, SplitKind::Given);
+    assert_eq!(defaults(None, &Some("log.csv".into())), Preset::Standard.config().data);
 }
 
 #[test]

@@ -193,9 +193,14 @@ pub(crate) fn prepared(
     if kept == 0 {
         return Err(Error::data(
             format!(
-                "no interaction is left of {interactions_read}: no group of users with at least {} interactions and \
+                "no interaction is left of {interactions_read}{}: no group of users with at least {} interactions and \
                  items with at least {} exists",
-                options.min_user, options.min_item
+                match interactions.not_kept {
+                    0 => String::new(),
+                    rows => format!(" (data.keep left out {rows} more)"),
+                },
+                options.min_user,
+                options.min_item
             ),
             "lower data.prepare.min_user and data.prepare.min_item",
         ));

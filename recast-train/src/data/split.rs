@@ -41,7 +41,7 @@ pub enum SplitKind {
         /// Share of the interactions for test, in (0, 1).
         test: f64,
     },
-    /// The split that came with the log, as a folder of MiniOneRec has one.
+    /// The split that came with the log, as a folder of MiniOneRec or files of one's own have one.
     Given,
 }
 
@@ -236,7 +236,7 @@ fn given(sequences: &Sequences) -> Result<Split> {
         return Err(Error::setting(
             "data.split",
             "is \"given\", but the log came without a split",
-            "name a folder of MiniOneRec, or set it to \"leave_one_out\"",
+            "name a folder of MiniOneRec, or the files data.valid and data.test, or set it to \"leave_one_out\"",
         ));
     };
     let mut split = Split { train: Histories::default(), valid: Vec::new(), test: Vec::new() };

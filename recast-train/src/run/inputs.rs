@@ -7,8 +7,9 @@ use super::alignment::{aligned, embeddings_warning};
 use crate::catalogue::{ImportedTable, SidTable};
 use crate::config::Config;
 use crate::data::{
-    DataReport, Dropped, Folder, Format, Items, ItemsFile, Join, PrepareOptions, Report, RowOrder,
-    Sequences, Split, SplitKind, Synthetic, items_of, prepare, prepared, read_items, read_log,
+    DataReport, Dropped, Folder, Items, ItemsFile, Join, OwnSplit, PrepareOptions, Report,
+    RowOrder, Sequences, Split, SplitKind, Synthetic, items_of, prepare, prepared, read_items,
+    read_log,
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
@@ -45,9 +46,15 @@ impl Inputs {
             let dropped = Dropped::default();
             return Ok(Self { sequences, report, items, dropped, embeddings, sids, sources });
         };
-        let is_folder = data.format.map_or(log.is_dir(), |it| it == Format::MiniOneRec);
         let sources = Sources::until(stop);
-        let mut interactions = read_log(log, &data.log_options(), &sources)?;
+        let options = data.log_options();
+        let (mut interactions, of_users) = match (&data.valid, &data.test) {
+            (Some(valid), Some(test)) => {
+                let max_history = data.max_history;
+                OwnSplit { train: log, valid, test, max_history }.read(&options, &sources)?
+            }
+            _ => (read_log(log, &options, &sources)?, Vec::new()),
+        };
         if interactions.in_row_order && matches!(data.split, SplitKind::GlobalTime { .. }) {
             return Err(Error::setting(
                 "data.split",
@@ -62,7 +69,8 @@ impl Inputs {
         let row_order = RowOrder::of_log(&interactions.items);
         let (sequences, report, dropped) = prepared(interactions, &data.prepare, config.seed)?;
         let mut report = data_report(report, &sequences, read_as, config)?;
-        let folder = is_folder.then(|| Folder::open(log)).transpose()?;
+        of_users.into_iter().for_each(|join| report.add(join, None));
+        let folder = Folder::of_log(log, data.format)?;
         let id_key = data.items_id.as_deref();
         let items = match data.items.clone().or_else(|| folder?.items()) {
             Some(path) => {

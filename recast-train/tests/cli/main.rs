@@ -5,6 +5,7 @@ mod compare;
 mod data;
 mod joins;
 mod library;
+mod logs;
 mod phases;
 mod pinned;
 mod processes;
@@ -13,6 +14,7 @@ mod run_folder;
 mod semantic_ids;
 mod settings;
 mod signals;
+mod splits;
 
 use std::fmt::Write as _;
 use std::fs;

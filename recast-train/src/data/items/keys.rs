@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::ItemText;
 use crate::data::Ids;
+use crate::data::readers::is_missing;
 
 /// Keys that can hold an item's id, in order of preference; none of them is text.
 const ID_KEYS: [&str; 5] = ["id", "item", "item_id", "parent_asin", "asin"];
@@ -32,9 +33,6 @@ const OTHER_ID_KEYS: [&str; 17] = [
 const TITLE_KEYS: [&str; 3] = ["title", "name", "keywords"];
 /// The key of an item's text in a run folder.
 const TEXT_KEY: &str = "text";
-
-/// Names of an id that is missing.
-const MISSING: [&str; 4] = ["nan", "null", "none", "<na>"];
 
 /// The entry of an item.
 pub(super) type Entry = Map<String, Value>;
@@ -68,13 +66,19 @@ impl<'a> IdKey<'a> {
             .chain(usual.into_iter().flatten())
     }
 
-    /// Whether a column of a table is text though it looks like numbers.
-    pub(super) fn is_text(self, column: &str) -> bool {
-        let id = match self {
-            Self::Named(key) => key == column,
-            Self::Usual => OTHER_ID_KEYS.contains(&&plain(column)[..]),
-        };
-        id || ID_KEYS.contains(&column) || TITLE_KEYS.contains(&column)
+    /// The preferred key of ids among `names`, the columns of a table or the keys of an entry.
+    pub(super) fn among<'n>(
+        self,
+        mut names: impl Iterator<Item = &'n str> + Clone,
+    ) -> Option<&'n str> {
+        match self {
+            Self::Named(key) => names.find(|name| *name == key),
+            Self::Usual => {
+                let first = ID_KEYS.iter().find_map(|key| names.clone().find(|name| name == key));
+                let others = || names.filter_map(|name| Some((rank(name)?, name)));
+                first.or_else(|| others().min().map(|it| it.1))
+            }
+        }
     }
 
     /// The key and the id of an entry. The words for a missing value are an id only if the log
@@ -83,10 +87,9 @@ impl<'a> IdKey<'a> {
     where
         'a: 'e,
     {
-        self.of(entry).find_map(|(key, value)| Some((key, id_text(value)?))).filter(|(_, id)| {
-            let missing = MISSING.iter().any(|word| id.eq_ignore_ascii_case(word));
-            !missing || log.index_of(id).is_some()
-        })
+        self.of(entry)
+            .find_map(|(key, value)| Some((key, id_text(value)?)))
+            .filter(|(_, id)| !is_missing(id) || log.index_of(id).is_some())
     }
 
     /// The key under which an entry should have its id, in words.
@@ -109,6 +112,17 @@ fn usual_ids(entry: &Entry) -> impl Iterator<Item = (&str, &Value)> {
         others.into_iter().map(|it| it.1)
     });
     first.chain(others.flatten()).map(|(key, value)| (key.as_str(), value))
+}
+
+/// The place of a key among the further names of ids.
+fn rank(key: &str) -> Option<usize> {
+    let plain = plain(key);
+    OTHER_ID_KEYS.iter().position(|name| *name == plain)
+}
+
+/// Whether a column of a table is text though it may look like numbers.
+pub(super) fn is_text(column: &str, id_column: Option<&str>) -> bool {
+    id_column == Some(column) || ID_KEYS.contains(&column) || TITLE_KEYS.contains(&column)
 }
 
 /// A key in lower case, without underscores.

@@ -1,39 +1,51 @@
 //! Layouts of items files: tables, lines of JSON, one JSON object, and lines of public data sets.
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::keys::{Entry, IdKey, with_id};
+use super::keys::{Entry, IdKey, is_rounded, is_text, with_id};
 use crate::data::readers::csv::{Dialect, Table};
+use crate::data::readers::extension;
+use crate::data::readers::lenient;
 use crate::data::readers::lines::{for_each_line, json_error};
 use crate::error::{Error, Result};
 use crate::storage::{Entries, Source};
 
 /// Hands each item to `each` as an entry, with its line from 1 where items stand on lines.
+///
+/// Returns a warning about the file, if there is one.
 pub(super) fn for_each_entry(
     source: Source,
     id_key: IdKey<'_>,
     mut each: impl FnMut(Option<u64>, Entry) -> Result<()>,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let path = &source.path().to_owned();
     let dialect = match layout(&source) {
         Layout::Table(dialect) => dialect,
-        Layout::Object => return for_each_of_object(source, id_key, |entry| each(None, entry)),
+        Layout::Object => {
+            for_each_of_object(source, id_key, |entry| each(None, entry))?;
+            return Ok(None);
+        }
         Layout::Fields(fields) => {
-            return for_each_line(source, |line, text| {
-                each(Some(line), fields.entry(path, line, text)?)
-            });
+            for_each_line(source, |line, text| each(Some(line), fields.entry(path, line, text)?))?;
+            return Ok(None);
         }
         Layout::Lines => {
-            return for_each_line(source, |line, text| each(Some(line), parsed(path, line, text)?));
+            for_each_line(source, |line, text| {
+                each(Some(line), parsed(path, line, text, id_key)?)
+            })?;
+            return Ok(None);
         }
     };
     let mut table = Table::open(source, dialect)?;
     let header = table.header.clone();
+    let id_column = id_key.among(header.iter());
     while let Some((line, record)) = table.next()? {
-        let value = |key: &str, text: &str| match (id_key.is_text(key), text.parse::<i64>()) {
+        let value = |key: &str, text: &str| match (is_text(key, id_column), text.parse::<i64>()) {
             (true, _) => Value::from(text),
             (false, Ok(number)) => Value::from(number),
             (false, Err(_)) => text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
@@ -41,12 +53,35 @@ pub(super) fn for_each_entry(
         let fields = header.iter().zip(record);
         each(Some(line), fields.map(|(key, text)| (key.to_owned(), value(key, text))).collect())?;
     }
-    Ok(())
+    Ok(table.warning())
 }
 
-/// The entry on a line of JSON.
-fn parsed(path: &Path, line: u64, text: &str) -> Result<Entry> {
-    serde_json::from_str(text).map_err(|fault| json_error(path, line, &fault))
+/// The entry on a line of JSON, or of a literal of Python.
+fn parsed(path: &Path, line: u64, text: &str, id_key: IdKey<'_>) -> Result<Entry> {
+    let entry = |text: &str| {
+        let mut entry: Entry = serde_json::from_str(text)?;
+        restore_digits(&mut entry, text, id_key)?;
+        Ok(entry)
+    };
+    entry(text).or_else(|fault: serde_json::Error| match lenient::json(text) {
+        Some(json) => entry(&json).map_err(|fault| json_error(path, line, &fault)),
+        None => Err(json_error(path, line, &fault)),
+    })
+}
+
+/// Turns an integer that lost digits into text, where it is the id.
+fn restore_digits(entry: &mut Entry, text: &str, id_key: IdKey<'_>) -> serde_json::Result<()> {
+    let id_key = id_key.among(entry.keys().map(String::as_str)).map(str::to_owned);
+    let Some(key) = id_key else { return Ok(()) };
+    if let Some(value) = entry.get_mut(&key).filter(|value| is_rounded(value)) {
+        let raw: HashMap<String, &RawValue> = serde_json::from_str(text)?;
+        let is_digit = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+        let digits = raw.get(&key).map(|raw| raw.get()).filter(|raw| raw.bytes().all(is_digit));
+        if let Some(digits) = digits {
+            *value = Value::from(digits);
+        }
+    }
+    Ok(())
 }
 
 /// The layout of an items file.
@@ -68,6 +103,11 @@ fn layout(source: &Source) -> Layout {
     let mut lines = head.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
     match extension(source.path()).as_deref() {
+        Some("csv") if !first.contains(',') => {
+            let other =
+                [b';', b'\t', b'|'].into_iter().find(|&byte| first.contains(char::from(byte)));
+            Layout::Table(other.map_or(Dialect::Comma, Dialect::Byte))
+        }
         Some("csv") => Layout::Table(Dialect::Comma),
         Some("tsv") => Layout::Table(Dialect::Tab),
         Some("item") if first.contains('|') && !first.contains('\t') => {
@@ -84,15 +124,6 @@ fn layout(source: &Source) -> Layout {
         }
         Some("json") => Layout::Object,
         _ => Layout::Lines,
-    }
-}
-
-/// The extension in lower case, without that of gzip or zstd.
-fn extension(path: &Path) -> Option<String> {
-    let lower = |path: &Path| path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
-    match lower(path).as_deref() {
-        Some("gz" | "zst") => lower(&path.with_extension("")),
-        _ => lower(path),
     }
 }
 
@@ -188,7 +219,10 @@ fn for_each_of_object(
     let path = &source.path().to_owned();
     let mut text = String::new();
     source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
-    let entries: Entries<Entry> = serde_json::from_str(&text).map_err(|fault| {
+    let entries = serde_json::from_str(&text).or_else(|fault| {
+        lenient::json(&text).ok_or(fault).and_then(|json| serde_json::from_str(&json))
+    });
+    let entries: Entries<Entry> = entries.map_err(|fault| {
         let hint = r#"expected {"item id": {"title": "..", ..}, ..}, or one object a line"#;
         Error::file(path, format!("is not one JSON object of items: {fault}"), hint)
     })?;

@@ -76,8 +76,10 @@ pub(crate) fn items_of(
         other_keys: BTreeMap::new(),
     };
     let source = sources.text(path, file.encoding)?;
-    for_each_entry(source, id_key, |line, entry| read.push(line, &entry))?;
-    read.finish()
+    let warning = for_each_entry(source, id_key, |line, entry| read.push(line, &entry))?;
+    let (items, join, mut warnings) = read.finish()?;
+    warnings.extend(warning.map(|warning| format!("texts: {warning}")));
+    Ok((items, join, warnings))
 }
 
 /// The items of a file while they are read.
@@ -115,7 +117,7 @@ impl ItemsRead<'_> {
         };
         if is_rounded(&entry[id_key]) {
             let problem = format!("the id {id} under '{id_key}' is a number that lost digits");
-            return Err(fault(problem, "write ids of more than 15 digits as strings"));
+            return Err(fault(problem, "write it as an integer or as a string"));
         }
         let hash = hash_of(entry);
         let row = self.items.n_rows;

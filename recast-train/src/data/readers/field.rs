@@ -38,7 +38,10 @@ impl Place<'_> {
     /// # Errors
     ///
     /// If the float is not whole, or so large that its neighbours are the same float.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reader of Parquet will call it"))]
+    #[cfg_attr(
+        not(any(test, feature = "parquet")),
+        expect(dead_code, reason = "only Parquet holds ids as floats")
+    )]
     pub(super) fn float_id(&self, value: f64, digits: u32) -> Result<i64> {
         let bound = 2f64.powi(digits.cast_signed());
         if value.fract() != 0.0 {

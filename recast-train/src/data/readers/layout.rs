@@ -1,18 +1,13 @@
 //! The layout of a text file: the settings and the first lines tell it, then the extension.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::path::Path;
 
+use super::content::{Head, are_lists, bare_columns, names_columns};
 use super::csv::Dialect;
 use super::known::Known;
-use super::time::{is_surely_time, is_time};
-use super::{Columns, Format, LogOptions, LogOrder, jsonl, list, s3rec};
+use super::{Columns, Format, LogOptions, LogOrder, jsonl, s3rec};
 use crate::error::{Error, Result};
 use crate::storage::HEAD;
-
-/// The rows at the start of a file that tell its layout.
-const ROWS: usize = 100;
 
 /// The separators of a table, the most likely first.
 const SEPARATORS: [Dialect; 5] =
@@ -45,10 +40,19 @@ impl Layout {
         check_text(path, head, options)?;
         let text = String::from_utf8_lossy(head);
         let head = Head::of(&text, head.len() < HEAD);
-        let format = match options.format {
-            Some(format) => format,
+        let (format, finding) = match options.format {
+            Some(format) => (format, None),
             None => format_of(path, &head, options)?,
         };
+        let set =
+            [("header", options.header.is_some()), ("delimiter", options.delimiter.is_some())];
+        if matches!(format, Format::Jsonl | Format::S3Rec)
+            && let Some((key, _)) = set.iter().find(|(_, is_set)| *is_set)
+        {
+            let problem = format!("is for tables, and {} is none", path.display());
+            let hint = "leave it out, or set data.format to \"csv\"";
+            return Err(Error::setting(format!("data.{key}"), problem, hint));
+        }
         let mut layout = Self {
             format,
             dialect: Dialect::Comma,
@@ -57,7 +61,7 @@ impl Layout {
             order: options.order.unwrap_or(LogOrder::Time),
             lists: false,
             pairs: false,
-            findings: Vec::new(),
+            findings: finding.into_iter().map(str::to_owned).collect(),
         };
         match format {
             Format::Jsonl => layout.of_json(path, &head, options)?,
@@ -132,7 +136,7 @@ impl Layout {
         };
         let extension = super::extension(path);
         if extension.as_deref() == Some("json") {
-            if jsonl::keys(first).is_none() {
+            if jsonl::keys(first).is_none() && !head.is_within_a_line {
                 let problem = "holds one JSON value over several lines, or an array";
                 return Err(Error::file(path, problem, "write one JSON object a line"));
             }
@@ -183,12 +187,14 @@ impl Layout {
         }
     }
 
-    /// The separator of a table without a setting: that of the format, unless the first line lacks
-    /// it and has another.
+    /// The separator of a table without a setting.
+    ///
+    /// The format's own separator gives way to another if the first line lacks it, or if only the
+    /// other parts the line into the columns that are read.
     fn dialect_of_head(&mut self, path: &Path, head: &Head<'_>) -> Result<Dialect> {
         let first = head.lines.first().map_or("", |line| *line);
         let own = if self.format == Format::Csv { Dialect::Comma } else { Dialect::Tab };
-        if own.stands_in(first) || first.trim().is_empty() {
+        if first.trim().is_empty() || (self.format == Format::RecBole && own.stands_in(first)) {
             return Ok(own);
         }
         if self.format == Format::RecBole {
@@ -200,11 +206,16 @@ impl Layout {
                 "part the fields by tabs, as RecBole does, or set data.delimiter",
             ));
         }
-        let Some(other) = SEPARATORS.into_iter().find(|it| it.stands_in(first)) else {
-            return Ok(own);
-        };
-        self.finds(format!("parted by {}", other.name()));
-        Ok(other)
+        let stand: Vec<Dialect> = std::iter::once(own)
+            .chain(SEPARATORS.into_iter().filter(|it| *it != own))
+            .filter(|dialect| dialect.stands_in(first))
+            .collect();
+        let fits = |dialect: &&Dialect| names_columns(&head.rows(**dialect), &self.columns);
+        let found = stand.iter().find(fits).or(stand.first()).copied().unwrap_or(own);
+        if found != own {
+            self.finds(format!("parted by {}", found.name()));
+        }
+        Ok(found)
     }
 }
 
@@ -215,66 +226,32 @@ impl Columns {
     }
 }
 
-/// The first lines of a file.
-struct Head<'a> {
-    text: &'a str,
-    lines: Vec<&'a str>,
-}
-
-impl<'a> Head<'a> {
-    /// The lines of `text`, without one that may be cut. `is_whole` says that no text follows.
-    fn of(text: &'a str, is_whole: bool) -> Self {
-        let end = if text.contains('\n') { '\n' } else { '\r' };
-        let last = text.rfind(end).map_or(text.len(), |at| at + 1);
-        let text = if is_whole { text } else { &text[..last] };
-        let lines = text.split(end).map(|line| line.trim_end_matches('\r')).take(ROWS).collect();
-        Self { text, lines }
-    }
-
-    /// The first rows of a table, as trimmed fields.
-    fn rows(&self, dialect: Dialect) -> Vec<Vec<String>> {
-        let text = match dialect {
-            // no field of a table with two colons holds the byte that stands for them
-            Dialect::Colons => Cow::Owned(self.text.replace("::", "\u{1f}")),
-            _ => Cow::Borrowed(self.text),
-        };
-        let rows = csv::ReaderBuilder::new()
-            .delimiter(dialect.delimiter())
-            .quoting(dialect.quoting())
-            .trim(csv::Trim::All)
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text.as_bytes())
-            .into_records();
-        let fields = |row: csv::StringRecord| row.iter().map(str::to_owned).collect();
-        rows.map_while(std::result::Result::ok).take(ROWS).map(fields).collect()
-    }
-}
-
-/// The format by the first lines, else by the extension.
-fn format_of(path: &Path, head: &Head<'_>, options: &LogOptions) -> Result<Format> {
+/// The format by the first lines, else by the extension; with words if the lines tell it.
+fn format_of(
+    path: &Path,
+    head: &Head<'_>,
+    options: &LogOptions,
+) -> Result<(Format, Option<&'static str>)> {
     let by_name = Format::of(path);
-    // text of any name whose rows are surely those of a table, or lines of JSON
-    let is_open = !matches!(by_name, Ok(format) if format != Format::S3Rec);
-    if !is_open {
-        return by_name;
+    // text of any other name may be a table or lines of JSON
+    if matches!(by_name, Ok(format) if format != Format::S3Rec) {
+        return by_name.map(|format| (format, None));
     }
     let first = head.lines.first().map_or("", |line| *line);
     if options.header.is_some() || options.delimiter.is_some() {
-        return Ok(Format::Csv);
+        return Ok((Format::Csv, None));
     }
     if jsonl::keys(first).is_some() {
-        return Ok(Format::Jsonl);
+        return Ok((Format::Jsonl, Some("JSON lines")));
     }
-    let columns = &options.columns;
-    let dialect = SEPARATORS.into_iter().find(|dialect| dialect.stands_in(first));
-    let rows = dialect.map(|dialect| head.rows(dialect)).unwrap_or_default();
-    let names = rows.first().map_or(&[][..], Vec::as_slice);
-    let has = |name: &String| names.contains(name);
-    if (has(&columns.user) && has(&columns.item)) || bare_columns(&rows, columns).is_some() {
-        return Ok(Format::Csv);
+    let is_table = SEPARATORS.into_iter().filter(|it| it.stands_in(first)).any(|dialect| {
+        let rows = head.rows(dialect);
+        names_columns(&rows, &options.columns) || bare_columns(&rows, &options.columns).is_some()
+    });
+    if is_table {
+        return Ok((Format::Csv, Some("a table")));
     }
-    by_name
+    by_name.map(|format| (format, None))
 }
 
 /// The separator by the setting.
@@ -292,53 +269,6 @@ fn dialect_of(delimiter: &str) -> Result<Dialect> {
             )),
         },
     }
-}
-
-/// The columns of a table without a header line, if the first rows leave no doubt.
-///
-/// The columns are a user, an item, a time, and maybe a rating from 0 to 10.
-fn bare_columns(rows: &[Vec<String>], columns: &Columns) -> Option<Vec<String>> {
-    let Columns { user, item, timestamp, rating } = columns;
-    let is_rating = |text: &String| text.parse().is_ok_and(|it: f64| (0.0..=10.0).contains(&it));
-    let all = |at: usize, is: &dyn Fn(&String) -> bool| rows.iter().all(|row| is(&row[at]));
-    let is_time = |text: &String| is_surely_time(text);
-    let width = rows.first()?.len();
-    if rows.iter().any(|row| row.len() != width || row.iter().any(String::is_empty)) {
-        return None;
-    }
-    let names = match width {
-        3 if all(2, &is_time) => vec![user, item, timestamp],
-        4 if all(3, &is_time) && all(2, &is_rating) => vec![user, item, rating, timestamp],
-        4 if all(2, &is_time) && all(3, &is_rating) => vec![user, item, timestamp, rating],
-        _ => return None,
-    };
-    // the two ids are no times: a column of times would leave two readings
-    (!all(0, &is_time) && !all(1, &is_time)).then(|| names.into_iter().cloned().collect())
-}
-
-/// Whether the rows hold lists of items, by user: with as many times, or without times and surely
-/// lists.
-fn are_lists(rows: &[Vec<String>], user: usize, item: usize, timestamp: Option<usize>) -> bool {
-    let field = |row: &'_ [String], at: usize| row.get(at).cloned().unwrap_or_default();
-    let mut users = HashSet::new();
-    let mut longest = 0;
-    for row in rows {
-        let items = field(row, item);
-        let elements = list::elements(&items);
-        longest = longest.max(elements.len());
-        let is_list = if let Some(timestamp) = timestamp {
-            let times = field(row, timestamp);
-            let times = list::elements(&times);
-            times.len() == elements.len() && times.iter().all(|time| is_time(time))
-        } else {
-            let integers = elements.iter().all(|it| it.bytes().all(|byte| byte.is_ascii_digit()));
-            (integers || items.starts_with('[')) && users.insert(field(row, user))
-        };
-        if !is_list {
-            return false;
-        }
-    }
-    longest > 1
 }
 
 /// The error of a log without times, where no setting says that its rows are in order.

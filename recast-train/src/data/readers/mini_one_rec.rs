@@ -1,100 +1,43 @@
 //! A folder as MiniOneRec publishes one: the semantic IDs and texts of all items, and the split.
 //! Each row of the split is a history and the next item.
 
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::csv::{Dialect, Table};
 use super::field::Place;
+use super::folder::{Folder, INDEX, RECOVERED, TRAIN};
+use super::index::Index;
 use super::lines::{for_each_line, json_error};
 use super::without_ratings;
 use crate::data::{GivenSplit, HeldOut, Ids, Interactions};
 use crate::error::{Error, Result};
-use crate::storage::{Entries, Sources};
+use crate::storage::Sources;
 
 /// The end of a file's name, after `NAME`.
-const INDEX: &str = ".index.json";
-const TRAIN: &str = ".train.csv";
-const RECOVERED: &str = ".recovered_sequences.jsonl";
 const VALID: &str = ".valid.csv";
 const TEST: &str = ".test.csv";
-const ITEMS: &str = ".item.json";
-const INFO: &str = ".info.txt";
 
 const COLUMN_USER: &str = "user_id";
 const COLUMN_HISTORY: &str = "history_item_id";
 const COLUMN_ITEM: &str = "item_id";
 const COLUMN_SID: &str = "item_sid";
 
-/// A folder of MiniOneRec, found by its one file `NAME.index.json`.
-#[derive(Debug)]
-pub(crate) struct Folder {
-    path: PathBuf,
-    name: String,
-}
-
-impl Folder {
-    /// Finds the folder's `NAME`.
-    ///
-    /// # Errors
-    ///
-    /// If the folder cannot be read, or holds not exactly one `NAME.index.json`.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let failed = |cause| Error::read(path, cause);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(path).map_err(failed)? {
-            let file = entry.map_err(failed)?.file_name();
-            if let Some(name) = file.to_str().and_then(|file| file.strip_suffix(INDEX)) {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort_unstable();
-        match <[String; 1]>::try_from(names) {
-            Ok([name]) => Ok(Self { path: path.to_owned(), name }),
-            Err(names) if names.is_empty() => Err(Error::file(
-                path,
-                format!("is a folder without a file NAME{INDEX}"),
-                "name a file, or a folder as MiniOneRec publishes it",
-            )),
-            Err(names) => Err(Error::file(
-                path,
-                format!("holds several data sets: {}", names.join(", ")),
-                "put each in a folder of its own",
-            )),
-        }
-    }
-
-    fn file(&self, suffix: &str) -> PathBuf {
-        self.path.join(format!("{}{suffix}", self.name))
-    }
-
-    fn existing(&self, suffixes: [&str; 2]) -> Option<PathBuf> {
-        suffixes.into_iter().map(|suffix| self.file(suffix)).find(|path| path.is_file())
-    }
-
-    /// The file of item text: `NAME.item.json`, else `NAME.info.txt`, which has titles only.
-    pub(crate) fn items(&self) -> Option<PathBuf> {
-        self.existing([ITEMS, INFO])
-    }
-
-    /// The files that interactions are read from.
-    ///
-    /// # Errors
-    ///
-    /// If there is no file to learn from.
-    pub(crate) fn interactions(&self) -> Result<[PathBuf; 4]> {
-        let train = self.existing([TRAIN, RECOVERED]).ok_or_else(|| {
-            Error::file(
-                &self.path,
-                format!("holds neither {0}{TRAIN} nor {0}{RECOVERED}", self.name),
-                "add one: there is nothing to learn from",
-            )
-        })?;
-        Ok([self.file(INDEX), train, self.file(VALID), self.file(TEST)])
-    }
+/// The files that interactions are read from.
+///
+/// # Errors
+///
+/// If there is no file to learn from.
+fn files(folder: &Folder) -> Result<[PathBuf; 4]> {
+    let train = folder.existing([TRAIN, RECOVERED]).ok_or_else(|| {
+        Error::file(
+            folder.path(),
+            format!("holds neither {0}{TRAIN} nor {0}{RECOVERED}", folder.name()),
+            "add one: there is nothing to learn from",
+        )
+    })?;
+    Ok([folder.file(INDEX), train, folder.file(VALID), folder.file(TEST)])
 }
 
 /// Reads the catalogue and the split. An interaction's timestamp is its position among the user's,
@@ -113,8 +56,8 @@ pub(super) fn read(
     sources: &Sources,
 ) -> Result<Interactions> {
     without_ratings(path, "a folder of MiniOneRec", min_rating)?;
-    let folder = Folder::open(path)?;
-    let [index, train, valid, test] = folder.interactions()?;
+    let folder = Folder::open(path, INDEX)?;
+    let [index, train, valid, test] = files(&folder)?;
     let index = Index::read(&index, sources)?;
     let (valid, test) = (Part::read(&valid, &index, sources)?, Part::read(&test, &index, sources)?);
     let mut max_history = valid.longest_history().max(test.longest_history());
@@ -130,7 +73,7 @@ pub(super) fn read(
         warnings.push(format!(
             "reduced train: {}{TRAIN} is not in the folder; the {interactions} training interactions of {} users are \
              those of {0}{RECOVERED}, which lacks some",
-            folder.name,
+            folder.name(),
             sequences.users.len()
         ));
     }
@@ -156,45 +99,6 @@ pub(super) fn read(
         }
     }
     Ok(log)
-}
-
-/// The catalogue.
-#[derive(Debug)]
-struct Index<'a> {
-    path: &'a Path,
-    ids: Ids,
-    /// The semantic ID of each item: its tokens one after the other, as rows of a split write them.
-    sids: Vec<String>,
-}
-
-impl<'a> Index<'a> {
-    fn read(path: &'a Path, sources: &Sources) -> Result<Self> {
-        let mut text = String::new();
-        let mut source = sources.text(path, None)?;
-        source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
-        let entries: Entries<Vec<String>> = serde_json::from_str(&text).map_err(|fault| {
-            let hint = r#"expected {"item id": ["<a_3>", ..], ..}"#;
-            Error::file(path, format!("is no index of semantic IDs: {fault}"), hint)
-        })?;
-        let mut index = Self { path, ids: Ids::new(), sids: Vec::with_capacity(entries.0.len()) };
-        for (id, tokens) in entries.0 {
-            if index.ids.index_of(&id).is_some() {
-                let hint = "keep one entry an item";
-                return Err(Error::file(path, format!("item '{id}' stands twice"), hint));
-            }
-            index.ids.intern(&id);
-            index.sids.push(tokens.concat());
-        }
-        Ok(index)
-    }
-
-    /// The index of an item.
-    fn item(&self, place: Place<'_>, id: &str) -> Result<u32> {
-        self.ids.index_of(id).ok_or_else(|| {
-            let problem = format!("is no item of {}", self.path.display());
-            place.error(id, &problem, "check that both files are of one data set")
-        })
-    }
 }
 
 /// A file of a split.

@@ -2,11 +2,15 @@
 //! as text.
 
 mod bytes;
+mod content;
 pub(super) mod csv;
 mod field;
+mod folder;
+mod index;
 mod jsonl;
 mod known;
 mod layout;
+mod lc_rec;
 pub(in crate::data) mod lenient;
 pub(super) mod lines;
 mod list;
@@ -28,9 +32,11 @@ use super::Interactions;
 use crate::error::{Error, Result};
 use crate::storage::{Source, Sources};
 
+pub(crate) use folder::Folder;
 use layout::Layout;
-pub(crate) use mini_one_rec::Folder;
 pub use options::{Columns, Kept, LogOptions, LogOrder, Missing};
+pub(super) use rows::is_missing;
+pub(super) use spread::scale_between;
 
 /// The format of a log of interactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +58,10 @@ pub enum Format {
     /// `NAME.train.csv`, `NAME.valid.csv`, `NAME.test.csv`.
     #[serde(rename = "mini_one_rec")]
     MiniOneRec,
+    /// A folder as LC-Rec and LETTER publish it, or its file `NAME.inter.json`: one list of items a
+    /// user. `NAME.index.json` holds the catalogue.
+    #[serde(rename = "lc_rec")]
+    LcRec,
 }
 
 impl Format {
@@ -59,10 +69,13 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// If the extension is missing or not one of the six, or the folder is not one of MiniOneRec.
+    /// If the extension is missing or not one of the six, or the folder is none that can be read.
     pub fn of(path: &Path) -> Result<Self> {
         if path.is_dir() {
-            return Folder::open(path).map(|_| Self::MiniOneRec);
+            return folder::format_of(path);
+        }
+        if folder::is_lc_rec(path) {
+            return Ok(Self::LcRec);
         }
         match extension(path).as_deref() {
             Some("csv") => Ok(Self::Csv),
@@ -119,7 +132,9 @@ pub(crate) fn read_log(
     };
     let min_rating = options.min_rating;
     let interactions = match format {
-        Some(Format::MiniOneRec) => mini_one_rec::read(path, min_rating, sources),
+        Some(Format::MiniOneRec) => without_columns(path, options)
+            .and_then(|()| mini_one_rec::read(path, min_rating, sources)),
+        Some(Format::LcRec) => lc_rec::read(path, options, sources),
         #[cfg(feature = "parquet")]
         Some(Format::Parquet) => parquet::read(path, options, sources),
         #[cfg(not(feature = "parquet"))]
@@ -156,7 +171,7 @@ fn read_text(source: Source, options: &LogOptions) -> Result<Interactions> {
 }
 
 /// The extension of a file in small letters, where that of a packed file is left out.
-fn extension(path: &Path) -> Option<String> {
+pub(super) fn extension(path: &Path) -> Option<String> {
     let lower = |path: &Path| Some(path.extension()?.to_string_lossy().to_ascii_lowercase());
     match lower(path).as_deref() {
         Some("gz" | "zst") => lower(&path.with_extension("")),
@@ -172,6 +187,13 @@ fn without_ratings(path: &Path, format: &str, min_rating: Option<f64>) -> Result
         format!("{format} has no ratings, but a least rating of {least} is asked for"),
         "leave it out or give a table with ratings",
     ))
+}
+
+/// The error of filters on columns in a format without columns.
+fn without_columns(path: &Path, options: &LogOptions) -> Result<()> {
+    let Some(column) = options.keep.keys().next() else { return Ok(()) };
+    let problem = format!("has no columns, but data.keep names '{column}'");
+    Err(Error::file(path, problem, "leave it out or give a table"))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ const HOSTILE: [&str; 24] = [
     "\\N\\",
 ];
 
-fn id() -> impl Strategy<Value = String> {
+pub(super) fn id() -> impl Strategy<Value = String> {
     let any = proptest::collection::vec(any::<char>(), 1..8)
         .prop_map(|letters| letters.into_iter().collect::<String>());
     let hostile = proptest::sample::select(&HOSTILE[..]).prop_map(str::to_owned);

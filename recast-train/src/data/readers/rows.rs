@@ -254,7 +254,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-pub(super) fn is_missing(value: &str) -> bool {
+/// Whether a value is none, or a word for none.
+pub(in crate::data) fn is_missing(value: &str) -> bool {
     value.is_empty() || (value.len() <= 4 && MISSING.contains(&value))
 }
 

@@ -89,10 +89,10 @@ mod tests {
         assert!(pairs.read_as.unwrap().starts_with("'user item' lines"));
         let users = read_text(".txt", b"1 5\n2 8\n", None).unwrap();
         assert_eq!((named(&users).len(), users.read_as), (2, None));
-        let mut late = "1 5\n1 6\n".repeat(80);
+        let mut late = "1 5\n1 6\n".repeat(9_000);
         late.push_str("1 5 6\n");
         let message = read_text(".txt", late.as_bytes(), None).unwrap_err();
-        assert!(message.starts_with("FILE:161: holds 3 words where"), "{message}");
+        assert!(message.starts_with("FILE:18001: holds 3 words where"), "{message}");
     }
 
     #[test]

@@ -45,6 +45,32 @@ impl Unit {
     }
 }
 
+impl Unit {
+    const fn nanoseconds(self) -> i64 {
+        match self {
+            Self::Seconds => 1_000_000_000,
+            Self::Milliseconds => 1_000_000,
+            Self::Microseconds => 1_000,
+            Self::Nanoseconds => 1,
+        }
+    }
+}
+
+/// The factors that bring the times of two logs to one unit; `None` if only one log has times since
+/// 1970.
+pub(in crate::data) fn scale_between(one: &[i64], other: &[i64]) -> Option<[i64; 2]> {
+    let largest = |times: &[i64]| times.iter().map(|time| time.unsigned_abs()).max().unwrap_or(0);
+    let unit = |times| Unit::of(i64::try_from(largest(times)).unwrap_or(i64::MAX));
+    match (unit(one), unit(other)) {
+        (None, None) => Some([1, 1]),
+        (Some(one), Some(other)) => {
+            let finest = one.nanoseconds().min(other.nanoseconds());
+            Some([one.nanoseconds() / finest, other.nanoseconds() / finest])
+        }
+        _ => None,
+    }
+}
+
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

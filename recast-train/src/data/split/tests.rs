@@ -117,7 +117,7 @@ fn a_log_without_a_split_has_none_to_give() {
     assert_eq!(
         Split::new(&data, SplitKind::Given).unwrap_err().to_string(),
         "config key 'data.split': is \"given\", but the log came without a split; \
-             name a folder of MiniOneRec, or set it to \"leave_one_out\""
+             name a folder of MiniOneRec, or the files data.valid and data.test, or set it to \"leave_one_out\""
     );
 }
 

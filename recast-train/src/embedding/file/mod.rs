@@ -115,7 +115,7 @@ pub(super) type Checked<T> = std::result::Result<T, Fault>;
 
 /// The place in `names` of ids or a matrix: `wanted` if it is there, else the first usual name.
 fn named<'a>(
-    names: impl Iterator<Item = &'a str> + Clone,
+    names: &(impl Iterator<Item = &'a str> + Clone),
     wanted: Option<&str>,
     usual: &[&str],
 ) -> Option<usize> {

@@ -28,6 +28,14 @@ impl Array {
         let float = matches!(dtype, DType::Plain(kind) if kind.type_char() == TypeChar::Float);
         float && self.header.shape().len() == 2
     }
+
+    /// Whether an array without a usual name may hold ids: text, or an array that numpy named.
+    /// Integers under another name may be counts.
+    fn may_be_ids(&self) -> bool {
+        let text = matches!(self.header.dtype(), DType::Plain(kind)
+            if matches!(kind.type_char(), TypeChar::ByteStr | TypeChar::UnicodeStr));
+        self.header.shape().len() == 1 && (text || self.name.starts_with("arr_"))
+    }
 }
 
 pub(super) fn parse(
@@ -86,7 +94,7 @@ fn chosen<'a>(
         });
         list.collect::<Vec<_>>().join(", ")
     };
-    let matrix = named(names(), None, &MATRIX_NAMES)
+    let matrix = named(&names(), None, &MATRIX_NAMES)
         .map(|place| &arrays[place])
         .or_else(|| only(&Array::is_matrix))
         .or_else(|| only(&|it| it.header.shape().len() == 2))
@@ -96,10 +104,10 @@ fn chosen<'a>(
         return Err((problem, "name the matrix 'embeddings' and its ids 'ids'"));
     };
     let others = || arrays.iter().filter(|it| it.place != matrix.place);
-    let by_name = named(others().map(|it| &it.name[..]), id_name, &ID_NAMES);
+    let by_name = named(&others().map(|it| &it.name[..]), id_name, &ID_NAMES);
     let ids = by_name
         .and_then(|place| others().nth(place))
-        .or_else(|| only(&|it| it.place != matrix.place && it.header.shape().len() == 1));
+        .or_else(|| only(&|it| it.place != matrix.place && it.may_be_ids()));
     if ids.is_none() && others().next().is_some() {
         let problem = format!("no array is told as the ids among {}", list());
         return Err((problem, "name the ids 'ids', or save the matrix alone"));

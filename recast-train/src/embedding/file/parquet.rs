@@ -111,7 +111,8 @@ fn columns(schema: &SchemaDescriptor, id_name: Option<&str>) -> Read<(Column, Co
         found.collect::<Vec<_>>().join(", ")
     };
     let place = |columns: &[Column], wanted, usual: &[&str]| {
-        named(columns.iter().map(Column::name), wanted, usual).or((columns.len() == 1).then_some(0))
+        named(&columns.iter().map(Column::name), wanted, usual)
+            .or((columns.len() == 1).then_some(0))
     };
     let Some(matrix) = place(&lists, None, &MATRIX_NAMES) else {
         let problem = format!("no column is told as the embeddings among {}", found());

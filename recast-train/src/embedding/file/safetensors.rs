@@ -50,7 +50,7 @@ pub(super) fn parse(
         if fits { name.clone() } else { String::new() }
     };
     let names: Vec<String> = tensors.iter().map(name).collect();
-    let ids = named(names.iter().map(String::as_str), id_name, &ID_NAMES);
+    let ids = named(&names.iter().map(String::as_str), id_name, &ID_NAMES);
     let ids = ids.filter(|_| tensors.len() > 1).map(|place| tensors.remove(place).1);
     let tensor = match tensors.iter().find(|it| it.0 == TENSOR_NAME) {
         Some(it) => Some(it.1),

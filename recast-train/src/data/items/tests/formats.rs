@@ -45,6 +45,9 @@ fn usual_names_of_ids_are_known_after_the_first_five() {
     let items = read(line, &["a"]).unwrap();
     assert_eq!(items.text(0).unwrap().text, "T. p");
     assert_eq!(items.numbers(0).collect::<Vec<_>>(), [("video_id", 5.0)]);
+    let items = read_as(".csv", "video_id,asin,title\n5,a,T\n", &["a"]).unwrap();
+    assert_eq!(items.text(0).unwrap().text, "T");
+    assert_eq!(items.numbers(0).collect::<Vec<_>>(), [("video_id", 5.0)]);
 }
 
 #[test]
@@ -171,16 +174,43 @@ fn an_entry_without_an_id_is_refused_by_its_line() {
 }
 
 #[test]
-fn a_number_that_lost_its_digits_is_no_id() {
-    for number in ["123456789012345678901", "18446744073709551616", "1e16"] {
+fn integers_of_any_length_are_ids_by_their_digits() {
+    let text = "123456789012345678901234567890";
+    for (suffix, content) in [
+        (".jsonl", format!("{{\"id\": {text}, \"title\": \"T\"}}\n")),
+        (".jsonl", format!("{{\"title\": \"T\", \"movieId\": {text}}}\n")),
+        (".jsonl", format!("{{'title': 'T', 'asin': {text}L}}\n")),
+        (".jsonl", format!("{{\"id\": \"{text}\", \"title\": \"T\"}}\n")),
+        (".csv", format!("id,title\n{text},T\n")),
+    ] {
+        assert_eq!(read_as(suffix, &content, &[text]).unwrap().title(0), "T", "{content}");
+    }
+    for number in ["1e16", "123456789012345678901.5", "1E+30"] {
         let message = read(&format!("{{\"id\": {number}}}\n"), &["1"]).unwrap_err();
         assert!(message.contains("under 'id' is a number that lost digits"), "{message}");
     }
-    let largest = u64::MAX.to_string();
-    assert!(read(&format!("{{\"id\": {largest}}}\n"), &[&largest]).is_ok());
-    let text = "123456789012345678901";
-    assert!(read(&format!("{{\"id\": \"{text}\"}}\n"), &[text]).is_ok());
-    assert!(read_as(".csv", &format!("id\n{text}\n"), &[text]).is_ok());
+}
+
+#[test]
+fn literals_of_python_and_numbers_that_are_none_are_read() {
+    for (suffix, content) in [
+        (".jsonl", "{\"id\": 1, \"title\": \"T\", \"price\": NaN}\n"),
+        (".json", "{'asin': '1', 'title': 'T', 'price': None}\n{'asin': '2', 'title': 'U'}\n"),
+        (".json", "{\"1\": {\"title\": \"T\", \"price\": NaN}}"),
+        (".json", "{\"id\": 1, \"title\": \"T\", \"price\": NaN}\n{\"id\": 2, \"title\": \"U\"}\n"),
+    ] {
+        let items = read_as(suffix, content, &["1"]).unwrap();
+        assert_eq!((items.title(0), items.numbers(0).count()), ("T", 0), "{content}");
+    }
+}
+
+#[test]
+fn a_table_by_another_delimiter_is_told_by_its_header() {
+    for delimiter in [";", "\t", "|"] {
+        let content = format!("id{delimiter}title\n7{delimiter}A, B\n");
+        assert_eq!(read_as(".csv", &content, &["7"]).unwrap().title(0), "A, B");
+    }
+    assert_eq!(read_as(".csv", "id\n7\n", &["7"]).unwrap().title(0), "7");
 }
 
 #[test]

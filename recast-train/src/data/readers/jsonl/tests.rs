@@ -150,6 +150,9 @@ fn lines_of_json_may_be_called_json() {
         b"{\"user\":1,\"item\":1,\"timestamp\":5}\n{\"user\":1,\"item\":2,\"timestamp\":6}\n";
     let read = read_text(".json", lines, None).unwrap();
     assert_eq!((read.len(), read.read_as.as_deref()), (2, Some("JSON lines")));
+    let long =
+        format!("{{\"user\":1,\"x\":\"{}\",\"item\":1,\"timestamp\":5}}\n", "x".repeat(70_000));
+    assert_eq!(read_text(".json", long.as_bytes(), None).unwrap().len(), 1);
     for other in ["[{\"user\":1}]", "{\n  \"user\": 1\n}\n", "[\n1,\n2]"] {
         let message = read_text(".json", other.as_bytes(), None).unwrap_err();
         assert!(message.contains("write one JSON object a line"), "{message}");

@@ -15,6 +15,7 @@ fn a_table_is_read_by_its_own_separator() {
         (".csv", "user|item|timestamp\nu|a,b|1\n", "'|'"),
         (".csv", "user::item::timestamp\nu::a,b::1\n", "'::'"),
         (".tsv", "user;item;timestamp\nu;a,b;1\n", "';'"),
+        (".csv", "user;item;timestamp;x, y\nu;a,b;1;2\n", "';'"),
     ] {
         let read = read_text(suffix, log.as_bytes(), None).unwrap();
         assert_eq!(named(&read), [("u", "a,b", 1)], "{log}");
@@ -110,7 +111,26 @@ fn text_in_utf_16_without_a_mark_is_named() {
 #[test]
 fn lines_of_json_are_known_whatever_the_file_is_called() {
     let log = b"{\"user\":\"u\",\"item\":\"a\",\"timestamp\":1}\n";
-    for suffix in [".json", ".ndjson", ".txt", ".log"] {
+    for suffix in [".json", ".ndjson", ".txt", ".log", ""] {
         assert_eq!(named(&read_text(suffix, log, None).unwrap()), [("u", "a", 1)], "{suffix}");
+    }
+    for table in ["user,item,timestamp\nu,a,1\n", "user\titem\ttimestamp\nu\ta\t1\n"] {
+        for suffix in [".txt", ".log", ""] {
+            let read = read_text(suffix, table.as_bytes(), None).unwrap();
+            assert_eq!(named(&read), [("u", "a", 1)], "{suffix}");
+            assert!(read.read_as.unwrap().starts_with("a table"));
+        }
+    }
+}
+
+#[test]
+fn settings_of_tables_are_refused_elsewhere() {
+    let columns = ["user", "item"].map(str::to_owned).to_vec();
+    for options in [
+        options(|it| it.delimiter = Some(";".to_owned())),
+        options(|it| it.header = Some(columns.clone())),
+    ] {
+        let message = read_with(".jsonl", b"{}\n", &options).unwrap_err();
+        assert!(message.contains("is for tables, and FILE is none"), "{message}");
     }
 }

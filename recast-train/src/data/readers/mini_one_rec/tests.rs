@@ -1,3 +1,5 @@
+use std::fs;
+
 use tempfile::TempDir;
 
 use super::super::testing::named;
@@ -98,8 +100,8 @@ fn without_anything_to_learn_from_a_folder_is_refused() {
     fs::remove_file(folder.path().join("Toys.index.json")).unwrap();
     assert_eq!(
         read(&folder).unwrap_err(),
-        "FOLDER: is a folder without a file NAME.index.json; \
-             name a file, or a folder as MiniOneRec publishes it"
+        "FOLDER: is a folder without a file NAME.index.json, NAME.inter.json or NAME.parquet; \
+             name a file, a folder of Parquet parts, or one as MiniOneRec or LC-Rec publishes it"
     );
     for name in ["A", "B"] {
         fs::write(folder.path().join(format!("{name}.index.json")), "{}").unwrap();

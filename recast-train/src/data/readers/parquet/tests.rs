@@ -1,6 +1,13 @@
+mod folders;
+mod ids;
+mod lists;
+
 use std::sync::Arc;
 
-use parquet::data_type::{ByteArray, Int96};
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType,
+    FloatType, Int32Type, Int64Type, Int96, Int96Type,
+};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -8,8 +15,11 @@ use parquet::schema::parser::parse_message_type;
 use super::super::testing::{named, read_text};
 use super::*;
 
-/// One column: its values, and which rows have one.
+/// The values of a column.
 enum Written<'a> {
+    Bool(&'a [bool]),
+    Float(&'a [f32]),
+    Fixed(&'a [&'a [u8]]),
     Texts(&'a [&'a [u8]]),
     Int32(&'a [i32]),
     Int64(&'a [i64]),
@@ -17,35 +27,55 @@ enum Written<'a> {
     Double(&'a [f64]),
 }
 
+/// The values of a column, with the definition and repetition levels that it has.
+struct Levelled<'a>(Written<'a>, &'a [i16], &'a [i16]);
+
 /// A file with the columns of `schema`; `levels` are those of all optional columns.
 fn file(schema: &str, columns: &[Written<'_>], levels: &[i16]) -> Vec<u8> {
+    let columns: Vec<_> = columns.iter().map(|column| (column, levels, &[][..])).collect();
+    written(schema, &columns)
+}
+
+fn levelled(schema: &str, columns: &[Levelled<'_>]) -> Vec<u8> {
+    let columns: Vec<_> = columns.iter().map(|it| (&it.0, it.1, it.2)).collect();
+    written(schema, &columns)
+}
+
+fn written(schema: &str, columns: &[(&Written<'_>, &[i16], &[i16])]) -> Vec<u8> {
     let schema = Arc::new(parse_message_type(&format!("message log {{ {schema} }}")).unwrap());
     let mut bytes = Vec::new();
     let properties = Arc::new(WriterProperties::builder().build());
     let mut writer = SerializedFileWriter::new(&mut bytes, schema, properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
-    for column in columns {
+    for (column, definitions, repetitions) in columns {
         let mut to = group.next_column().unwrap().unwrap();
-        let levels = (!levels.is_empty()).then_some(levels);
+        let some = |levels: &'_ [i16]| (!levels.is_empty()).then(|| levels.to_vec());
+        let (definitions, repetitions) = (some(definitions), some(repetitions));
+        macro_rules! write {
+            ($kind:ty, $values:expr) => {
+                to.typed::<$kind>()
+                    .write_batch($values, definitions.as_deref(), repetitions.as_deref())
+                    .unwrap()
+            };
+        }
         match column {
             Written::Texts(texts) => {
                 let values: Vec<ByteArray> =
                     texts.iter().map(|text| ByteArray::from(text.to_vec())).collect();
-                to.typed::<ByteArrayType>().write_batch(&values, levels, None).unwrap();
+                write!(ByteArrayType, &values)
             }
-            Written::Int32(it) => {
-                to.typed::<Int32Type>().write_batch(it, levels, None).unwrap();
+            Written::Fixed(all) => {
+                let values: Vec<FixedLenByteArray> =
+                    all.iter().map(|it| ByteArray::from(it.to_vec()).into()).collect();
+                write!(FixedLenByteArrayType, &values)
             }
-            Written::Int64(it) => {
-                to.typed::<Int64Type>().write_batch(it, levels, None).unwrap();
-            }
-            Written::Int96(it) => {
-                to.typed::<Int96Type>().write_batch(it, levels, None).unwrap();
-            }
-            Written::Double(it) => {
-                to.typed::<DoubleType>().write_batch(it, levels, None).unwrap();
-            }
-        }
+            Written::Bool(it) => write!(BoolType, it),
+            Written::Int32(it) => write!(Int32Type, it),
+            Written::Int64(it) => write!(Int64Type, it),
+            Written::Int96(it) => write!(Int96Type, it),
+            Written::Float(it) => write!(FloatType, it),
+            Written::Double(it) => write!(DoubleType, it),
+        };
         to.close().unwrap();
     }
     group.close().unwrap();
@@ -112,7 +142,7 @@ fn a_missing_value_is_named_by_its_row() {
     let columns = [Written::Int32(&[1, 1]), Written::Int32(&[2, 3]), Written::Int32(&[4, 5])];
     assert_eq!(
         read_text(".parquet", &file(schema, &columns, &[1, 0, 1]), None).unwrap_err(),
-        "FILE:2: column 'user': is missing: 'null'; fill it in or remove the row"
+        "FILE:2: column 'user': is missing: 'null'; data.missing = \"drop\" leaves such rows out and counts them"
     );
 }
 

@@ -90,7 +90,7 @@ fn a_last_number_without_a_line_end_is_cut_if_it_is_shorter() {
     for last in [170_406_720, 1_704_067, 17, 1] {
         let message = check(&[1_704_067_200, 1_704_070_800, last], true).unwrap_err();
         assert!(
-            message.starts_with(&format!("log.csv:4: column 'timestamp': is shorter"))
+            message.starts_with("log.csv:4: column 'timestamp': is shorter")
                 && message.contains("the file is cut in its last row"),
             "{message}"
         );

@@ -243,8 +243,10 @@ fn arrays_are_told_by_name_and_else_by_shape() {
         &stored(&[("x", matrix(2)), ("y", other.clone())]),
         "told as the matrix among",
     );
-    let two = [("x", matrix(2)), ("y", weights.clone()), ("z", weights)];
-    assert_fault("a.npz", &stored(&two), "told as the ids among 'x' [2, 2] of '<f4', 'y' [2]");
+    // numbers of another name may be no ids
+    let counts = [("x", matrix(2)), ("popularity", array("<i8", "(2,)", &[0; 16]))];
+    let told = "told as the ids among 'x' [2, 2] of '<f4', 'popularity' [2] of '<i8'";
+    assert_fault("a.npz", &stored(&counts), told);
 }
 
 #[test]
@@ -253,7 +255,6 @@ fn every_bad_archive_gives_its_message() {
     let of = |ids: Vec<u8>| stored(&[("ids", ids), ("embeds", matrix(2))]);
     let good = of(unicode(&names, false));
     assert_fault("a.npz", &good[..good.len() - 30], "not a .npz file");
-    assert_fault("a.npz", b"", "not a .npz file");
     let mut damaged = good.clone();
     let last = damaged.windows(4).rposition(|it| it == 3.0f32.to_le_bytes()).unwrap();
     damaged[last] ^= 1;
@@ -318,7 +319,6 @@ fn tensors_of_ids_have_one_shape_and_type() {
     assert_fault("a.safetensors", &same, "rows 0 and 1 both have the id '0'");
     let few = of(Dtype::I32, &[1], &[0; 4]);
     assert_fault("a.safetensors", &few, "1 ids for 2 rows");
-    // a matrix by the name of ids is none of them
     let other = of(Dtype::F32, &[2, 2], &rows);
     assert!(read_rows("a.safetensors", &other, None).unwrap().ids.is_none());
 }
