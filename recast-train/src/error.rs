@@ -303,7 +303,7 @@ impl Error {
     /// A fault of reading `path`, or the wish to stop that ended the read.
     #[must_use]
     pub(crate) fn read(path: &Path, cause: io::Error) -> Self {
-        if cause.get_ref().is_some_and(|cause| cause.is::<Stopped>()) {
+        if cause.get_ref().and_then(|cause| cause.downcast_ref::<Stopped>()).is_some() {
             return Self::Interrupted { run_dir: None };
         }
         Self::Read { path: path.to_owned(), cause }

@@ -81,16 +81,8 @@ impl Split {
     /// # Errors
     ///
     /// If the shares are out of range, or one of the three parts would be empty. If `kind` asks for
-    /// a given split and none came with the data. If a user has only one item, with nothing before
-    /// or after it.
+    /// a given split and none came with the data.
     pub fn new(sequences: &Sequences, kind: SplitKind) -> Result<Self> {
-        if let Some(user) = sequences.iter().position(|items| items.len() < 2) {
-            let user = sequences.users.get(user as u32).unwrap_or_default();
-            return Err(Error::data(
-                format!("user '{user}' has only one item, so there is nothing to predict"),
-                "set data.prepare.min_user to 2 or more, or give the user more items",
-            ));
-        }
         match kind {
             SplitKind::LeaveOneOut => leave_one_out(sequences),
             SplitKind::GlobalTime { valid, test } => global_time(sequences, valid, test),
@@ -127,6 +119,10 @@ pub struct SplitReport {
     pub cold_targets: usize,
     /// Test targets that stand in their own history: masking the history makes them impossible.
     pub repeated_targets: usize,
+    /// Users with one item to learn from, which neither follows nor precedes another: only
+    /// popularity learns from it.
+    #[serde(default)]
+    pub lone_items: usize,
 }
 
 impl fmt::Display for SplitReport {
@@ -140,7 +136,11 @@ impl fmt::Display for SplitReport {
             self.test,
             self.cold_targets,
             self.repeated_targets
-        )
+        )?;
+        match self.lone_items {
+            0 => Ok(()),
+            lone => write!(f, "; {lone} users have one item for training, which predicts nothing"),
+        }
     }
 }
 
@@ -157,6 +157,7 @@ impl Split {
             test: self.test.len(),
             cold_targets: targets().filter(|(_, target)| !trained.contains(target)).count(),
             repeated_targets: targets().filter(|(it, target)| it.history.contains(target)).count(),
+            lone_items: self.train.iter().filter(|items| items.len() == 1).count(),
         }
     }
 }

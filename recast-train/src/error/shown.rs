@@ -38,14 +38,14 @@ pub(super) fn value(text: &str) -> Shown<'_> {
     Shown(on_one_line(text, VALUE))
 }
 
-/// The parser's words on a config: their lines stay.
+/// The parser's words on a config: their lines stay, and the list of known keys is whole.
 pub(super) fn lines(text: &str) -> Shown<'_> {
-    let long = text.lines().any(|line| line.len() > VALUE) || text.len() > LONGEST_MESSAGE;
-    if !long {
+    const LONGEST: usize = LONGEST_MESSAGE - PATH;
+    if text.len() <= LONGEST {
         return Shown(Cow::Borrowed(text));
     }
-    let lines: Vec<Cow<'_, str>> = text.lines().map(|line| shortened(line, VALUE)).collect();
-    Shown(Cow::Owned(shortened(&lines.join("\n"), LONGEST_MESSAGE - PATH).into_owned()))
+    let lines: Vec<Cow<'_, str>> = text.lines().map(|line| shortened(line, PROBLEM)).collect();
+    Shown(Cow::Owned(shortened(&lines.join("\n"), LONGEST).into_owned()))
 }
 
 /// A text of at most `bytes` bytes with its control characters escaped.

@@ -15,7 +15,7 @@ const NAME: &str = "lock";
 pub(crate) struct Lock {
     /// `None` where nothing can be locked: in a folder that nobody here can write, and on a file
     /// system without locks.
-    _file: Option<File>,
+    file: Option<File>,
 }
 
 impl Lock {
@@ -31,7 +31,7 @@ impl Lock {
         let opened =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = match opened {
-            Err(cause) if forbids_writing(&cause) => return Ok(Self { _file: None }),
+            Err(cause) if forbids_writing(&cause) => return Ok(Self { file: None }),
             opened => opened.map_err(failed)?,
         };
         match file.try_lock() {
@@ -44,13 +44,13 @@ impl Lock {
                 return Err(Error::InUse { run_dir: folder.to_owned(), process });
             }
             Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {
-                return Ok(Self { _file: None });
+                return Ok(Self { file: None });
             }
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
         }
         file.set_len(0).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Self { _file: Some(file) })
+        Ok(Self { file: Some(file) })
     }
 
     /// Whether a name in a folder is that of its lock.
@@ -67,6 +67,16 @@ fn forbids_writing(cause: &io::Error) -> bool {
 /// Whether this user may not make files in a folder. A full disk is not read-only.
 pub(crate) fn is_read_only(folder: &Path) -> bool {
     tempfile::NamedTempFile::new_in(folder).is_err_and(|cause| forbids_writing(&cause))
+}
+
+impl Drop for Lock {
+    /// Frees the folder at once: a process that another thread starts at this moment may hold a
+    /// copy of the file until it is another program.
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            let _ = file.unlock();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -247,14 +247,20 @@ fn data_without_interactions_is_refused() {
 }
 
 #[test]
-fn a_user_with_one_item_is_refused_where_the_core_lets_it_through() {
+fn a_user_with_one_item_is_counted_where_the_core_lets_it_through() {
     let desk = Desk::new();
     desk.write("one.csv", "user,item,timestamp\nann,tea,5\n");
     let message = desk.refused(&["run", "--interactions", "one.csv"]);
     assert!(message.contains("no interaction is left of 1"), "{message}");
     let one = ["--set", "data.prepare.min_user=1", "--set", "data.prepare.min_item=1"];
     let message = desk.refused(&[&["run", "--interactions", "one.csv"], &one[..]].concat());
-    assert!(message.contains("user 'ann' has only one item"), "{message}");
+    assert!(message.contains("none of 1 users has the 3 items"), "{message}");
+    desk.write("few.csv", log("user,item,timestamp") + "ann,i0,5\nbob,i1,6\n");
+    let few = ["prepare", "--interactions", "few.csv", "--run-dir", "few", "--json"];
+    let report: serde_json::Value =
+        serde_json::from_str(&desk.done(&[&few[..], &one].concat())).unwrap();
+    assert_eq!(report["split"]["lone_items"], 2);
+    assert_eq!(report["prepare"]["users"], 62);
 }
 
 #[test]

@@ -207,8 +207,8 @@ fn another_run_in_the_folder_is_refused_with_the_differing_keys() {
         ),
         ("rl.signals=[\"recast\"]", "-> [\"recast\"]; name another"),
         (
-            "rl.signals=[\"grpo\", \"rere\", \"recast\", \"dr_grpo\", \"rloo\", \"dapo\", \"opo\"]",
-            "-> [\"grpo\", \"rere\", \"recast.., \"rloo\", \"dapo\", \"opo\"]; name",
+            "rl.signals=[\"grpo\", \"rere\", \"recast\", \"dr_grpo\", \"rloo\", \"dapo\", \"cispo\", \"opo\"]",
+            "bytes) ...cispo\", \"opo\"]; name another",
         ),
     ] {
         let message = desk.refused(&[&create[..], &["--set", setting]].concat());

@@ -102,7 +102,9 @@ fn a_folder_of_lc_rec_keeps_its_catalogue_and_texts() {
     assert_eq!((&folder["split"]["valid"], &folder["split"]["test"]), (&8.into(), &8.into()));
     assert_eq!(folder["joins"][0]["matched"], 12);
     let file = report(&desk, &["--interactions", "toys/Toys.inter.json"]);
-    assert_eq!(file, folder);
+    for part in ["prepare", "split", "joins", "read_as"] {
+        assert_eq!(file[part], folder[part], "{part}");
+    }
     let table = ["--set", "tokenizer.table=toys/Toys.index.json"];
     let with_table = report(&desk, &[&["--interactions", "toys"], &table[..]].concat());
     assert_eq!(with_table["joins"][1]["matched"], 12);

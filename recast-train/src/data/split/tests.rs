@@ -41,6 +41,8 @@ fn cold_and_repeated_targets_are_counted() {
         test: 2,
         cold_targets: 1,
         repeated_targets: 1,
+        // the second user keeps one item for training
+        lone_items: 1,
     };
     assert_eq!(report, expected);
 }
@@ -54,15 +56,19 @@ fn short_users_are_trained_on_and_not_evaluated() {
 }
 
 #[test]
-fn a_user_with_one_item_is_named() {
-    let data = sequences(&[&[(2, 1), (3, 2)], &[(1, 1)]]);
-    for kind in [SplitKind::LeaveOneOut, SplitKind::GlobalTime { valid: 0.1, test: 0.1 }] {
-        assert_eq!(
-            Split::new(&data, kind).unwrap_err().to_string(),
-            "user '1' has only one item, so there is nothing to predict; \
-                 set data.prepare.min_user to 2 or more, or give the user more items"
-        );
-    }
+fn a_user_with_one_item_is_trained_on_and_counted() {
+    let users: [&[(u32, i64)]; 3] =
+        [&[(2, 1), (3, 2), (4, 3), (1, 4)], &[(1, 1)], &[(2, 1), (1, 2), (3, 3)]];
+    let data = sequences(&users);
+    let split = Split::new(&data, SplitKind::LeaveOneOut).unwrap();
+    assert_eq!(split.train.iter().collect::<Vec<_>>(), [&[2, 3][..], &[1], &[2]]);
+    assert_eq!((split.valid.len(), split.test.len()), (2, 2));
+    let report = split.report();
+    // the third user keeps one item, the others are held out
+    assert_eq!(report.lone_items, 2);
+    assert!(report.to_string().contains("; 2 users have one item for training"), "{report}");
+    let split = Split::new(&data, SplitKind::GlobalTime { valid: 0.25, test: 0.125 }).unwrap();
+    assert!(split.test.iter().all(|example| example.user != 1));
 }
 
 #[test]

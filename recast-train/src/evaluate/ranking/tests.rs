@@ -77,7 +77,7 @@ fn a_masked_ranking_is_the_whole_ranking_without_the_history() {
             let reference = shop.reference(&history);
             for search in Search::ALL {
                 let ranking = Ranking { search, ..MASKED };
-                assert_eq!(shop.ranked(&ranking, &[&history]), [reference.clone()], "{device}");
+                assert_eq!(shop.ranked(&ranking, &[&history]).remove(0), reference, "{device}");
             }
         }
     }

@@ -24,11 +24,13 @@ fn levels<T: Copy>(lists: &[Vec<T>]) -> (Vec<T>, Vec<i16>, Vec<i16>) {
     let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
     for list in lists {
         if list.is_empty() {
-            (defined.push(0), repeated.push(0));
+            defined.push(0);
+            repeated.push(0);
         }
         for (place, value) in list.iter().enumerate() {
             values.push(*value);
-            (defined.push(3), repeated.push(i16::from(place > 0)));
+            defined.push(3);
+            repeated.push(i16::from(place > 0));
         }
     }
     (values, defined, repeated)
