@@ -48,12 +48,12 @@ impl<'a> Layers<'a> {
     /// If a key of an override is unknown or a value does not fit.
     pub(crate) fn over(&self, base: &Config) -> Result<Config> {
         let mut table = base.to_table()?;
-        merge(&mut table, self.file.clone());
+        merge(&mut table, without_floor(self.file.clone()));
         for (key, value) in self.overrides {
             let origin = format!("{key}={value}");
             let fault = |problem: String| Error::Config { origin: origin.clone(), problem };
             let patch = patch(key, value).map_err(&fault)?;
-            merge(&mut table, patch);
+            merge(&mut table, without_floor(patch));
             from_table(table.clone()).map_err(|e| fault(e.to_string().trim_end().to_owned()))?;
         }
         from_table(table).map_err(|e| Error::Config {
@@ -100,6 +100,21 @@ fn patch(key: &str, value: &str) -> std::result::Result<Table, String> {
         table = Table::from_iter([(part.to_owned(), Value::Table(table))]);
     }
     Ok(table)
+}
+
+/// A layer that names the epochs of supervised training, and no floor of steps, means these epochs:
+/// the floor below them goes.
+fn without_floor(mut layer: Table) -> Table {
+    if let Some(Value::Table(sasrec)) = layer.get_mut("sasrec") {
+        *sasrec = without_floor(std::mem::take(sasrec));
+    }
+    if let Some(Value::Table(sft)) = layer.get_mut("sft")
+        && sft.contains_key("epochs")
+        && !sft.contains_key("min_steps")
+    {
+        sft.insert("min_steps".to_owned(), Value::Integer(0));
+    }
+    layer
 }
 
 /// Whether a key's table is one value, not a section: a split by time.

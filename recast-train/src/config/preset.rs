@@ -123,7 +123,7 @@ impl Preset {
                 config.tokenizer.codes = Codes::Each(64);
                 config.model = ModelConfig::tiny();
                 // few epochs, so that reinforcement learning can still improve the decoder
-                config.sft.epochs = 4;
+                (config.sft.epochs, config.sft.min_steps) = (4, 0);
                 config.sft.batch_tokens = 1024;
                 config.sft.validation_prompts = 1000;
                 config.rl.steps = 200;
@@ -136,7 +136,7 @@ impl Preset {
                 config.tokenizer.codes = Codes::Each(16);
                 config.model = ModelConfig { hidden_size: 32, head_dim: 16, ..ModelConfig::tiny() };
                 config.model.intermediate_size = 96;
-                config.sft.epochs = 6;
+                (config.sft.epochs, config.sft.min_steps) = (6, 0);
                 config.sft.batch_tokens = 512;
                 config.rl.steps = 8;
                 config.rl.prompts_per_step = 32;

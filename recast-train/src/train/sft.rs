@@ -23,8 +23,11 @@ use crate::random::{Purpose, stream};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SftConfig {
-    /// The most passes over the training sequences.
+    /// The most passes over the training sequences, unless these are fewer than `min_steps`.
     pub epochs: usize,
+    /// The least number of planned optimiser steps: on little data more passes are planned, and
+    /// evaluations stand further apart, so that there are as many. 0 means no floor.
+    pub min_steps: usize,
     /// Tokens of an optimiser step, approximately.
     pub batch_tokens: usize,
     /// Tokens in one pass through the decoder, approximately: a larger batch is split and its
@@ -38,7 +41,7 @@ pub struct SftConfig {
     pub weight_decay: f64,
     /// Largest norm of all gradients together.
     pub max_norm: f64,
-    /// Epochs between two evaluations.
+    /// Epochs between two evaluations; more where `min_steps` plans more epochs.
     pub evaluate_every: usize,
     /// Evaluations without a better validation NDCG@10 after which training stops.
     pub patience: usize,
@@ -50,6 +53,7 @@ impl Default for SftConfig {
     fn default() -> Self {
         Self {
             epochs: 24,
+            min_steps: 1000,
             batch_tokens: 4096,
             micro_batch_tokens: 0,
             learning_rate: 2e-3,
@@ -97,6 +101,30 @@ impl SftConfig {
         let rows = tokens.div_ceil(slots);
         Pass { rows, slots, predictions: rows * slots / levels }
     }
+
+    /// The plan of a training with so many steps an epoch.
+    fn schedule(&self, steps_per_epoch: usize) -> Schedule {
+        let epochs = self.epochs.max(self.min_steps.div_ceil(steps_per_epoch));
+        let steps = epochs * steps_per_epoch;
+        Schedule {
+            epochs,
+            evaluate_every: (self.evaluate_every * epochs).div_ceil(self.epochs),
+            steps,
+            warmup: (steps as f64 * self.warmup) as usize,
+        }
+    }
+}
+
+/// The plan of a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Schedule {
+    epochs: usize,
+    /// Epochs between two evaluations.
+    evaluate_every: usize,
+    /// Optimiser steps of all epochs.
+    steps: usize,
+    /// Steps with a rising learning rate.
+    warmup: usize,
 }
 
 /// The progress of supervised training, as the checkpoint holds it.
@@ -147,8 +175,7 @@ pub(crate) fn sft(
         .collect();
     let tokens: usize = sequences.iter().map(Vec::len).sum();
     let steps_per_epoch = tokens.div_ceil(config.batch_tokens).max(1);
-    let steps = config.epochs * steps_per_epoch;
-    let warmup = (steps as f64 * config.warmup) as usize;
+    let schedule = config.schedule(steps_per_epoch);
     let validation = validation_sample(inputs.valid, config.validation_prompts, inputs.seed);
 
     let optimiser = Optimiser::new(config.weight_decay as f32, config.max_norm as f32);
@@ -166,7 +193,7 @@ pub(crate) fn sft(
             Some(checkpoint) => checkpoint,
             None => (model, optimiser, fresh),
         };
-    let progress = monitor.progress(stage.name(), config.epochs as u64 * tokens as u64);
+    let progress = monitor.progress(stage.name(), schedule.epochs as u64 * tokens as u64);
     progress.resume_at(state.epoch as u64 * tokens as u64);
     while !state.finished {
         let started = std::time::Instant::now();
@@ -188,7 +215,7 @@ pub(crate) fn sft(
                 let mut dropout = Dropout::new(dropout as f32, rng);
                 (next_code_loss(model, prompts, codes, dropout.as_mut()), None)
             };
-            rate = learning_rate(config.learning_rate, state.step, warmup, steps);
+            rate = learning_rate(config.learning_rate, state.step, schedule.warmup, schedule.steps);
             let found = inputs.replicas.gradients(&optimiser, &model, &micro_batches, loss);
             state.step += 1;
             check_finite(stage.name(), state.step, &found)?;
@@ -214,8 +241,8 @@ pub(crate) fn sft(
         };
         monitor.record(&Event::Epoch(event))?;
 
-        let last = state.epoch == config.epochs;
-        if last || state.epoch.is_multiple_of(config.evaluate_every) {
+        let last = state.epoch == schedule.epochs;
+        if last || state.epoch.is_multiple_of(schedule.evaluate_every) {
             let found = evaluate(
                 &model.valid(),
                 inputs.catalogue,
@@ -242,7 +269,7 @@ pub(crate) fn sft(
                 (state.best_ndcg_at_10, state.best_epoch) = (found.ndcg_at_10, state.epoch);
                 stage.save_best(&model)?;
             }
-            let waited = (state.epoch - state.best_epoch) / config.evaluate_every;
+            let waited = (state.epoch - state.best_epoch) / schedule.evaluate_every;
             state.finished = last || waited >= config.patience;
             stage.save(state.step, &model, &optimiser, None, &state)?;
             // evaluation's memory returns from a GPU's allocator, so that long runs take no more
@@ -322,6 +349,23 @@ pub(crate) fn next_code_loss(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn little_data_are_trained_on_for_more_epochs_and_judged_as_often() {
+        let config = SftConfig { min_steps: 1000, ..SftConfig::default() };
+        for (steps_per_epoch, epochs, evaluate_every) in
+            [(1, 1000, 84), (5, 200, 17), (41, 25, 3), (42, 24, 2), (9999, 24, 2)]
+        {
+            let schedule = config.schedule(steps_per_epoch);
+            assert_eq!((schedule.epochs, schedule.evaluate_every), (epochs, evaluate_every));
+            assert_eq!(schedule.steps, epochs * steps_per_epoch);
+            assert_eq!(schedule.warmup, schedule.steps / 20);
+            // the last evaluation is that of the last epoch
+            assert!(epochs.div_ceil(evaluate_every) <= 12, "{steps_per_epoch}");
+        }
+        let free = SftConfig { min_steps: 0, ..config };
+        assert_eq!(free.schedule(1).epochs, 24);
+    }
 
     #[test]
     fn windows_predict_every_item_but_the_first_once() {
