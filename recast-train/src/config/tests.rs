@@ -268,12 +268,12 @@ fn validations_may_change_at_any_time_and_a_learning_rate_before_its_phase_is_fi
 fn epochs_that_are_named_alone_have_no_floor() {
     let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     for (overrides, floors) in [
-        (&[][..], (1000, 1000)),
-        (&[("sft.epochs", "3")], (0, 1000)),
-        (&[("sasrec.sft.epochs", "3")], (1000, 0)),
-        (&[("sft.epochs", "3"), ("sft.min_steps", "50")], (50, 1000)),
-        (&[("sft.min_steps", "50")], (50, 1000)),
-        (&[("sft.learning_rate", "0.1")], (1000, 1000)),
+        (&[][..], (1500, 1500)),
+        (&[("sft.epochs", "3")], (0, 1500)),
+        (&[("sasrec.sft.epochs", "3")], (1500, 0)),
+        (&[("sft.epochs", "3"), ("sft.min_steps", "50")], (50, 1500)),
+        (&[("sft.min_steps", "50")], (50, 1500)),
+        (&[("sft.learning_rate", "0.1")], (1500, 1500)),
     ] {
         let overrides: Vec<(String, String)> = overrides.iter().map(pair).collect();
         let config = Config::resolve(Some(Preset::Standard), None, &overrides).unwrap();

@@ -53,7 +53,7 @@ impl Default for SftConfig {
     fn default() -> Self {
         Self {
             epochs: 24,
-            min_steps: 1000,
+            min_steps: 1500,
             batch_tokens: 4096,
             micro_batch_tokens: 0,
             learning_rate: 2e-3,
