@@ -208,14 +208,14 @@ fn a_record_reads_back_and_tells_only_changes_that_its_part_reads() {
         ("tokenizer.levels", "4", &[Part::Sids, Part::Sft, recast, dapo]),
         ("data.max_history", "9", &[Part::Sft, recast, dapo, Part::Sasrec]),
         ("evaluate.beam_width", "9", &[Part::Sft, recast, dapo, Part::Sasrec]),
-        ("sft.epochs", "9", &[Part::Sft, recast, dapo]),
+        ("sft.max_norm", "9.0", &[Part::Sft, recast, dapo]),
         ("model.head_dim", "8", &[Part::Sft, recast, dapo]),
         ("rl.steps", "9", &[recast, dapo]),
         ("rl.rewards.prefix", "1.0", &[recast, dapo]),
         ("rl.recast.weight", "0.5", &[recast]),
         ("rl.dapo.max_rollouts", "9", &[dapo]),
         ("rl.overrides.dapo.kl_coef", "0.5", &[dapo]),
-        ("sasrec.sft.epochs", "9", &[Part::Sasrec]),
+        ("sasrec.sft.max_norm", "9.0", &[Part::Sasrec]),
         ("sasrec.model.dropout", "0.5", &[Part::Sasrec]),
     ] {
         for part in [Part::Data, Part::Sids, Part::Sft, recast, dapo, Part::Sasrec] {

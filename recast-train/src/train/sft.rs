@@ -105,10 +105,10 @@ impl SftConfig {
     /// The plan of a training with so many steps an epoch.
     fn schedule(&self, steps_per_epoch: usize) -> Schedule {
         let epochs = self.epochs.max(self.min_steps.div_ceil(steps_per_epoch));
-        let steps = epochs * steps_per_epoch;
+        let steps = epochs.saturating_mul(steps_per_epoch);
         Schedule {
             epochs,
-            evaluate_every: (self.evaluate_every * epochs).div_ceil(self.epochs),
+            evaluate_every: self.evaluate_every.saturating_mul(epochs).div_ceil(self.epochs),
             steps,
             warmup: (steps as f64 * self.warmup) as usize,
         }
@@ -193,7 +193,7 @@ pub(crate) fn sft(
             Some(checkpoint) => checkpoint,
             None => (model, optimiser, fresh),
         };
-    let progress = monitor.progress(stage.name(), schedule.epochs as u64 * tokens as u64);
+    let progress = monitor.progress(stage.name(), (schedule.epochs as u64).saturating_mul(tokens as u64));
     progress.resume_at(state.epoch as u64 * tokens as u64);
     while !state.finished {
         let started = std::time::Instant::now();
@@ -363,8 +363,10 @@ mod tests {
             // the last evaluation is that of the last epoch
             assert!(epochs.div_ceil(evaluate_every) <= 12, "{steps_per_epoch}");
         }
-        let free = SftConfig { min_steps: 0, ..config };
+        let free = SftConfig { min_steps: 0, ..config.clone() };
         assert_eq!(free.schedule(1).epochs, 24);
+        let endless = SftConfig { min_steps: usize::MAX, ..config };
+        assert_eq!(endless.schedule(2).steps, usize::MAX);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::field::Place;
 use super::spelling::{self, joined};
 use super::time::Times;
-use super::{Columns, Kept, LogOptions, LogOrder, Missing};
+use super::{Columns, Kept, LogOptions, LogOrder, Missing, without_ratings};
 use crate::data::Interactions;
 use crate::error::{Error, Result};
 
@@ -157,6 +157,7 @@ impl<'a> Rows<'a> {
         items: &[Option<Cow<'v, str>>],
         times: Option<&[Option<Cow<'v, str>>]>,
     ) -> Result<()> {
+        without_ratings(self.path, "a row with all items of a user", self.min_rating)?;
         let columns = self.columns;
         if let Some(times) = times {
             if times.len() != items.len() {

@@ -271,3 +271,15 @@ fn ids_with_separators_are_no_lists() {
     let read = read_text(".csv", log, None).unwrap();
     assert_eq!(named(&read), [("u", "deluxe, i01", 10), ("u", "a|b", 20), ("u", "4 7", 30)]);
 }
+
+#[test]
+fn lists_have_no_ratings() {
+    for (suffix, log) in [
+        (".csv", "user,item,rating\nu,\"4,7\",5\nv,4,5\n"),
+        (".csv", "user,item,timestamp,rating\nu,\"4,7\",\"1,2\",\"5,5\"\n"),
+        (".jsonl", "{\"user\":1,\"item\":[4,7],\"rating\":5}\n"),
+    ] {
+        let message = read_text(suffix, log.as_bytes(), Some(4.0)).unwrap_err();
+        assert!(message.contains("with all items of a user has no ratings"), "{log}: {message}");
+    }
+}

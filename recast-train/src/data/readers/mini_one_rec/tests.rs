@@ -1,7 +1,9 @@
 use std::fs;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::super::properties::id;
 use super::super::testing::named;
 use super::super::{LogOptions, read_interactions};
 use super::*;
@@ -177,4 +179,53 @@ fn a_least_rating_is_refused() {
     );
     let message = read.unwrap_err().to_string();
     assert!(message.contains("a folder of MiniOneRec has no ratings"), "{message}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
+
+    #[test]
+    fn folders_hold_any_user_and_integers_of_64_bits(
+        users in proptest::collection::btree_map(id(), 4..9usize, 1..5),
+        first in proptest::sample::select(vec![0, 1 << 53, u64::MAX - 8]),
+    ) {
+        let items: Vec<u64> = (first..=first + 8).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let entries: Vec<String> = items
+            .iter()
+            .zip(0..)
+            .map(|(item, code): (_, u32)| format!("\"{item}\": [\"<a_{code}>\", \"<b_0>\"]"))
+            .collect();
+        write(&folder, INDEX, &format!("{{{}}}", entries.join(", ")));
+        let mut parts = [TRAIN, VALID, TEST].map(|suffix| (suffix, format!("{HEADER}\n")));
+        let mut expected = Vec::new();
+        for (user, length) in &users {
+            let quoted = format!("\"{}\"", user.replace('"', "\"\""));
+            let time = |code: usize| i64::try_from(code).unwrap();
+            let of_user = (0..*length)
+                .map(|code| (user.replace("\r\n", "\n"), items[code].to_string(), time(code)));
+            expected.extend(of_user);
+            for code in 1..*length {
+                let part = match length - code {
+                    1 => 2,
+                    2 => 1,
+                    _ => 0,
+                };
+                let (history, item) = (&items[..code], items[code]);
+                let row = format!("{quoted},[],T,\"{history:?}\",{item},[],<a_{code}><b_0>\n");
+                parts[part].1 += &row;
+            }
+        }
+        for (suffix, text) in &parts {
+            write(&folder, suffix, text);
+        }
+        let log = read(&folder).map_err(TestCaseError::fail)?;
+        let mut rows: Vec<(String, String, i64)> = named(&log)
+            .into_iter()
+            .map(|(user, item, time)| (user.to_owned(), item.to_owned(), time))
+            .collect();
+        rows.sort();
+        expected.sort();
+        prop_assert_eq!(rows, expected);
+    }
 }
