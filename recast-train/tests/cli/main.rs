@@ -5,6 +5,7 @@ mod compare;
 mod data;
 mod joins;
 mod library;
+mod locks;
 mod logs;
 mod phases;
 mod pinned;
