@@ -11,6 +11,9 @@
 //! [`run::Run::all`] takes one run through all of these steps; [`event`] tells its progress. Each
 //! module uses only modules below it: no two modules use each other.
 
+// macros that print end a process whose terminal is gone: `cli::output` prints, the monitor tells
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod bench;
 pub mod catalogue;
 pub mod cli;

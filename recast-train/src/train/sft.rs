@@ -193,7 +193,8 @@ pub(crate) fn sft(
             Some(checkpoint) => checkpoint,
             None => (model, optimiser, fresh),
         };
-    let progress = monitor.progress(stage.name(), (schedule.epochs as u64).saturating_mul(tokens as u64));
+    let progress =
+        monitor.progress(stage.name(), (schedule.epochs as u64).saturating_mul(tokens as u64));
     progress.resume_at(state.epoch as u64 * tokens as u64);
     while !state.finished {
         let started = std::time::Instant::now();
