@@ -163,11 +163,10 @@ impl Packed {
         }
     }
 
-    /// The tokens, `(B, S)`; padding is token 0.
+    /// The tokens of all slots, row after row: `(B S)`; padding is token 0.
     #[must_use]
-    pub fn tokens(&self, device: &Device) -> Tensor<2, Int> {
-        let data = TensorData::new(self.tokens.clone(), [self.rows, self.slots]);
-        Tensor::from_data(data, device)
+    pub fn tokens(&self) -> &[i32] {
+        &self.tokens
     }
 
     /// The position of each slot in its own prompt or completion.

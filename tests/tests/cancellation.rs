@@ -48,7 +48,7 @@ fn level_logits(model: &Decoder, trie: &Trie, group: &KeptGroup) -> Vec<Tensor<2
     let packed = Packed::new(&[Tree { prompt: &group.prompt, completions: &completions }], 0);
     let device = model.device();
     let context = model.context(packed.positions(), packed.mask(&device));
-    let hidden = model.forward(packed.tokens(&device), &context, None, None);
+    let hidden = model.forward(model.embed(packed.tokens()), &context, None, None);
     let of_level = |level: usize| {
         let predictors = TensorData::new(packed.predictors(level), [2]);
         let hidden = hidden.clone().select(0, Tensor::from_data(predictors, &device));

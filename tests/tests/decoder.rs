@@ -183,8 +183,7 @@ pub(crate) fn separate_log_probs(
         .map(|at| if at % slots <= at / slots { 0.0 } else { FORBIDDEN })
         .collect::<Vec<f32>>();
     let mask = Tensor::from_data(TensorData::new(causal, [1, 1, slots, slots]), &device);
-    let tokens: Tensor<2, Int> = Tensor::from_data(TensorData::new(row, [1, slots]), &device);
-    let hidden = model.forward(tokens, &model.context(&positions, mask), None, None);
+    let hidden = model.forward(model.embed(&row), &model.context(&positions, mask), None, None);
     let of_level = |level: usize| {
         let predictor = hidden.clone().narrow(0, prompt.len() - 1 + level, 1);
         let code = i32::from(trie.code(path[level + 1]));

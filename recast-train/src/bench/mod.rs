@@ -33,7 +33,7 @@ use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass, Precision};
 use crate::optim::{Optimiser, batches_of};
 use crate::random::{Purpose, stream};
 use crate::tokenizer::{Codes, TokenizerOptions, tokenize};
-use crate::train::{Layout, RlConfig, SftConfig, SignalName, next_code_loss, predicted_codes};
+use crate::train::{Layout, Likelihood, Normalise, RlConfig, SftConfig, SignalName};
 
 /// The sizes of the measured parts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -205,9 +205,12 @@ impl Inputs {
 
     /// The tokens of the first `count` histories.
     fn prompts(&self, count: usize) -> Vec<Vec<u32>> {
-        let catalogue = Catalogue { sids: &self.table, trie: &self.trie, max_history: usize::MAX };
         let histories = self.histories.iter().take(count);
-        histories.map(|history| catalogue.prompt(&self.decoder, history)).collect()
+        histories.map(|history| self.catalogue().prompt(&self.decoder, history)).collect()
+    }
+
+    fn catalogue(&self) -> Catalogue<'_> {
+        Catalogue { sids: &self.table, trie: &self.trie, max_history: usize::MAX }
     }
 }
 
@@ -360,14 +363,16 @@ impl Bench<'_> {
             memory: Some(config.supervised_memory()),
             ..Load::of("tokens", sequences.len() * per_sequence)
         };
+        let likelihood =
+            Likelihood { catalogue: inputs.catalogue(), normalise: Normalise::Vocabulary };
         let mut model = inputs.decoder.clone();
         let mut optimiser = Optimiser::new(0.1, 1.0);
         self.measure("supervised step".to_owned(), load, || {
-            let codes = predicted_codes(&sequences);
+            let codes = likelihood.codes(&model, &sequences);
             let micro_batches = batches_of(&sequences, config.micro_batch_tokens, |s| s.len());
             let losses = micro_batches
                 .into_iter()
-                .map(|sequences| next_code_loss(&model, sequences, codes, None));
+                .map(|sequences| likelihood.loss(&model, sequences, codes, None));
             let found = optimiser.gradients(&model, losses);
             model = optimiser.step(1e-4, model.clone(), found.clipped);
         })

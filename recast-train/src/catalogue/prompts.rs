@@ -17,10 +17,14 @@ pub struct Catalogue<'a> {
 }
 
 impl Catalogue<'_> {
-    /// The prompt of a history: the tokens of its last items.
+    /// The prompt of a history: the tokens of its last items, which are their codes or the items
+    /// themselves.
     #[must_use]
     pub fn prompt(&self, model: &Decoder, history: &[u32]) -> Vec<u32> {
         let recent = &history[history.len().saturating_sub(self.max_history)..];
+        if model.reads_items() {
+            return recent.to_vec();
+        }
         let tokens = |&item: &u32| {
             self.sids.sid(item).iter().enumerate().map(|(level, &code)| model.token(level, code))
         };

@@ -108,8 +108,10 @@ pub fn device_rollout(
     for level in 0..model.levels() {
         if level > 0 {
             widths.push(beams.nodes.dims()[1]);
-            let (tokens, mask) = beams.step(model, trie, prompts, prompt_slots, &widths);
-            hidden = reading.read_level(tokens, mask, level - 1);
+            let tokens = beams.tokens(model, trie, level - 1);
+            let parents = beams.parents(&widths);
+            let mask = || beams.mask(prompts, prompt_slots, &widths);
+            hidden = reading.read_level(tokens, level - 1, mask, parents);
         }
         beams = beams.extended(&model.logits(hidden.clone(), level), trie, level, width);
     }
@@ -156,21 +158,26 @@ impl Beams<'_> {
         Self { nodes, log_probs, ancestors, choice }
     }
 
-    /// The tokens of all beams, `(B, W)`, and their mask, `(B, 1, W, T)`. Each token sees the
-    /// prompt, its ancestors and itself.
-    fn step(
-        &self,
-        model: &Decoder,
-        trie: &DeviceTrie<'_>,
-        prompts: &[&[u32]],
-        prompt_slots: usize,
-        widths: &[usize],
-    ) -> (Tensor<2, Int>, Tensor<4>) {
+    /// The tokens of all beams, `(B, W)`, whose codes are of a level.
+    fn tokens(&self, model: &Decoder, trie: &DeviceTrie<'_>, level: usize) -> Tensor<2, Int> {
         let [batch, width] = self.nodes.dims();
-        let (device, level) = (model.device(), widths.len() - 1);
         let codes = trie.codes.clone().select(0, self.nodes.clone().reshape([batch * width]));
-        let tokens = (codes + model.token(level, 0) as i32).reshape([batch, width]);
+        (codes + model.token(level, 0) as i32).reshape([batch, width])
+    }
 
+    /// The slot before each beam's code, `(B, W)`, where slot 0 is the prompt's.
+    fn parents(&self, widths: &[usize]) -> Tensor<2, Int> {
+        let earlier: usize = widths.iter().rev().skip(2).sum();
+        match self.ancestors.last() {
+            Some(places) => places.clone() + (1 + earlier) as i32,
+            None => self.nodes.zeros_like(),
+        }
+    }
+
+    /// The mask of all beams, `(B, 1, W, T)`. Each code sees the prompt, its ancestors and itself.
+    fn mask(&self, prompts: &[&[u32]], prompt_slots: usize, widths: &[usize]) -> Tensor<4> {
+        let [batch, width] = self.nodes.dims();
+        let device = self.nodes.device();
         let lengths: Vec<i32> = prompts.iter().map(|prompt| prompt.len() as i32).collect();
         let lengths = indices(lengths, &device).reshape([batch, 1, 1]);
         let slots = |n: usize| {
@@ -189,7 +196,7 @@ impl Beams<'_> {
         let [_, _, keys] = seen.dims();
         let mask = Tensor::<3>::zeros([batch, width, keys], &device);
         let mask = mask.mask_fill(seen.bool_not(), FORBIDDEN);
-        (tokens, mask.reshape([batch, 1, width, keys]))
+        mask.reshape([batch, 1, width, keys])
     }
 }
 

@@ -1,19 +1,29 @@
-//! The keys and values of a batch of prompts, and of the codes read after them.
+//! The states of a batch of prompts, and of the codes read after them.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use recast_burn::packing::FORBIDDEN;
 
 use crate::model::{Decoder, KvCache, indices};
 
-/// A batch of prompts, padded to the longest, and the slots of keys and values after them.
+/// A batch of prompts, padded to the longest, and the slots of the codes after them.
 ///
 /// Clones share the slots read so far, and then read on apart.
 #[derive(Clone)]
 pub(super) struct Reading<'a> {
     pub(super) model: &'a Decoder,
     pub(super) prompts: &'a [&'a [u32]],
-    cache: KvCache,
+    kept: Kept,
     slots: usize,
+}
+
+/// The numbers that later codes read.
+#[derive(Clone)]
+enum Kept {
+    /// Keys and values of prompts and codes, where every code is a token.
+    Cache(KvCache),
+    /// The states of a decoder of items, `(B, T, D)`. Slot 0 holds the state of the prompt, and
+    /// each later slot that of a code.
+    States(Tensor<3>),
 }
 
 /// The codes of one level that follow each prompt of a batch.
@@ -26,7 +36,10 @@ pub(super) struct Step {
     slots: usize,
     tokens: Vec<i32>,
     positions: Vec<i32>,
+    /// The slots that each code sees; empty for a decoder of items.
     mask: Vec<f32>,
+    /// The slot before each code, for a decoder of items.
+    parents: Vec<i32>,
 }
 
 impl<'a> Reading<'a> {
@@ -52,10 +65,18 @@ impl<'a> Reading<'a> {
             .enumerate()
             .map(|(row, prompt)| (row * slots + prompt.len() - 1) as i32)
             .collect();
-        let mut reading = Self { model, prompts, cache: model.cache(), slots };
-        let hidden = reading.read_numbers(tokens, &positions, mask, slots);
-        let ends = indices(ends, &model.device());
-        (reading, hidden.select(0, ends))
+        let device = model.device();
+        let mask = TensorData::new(mask, [batch, 1, slots, slots]);
+        let context = model.context(&positions, Tensor::from_data(mask, &device));
+        let mut cache = (!model.reads_items()).then(|| model.cache());
+        let hidden = model.forward(model.embed(&tokens), &context, cache.as_mut(), None);
+        let hidden = hidden.select(0, indices(ends, &device));
+        let [_, width] = hidden.dims();
+        let (kept, slots) = match cache {
+            Some(cache) => (Kept::Cache(cache), slots),
+            None => (Kept::States(hidden.clone().reshape([batch, 1, width])), 1),
+        };
+        (Self { model, prompts, kept, slots }, hidden)
     }
 
     /// The slots read so far, padding included.
@@ -68,52 +89,73 @@ impl<'a> Reading<'a> {
     pub(super) fn step(&self, level: usize, per_prompt: usize) -> Step {
         let rows = self.prompts.len() * per_prompt;
         let slots = self.slots + per_prompt;
-        let mut mask = vec![FORBIDDEN; rows * slots];
-        for (row, line) in mask.chunks_exact_mut(slots).enumerate() {
-            line[self.slots + row % per_prompt] = 0.0;
+        let mut mask = Vec::new();
+        if !self.model.reads_items() {
+            mask.resize(rows * slots, FORBIDDEN);
+            for (row, line) in mask.chunks_exact_mut(slots).enumerate() {
+                line[self.slots + row % per_prompt] = 0.0;
+            }
         }
-        let (tokens, positions) = (vec![0; rows], vec![0; rows]);
-        Step { level, per_prompt, slots, tokens, positions, mask }
+        let [tokens, positions, parents] = [0; 3].map(|zero| vec![zero; rows]);
+        Step { level, per_prompt, slots, tokens, positions, mask, parents }
     }
 
-    /// Reads a step's codes and returns their hidden states, `(B per_prompt, D)`.
+    /// Reads a step's codes and returns their states, `(B per_prompt, D)`.
     pub(super) fn read(&mut self, step: Step) -> Tensor<2> {
-        self.slots = step.slots;
-        self.read_numbers(step.tokens, &step.positions, step.mask, step.per_prompt)
+        let (batch, device) = (self.prompts.len(), self.model.device());
+        let dims = [batch, step.per_prompt];
+        let parents = Tensor::from_data(TensorData::new(step.parents, dims), &device);
+        let tokens = Tensor::from_data(TensorData::new(step.tokens, dims), &device);
+        let slots = step.slots;
+        let mask = || {
+            let mask = TensorData::new(step.mask, [batch, 1, step.per_prompt, slots]);
+            Tensor::from_data(mask, &device)
+        };
+        self.read_codes(tokens, &step.positions, mask, parents)
     }
 
-    /// Reads tokens `(B, W)` of a level and returns their hidden states, `(B W, D)`. The tokens see
-    /// the slots that `mask` `(B, 1, W, T)` leaves.
+    /// Reads codes `(B, W)` of a level and returns their states, `(B W, D)`. The codes see the
+    /// slots that `mask` `(B, 1, W, T)` leaves. For a decoder of items, each continues the slot of
+    /// `parents` `(B, W)` instead, and nothing makes the mask.
     pub(super) fn read_level(
         &mut self,
         tokens: Tensor<2, Int>,
-        mask: Tensor<4>,
         level: usize,
+        mask: impl FnOnce() -> Tensor<4>,
+        parents: Tensor<2, Int>,
     ) -> Tensor<2> {
         let [_, width] = tokens.dims();
-        self.slots += width;
         let position = |prompt: &&[u32]| std::iter::repeat_n((prompt.len() + level) as i32, width);
         let positions: Vec<i32> = self.prompts.iter().flat_map(position).collect();
-        self.forward(tokens, &positions, mask)
+        self.read_codes(tokens, &positions, mask, parents)
     }
 
-    fn read_numbers(
+    fn read_codes(
         &mut self,
-        tokens: Vec<i32>,
+        tokens: Tensor<2, Int>,
         positions: &[i32],
-        mask: Vec<f32>,
-        length: usize,
+        mask: impl FnOnce() -> Tensor<4>,
+        parents: Tensor<2, Int>,
     ) -> Tensor<2> {
-        let (batch, device) = (self.prompts.len(), self.model.device());
-        let mask = TensorData::new(mask, [batch, 1, length, self.slots]);
-        let tokens = TensorData::new(tokens, [batch, length]);
-        let mask = Tensor::from_data(mask, &device);
-        self.forward(Tensor::from_data(tokens, &device), positions, mask)
-    }
-
-    fn forward(&mut self, tokens: Tensor<2, Int>, positions: &[i32], mask: Tensor<4>) -> Tensor<2> {
-        let context = self.model.context(positions, mask);
-        self.model.forward(tokens, &context, Some(&mut self.cache), None)
+        let [batch, codes] = tokens.dims();
+        let tokens = tokens.reshape([batch * codes]);
+        self.slots += codes;
+        let model = self.model;
+        match &mut self.kept {
+            Kept::Cache(cache) => {
+                let context = model.context(positions, mask());
+                model.forward(model.embed_codes(tokens), &context, Some(cache), None)
+            }
+            Kept::States(states) => {
+                let [_, _, width] = states.dims();
+                let parents = parents.reshape([batch, codes, 1]).expand([batch, codes, width]);
+                let before = states.clone().gather(1, parents).reshape([batch * codes, width]);
+                let read = model.written(before, tokens);
+                let slots = read.clone().reshape([batch, codes, width]);
+                *states = Tensor::cat(vec![states.clone(), slots], 1);
+                read
+            }
+        }
     }
 }
 
@@ -132,6 +174,11 @@ impl Step {
         let length = reading.prompts[prompt].len();
         self.tokens[row] = reading.model.token(self.level, code) as i32;
         self.positions[row] = (length + self.level) as i32;
+        if reading.model.reads_items() {
+            // later levels stand in later slots
+            self.parents[row] = ancestors.into_iter().max().unwrap_or(0) as i32;
+            return;
+        }
         let line = &mut self.mask[row * self.slots..][..self.slots];
         line[..length].fill(0.0);
         for slot in ancestors {

@@ -4,6 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+/// The tokens of a prompt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// Every code of an item is a token: the layout that pretrained decoders need.
+    #[default]
+    Codes,
+    /// Every item is a token.
+    Items,
+}
+
 /// The shape of a decoder, with the keys of a Hugging Face `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +38,12 @@ pub struct ModelConfig {
     pub rope_theta: f64,
     /// Whether the head's weights are the embeddings.
     pub tie_word_embeddings: bool,
+    /// The tokens of a prompt.
+    pub input: Input,
+    /// Blocks of the head at each level, where the tokens are items.
+    pub head_blocks: usize,
+    /// Whether an item's vector has a projection of its content, where the tokens are items.
+    pub content: bool,
     /// Share of the residual branches' and embeddings' elements dropped in supervised training.
     pub dropout: f64,
 }
@@ -73,6 +90,9 @@ impl ModelConfig {
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
             tie_word_embeddings: false,
+            input: Input::Codes,
+            head_blocks: 2,
+            content: true,
             dropout: 0.1,
         }
     }

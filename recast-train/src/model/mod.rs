@@ -8,15 +8,19 @@
 mod attention;
 mod config;
 mod dropout;
+mod items;
 mod memory;
 mod precision;
 
 pub use attention::AttentionContext;
-pub use config::ModelConfig;
+pub use config::{Input, ModelConfig};
 pub use dropout::Dropout;
+pub use items::ItemTable;
 pub(crate) use memory::MemoryEstimate;
 pub use memory::Pass;
 pub use precision::Precision;
+
+use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -26,6 +30,7 @@ use recast_burn::fused::{gated, matmul, rms_norm};
 
 use crate::random::{Purpose, stream};
 use attention::{Attention, LayerCache};
+use items::ItemLayers;
 
 /// Standard deviation of the first weights.
 const INITIAL_STD: f32 = 0.02;
@@ -77,6 +82,8 @@ pub struct Decoder {
     norm: Param<Tensor<1>>,
     /// The head's weights, `(D, V)`; without them the embeddings serve.
     lm_head: Option<Param<Tensor<2>>>,
+    /// The layers that read and write whole items; without them every code is a token.
+    items: Option<ItemLayers>,
     #[module(skip)]
     config: ModelConfig,
     #[module(skip)]
@@ -92,11 +99,34 @@ pub struct KvCache {
 }
 
 impl Decoder {
-    /// A decoder with seeded random weights.
+    /// A decoder of codes with seeded random weights: every code of the history is a token.
     #[must_use]
     pub fn new(
         config: &ModelConfig,
         codes_per_level: &[usize],
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        Self::with_table(config, codes_per_level, None, seed, device)
+    }
+
+    /// A decoder of items with seeded random weights: every item of the history is a token, and a
+    /// light head writes the codes of the next item.
+    #[must_use]
+    pub fn of_items(
+        config: &ModelConfig,
+        codes_per_level: &[usize],
+        table: Arc<ItemTable>,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        Self::with_table(config, codes_per_level, Some(table), seed, device)
+    }
+
+    fn with_table(
+        config: &ModelConfig,
+        codes_per_level: &[usize],
+        table: Option<Arc<ItemTable>>,
         seed: u64,
         device: &Device,
     ) -> Self {
@@ -105,11 +135,7 @@ impl Decoder {
         let width = config.hidden_size;
         let layer = |weights: &mut WeightSource<'_>| Layer {
             self_attn: Attention::new(config, weights),
-            mlp: Mlp {
-                gate_proj: weights.projection(width, config.intermediate_size),
-                up_proj: weights.projection(width, config.intermediate_size),
-                down_proj: weights.projection(config.intermediate_size, width),
-            },
+            mlp: weights.mlp(width, config.intermediate_size),
             input_layernorm: weights.ones(width),
             post_attention_layernorm: weights.ones(width),
         };
@@ -123,6 +149,7 @@ impl Decoder {
             layers: (0..config.num_hidden_layers).map(|_| layer(&mut weights)).collect(),
             norm: weights.ones(width),
             lm_head: (!config.tie_word_embeddings).then(|| weights.normal([width, vocabulary])),
+            items: table.map(|table| ItemLayers::new(config, vocabulary, table, &mut weights)),
             config: config.clone(),
             level_starts,
             precision: Precision::F32,
@@ -151,6 +178,12 @@ impl Decoder {
     #[must_use]
     pub fn token(&self, level: usize, code: u16) -> u32 {
         self.level_starts[level] as u32 + u32::from(code)
+    }
+
+    /// Whether a token of a prompt is an item; otherwise it is a code.
+    #[must_use]
+    pub fn reads_items(&self) -> bool {
+        self.items.is_some()
     }
 
     /// The device of the weights.
@@ -187,6 +220,25 @@ impl Decoder {
         AttentionContext { cos: table(cos), sin: table(sin), mask }
     }
 
+    /// The embeddings of a prompt's tokens, which are codes or items, `(T, D)`.
+    #[must_use]
+    pub fn embed(&self, tokens: &[i32]) -> Tensor<2> {
+        let table = self.embed_tokens.val();
+        match &self.items {
+            Some(items) => items.embed(tokens, table, &self.level_starts, self.precision),
+            None => self.embed_codes(indices(tokens.to_vec(), &self.device())),
+        }
+    }
+
+    /// The embeddings of codes, `(T, D)`.
+    #[must_use]
+    pub fn embed_codes(&self, tokens: Tensor<1, Int>) -> Tensor<2> {
+        let [count] = tokens.dims();
+        let tokens = tokens.reshape([1, count]);
+        let embedded = burn::tensor::module::embedding(self.embed_tokens.val(), tokens);
+        embedded.reshape([count, self.config.hidden_size])
+    }
+
     /// The hidden states after the last normalisation.
     ///
     /// With a cache, the cached slots come before the new tokens, and the new tokens are appended
@@ -194,23 +246,21 @@ impl Decoder {
     ///
     /// # Shapes
     ///
-    /// `tokens (B, S)`, the result `(B S, D)`.
+    /// `embedded` and the result `(B S, D)`, where the context has `B` rows of `S` tokens.
     #[must_use]
     pub fn forward(
         &self,
-        tokens: Tensor<2, Int>,
+        embedded: Tensor<2>,
         context: &AttentionContext,
         mut cache: Option<&mut KvCache>,
         mut dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
-        let [batch, length] = tokens.dims();
         let epsilon = self.config.rms_norm_eps as f32;
         let mut drop = |x: Tensor<2>| match &mut dropout {
             Some(dropout) => dropout.forward(x),
             None => x,
         };
-        let embedded = burn::tensor::module::embedding(self.embed_tokens.val(), tokens);
-        let mut x = drop(embedded.reshape([batch * length, self.config.hidden_size]));
+        let mut x = drop(embedded);
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = rms_norm(x.clone(), layer.input_layernorm.val(), epsilon);
             let cache = cache.as_mut().map(|cache| &mut cache.layers[i]);
@@ -221,9 +271,35 @@ impl Decoder {
         rms_norm(x, self.norm.val(), epsilon)
     }
 
-    /// The logits of one level's codes, `(N, D) -> (N, C)`.
+    /// The states after one more code, `(N, D)`, for a decoder of items: `states` are hidden states
+    /// of prompts, or what this function made of them, and `tokens` `(N)` those of the codes.
+    ///
+    /// # Panics
+    ///
+    /// If the decoder reads codes: its layers read the code like any other token.
     #[must_use]
-    pub fn logits(&self, hidden: Tensor<2>, level: usize) -> Tensor<2> {
+    pub fn written(&self, states: Tensor<2>, tokens: Tensor<1, Int>) -> Tensor<2> {
+        #[expect(clippy::expect_used, reason = "a decoder of codes has no such states")]
+        self.items.as_ref().expect("a decoder of items").written(states, tokens)
+    }
+
+    /// The logits of one level's codes, `(N, D) -> (N, C)`, from the states before these codes.
+    #[must_use]
+    pub fn logits(&self, states: Tensor<2>, level: usize) -> Tensor<2> {
+        self.logits_with(states, level, None)
+    }
+
+    /// Does the work of [`Decoder::logits`] with dropout in the head of a decoder of items.
+    pub(crate) fn logits_with(
+        &self,
+        states: Tensor<2>,
+        level: usize,
+        dropout: Option<&mut Dropout>,
+    ) -> Tensor<2> {
+        let hidden = match &self.items {
+            Some(items) => items.predictors(states, level, self.precision, dropout),
+            None => states,
+        };
         let codes = self.level_starts[level]..self.level_starts[level + 1];
         let head = match &self.lm_head {
             Some(head) => head.val().slice([0..self.config.hidden_size, codes]),
@@ -256,6 +332,14 @@ impl WeightSource<'_> {
 
     fn projection(&mut self, from: usize, to: usize) -> Projection {
         Projection { weight: self.normal([from, to]) }
+    }
+
+    fn mlp(&mut self, width: usize, intermediate: usize) -> Mlp {
+        Mlp {
+            gate_proj: self.projection(width, intermediate),
+            up_proj: self.projection(width, intermediate),
+            down_proj: self.projection(intermediate, width),
+        }
     }
 
     fn ones(&self, width: usize) -> Param<Tensor<1>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::data::DataReport;
 use crate::error::{Error, Phase, Result};
 use crate::event::{Event, Monitor};
 use crate::machine::peak_memory_bytes;
-use crate::model::{Decoder, ModelConfig};
+use crate::model::{Decoder, Input, ItemTable, ModelConfig};
 use crate::optim::Replicas;
 use crate::storage::{Lock, is_read_only, write_atomic, write_json};
 use crate::train::TrainInputs;
@@ -32,6 +32,7 @@ pub struct Run {
     pub(super) monitor: Monitor,
     /// The lock of the folder, once a phase writes.
     lock: OnceLock<Lock>,
+    item_table: OnceLock<Arc<ItemTable>>,
     /// Whether nobody here can write the folder: only judgement and recommendations work.
     pub(super) read_only: bool,
 }
@@ -148,7 +149,16 @@ impl Run {
         let devices = config.replicas()?.into_iter().map(|kind| kind.device().autodiff());
         let replicas = Replicas::new(devices.collect());
         let lock = lock.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self { dir, config, prepared, replicas, monitor, lock, read_only })
+        Ok(Self {
+            dir,
+            config,
+            prepared,
+            replicas,
+            monitor,
+            lock,
+            item_table: OnceLock::new(),
+            read_only,
+        })
     }
 
     /// Takes the folder for this process, unless the run holds it already.
@@ -229,9 +239,39 @@ impl Run {
 
     pub(super) fn decoder_of(&self, shape: &ModelConfig, tokenized: &Tokenized) -> Result<Decoder> {
         let device = self.config.device_kind()?.device().autodiff();
-        let codes = tokenized.sids.codes_per_level();
-        let decoder = Decoder::new(shape, codes, self.config.seed, &device);
+        let (codes, seed) = (tokenized.sids.codes_per_level(), self.config.seed);
+        let decoder = match shape.input {
+            Input::Codes => Decoder::new(shape, codes, seed, &device),
+            Input::Items => {
+                let table = self.item_table(tokenized)?;
+                Decoder::of_items(shape, codes, table, seed, &device)
+            }
+        };
         Ok(decoder.with_precision(self.config.precision))
+    }
+
+    /// The facts of items that a decoder of items reads.
+    fn item_table(&self, tokenized: &Tokenized) -> Result<Arc<ItemTable>> {
+        if let Some(table) = self.item_table.get() {
+            return Ok(Arc::clone(table));
+        }
+        let Prepared { sequences, split, .. } = &self.prepared;
+        let mut is_trained = vec![false; sequences.n_items()];
+        for &item in split.train.iter().flatten() {
+            is_trained[item as usize] = true;
+        }
+        let content = match self.config.model.content {
+            true => {
+                let embeddings = self.prepared.embeddings(&self.dir, &self.config)?;
+                Some((embeddings.values().to_vec(), embeddings.dim()))
+            }
+            false => None,
+        };
+        let sids = &tokenized.sids;
+        let codes = (0..sequences.n_items() as u32).flat_map(|item| sids.sid(item)).copied();
+        let codes: Vec<u16> = codes.collect();
+        let table = Arc::new(ItemTable::new(&codes, sids.levels(), is_trained, content));
+        Ok(Arc::clone(self.item_table.get_or_init(|| table)))
     }
 
     pub(super) fn table_path(&self) -> PathBuf {

@@ -1,9 +1,12 @@
 //! Supervised training, rollouts, updates, and the loop of reinforcement learning.
 
+mod likelihood;
 mod rl;
 mod sasrec;
 mod sft;
 
+pub(crate) use likelihood::Likelihood;
+pub use likelihood::Normalise;
 pub(crate) use rl::Update;
 pub use rl::{
     AllZeroState, Bound, DapoConfig, Divisor, Estimator, GrpoConfig, KeptGroup, Layout,
@@ -13,8 +16,8 @@ pub use rl::{
 };
 pub use sasrec::SasrecConfig;
 pub(crate) use sasrec::item_tokens;
+pub(crate) use sft::sft;
 pub use sft::{SftConfig, SftState};
-pub(crate) use sft::{next_code_loss, predicted_codes, sft};
 
 use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};

@@ -1,19 +1,17 @@
 //! Supervised training: the decoder predicts every code from the codes before.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 use rand::seq::SliceRandom;
-use recast_burn::fused::token_log_probs;
-use recast_burn::packing::{Packed, Tree};
 use serde::{Deserialize, Serialize};
 
 use super::TrainInputs;
+use super::likelihood::{Likelihood, Normalise};
 use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::event::{Epoch, Event, Monitor, Validation};
-use crate::model::{Decoder, Dropout, Pass, indices};
+use crate::model::{Decoder, Dropout, Pass};
 use crate::optim::Stage;
 use crate::optim::{Optimiser, batches_of, check_finite, check_rates, learning_rate};
 use crate::random::{Purpose, stream};
@@ -33,6 +31,8 @@ pub struct SftConfig {
     /// Tokens in one pass through the decoder, approximately: a larger batch is split and its
     /// gradients are summed, which bounds memory. 0 means all.
     pub micro_batch_tokens: usize,
+    /// The codes over which the loss normalises.
+    pub normalise: Normalise,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Share of the steps with a rising rate.
@@ -56,6 +56,7 @@ impl Default for SftConfig {
             min_steps: 1500,
             batch_tokens: 4096,
             micro_batch_tokens: 0,
+            normalise: Normalise::Vocabulary,
             learning_rate: 2e-3,
             warmup: 0.05,
             weight_decay: 0.1,
@@ -151,8 +152,7 @@ pub struct SftState {
 ///
 /// Long sequences are cut into windows of `max_history + 1` items that overlap by one item. So an
 /// epoch predicts every item but a user's first exactly once. Windows are packed into rows without
-/// padding between them. The loss is the mean negative log-likelihood of the codes, each over all
-/// codes of its level.
+/// padding between them. The loss is that of [`Likelihood`].
 ///
 /// # Errors
 ///
@@ -173,6 +173,7 @@ pub(crate) fn sft(
             whole.prompt(&model, window)
         })
         .collect();
+    let likelihood = Likelihood { catalogue: inputs.catalogue, normalise: config.normalise };
     let tokens: usize = sequences.iter().map(Vec::len).sum();
     let steps_per_epoch = tokens.div_ceil(config.batch_tokens).max(1);
     let schedule = config.schedule(steps_per_epoch);
@@ -205,7 +206,7 @@ pub(crate) fn sft(
         for batch in batches_of(&order, config.batch_tokens, |&i| sequences[i].len()) {
             monitor.check_interrupt()?;
             let prompts: Vec<&[u32]> = batch.iter().map(|&i| &sequences[i][..]).collect();
-            let codes = predicted_codes(&prompts);
+            let codes = likelihood.codes(&model, &prompts);
             let tokens = prompts.iter().map(|p| p.len()).sum();
             let tokens = inputs.replicas.micro_batch_tokens(config.micro_batch_tokens, tokens);
             let micro_batches = batches_of(&prompts, tokens, |p| p.len());
@@ -214,7 +215,7 @@ pub(crate) fn sft(
                 let masks = (index as u64) << 32 | state.step as u64;
                 let rng = stream(inputs.seed, Purpose::Dropout, masks);
                 let mut dropout = Dropout::new(dropout as f32, rng);
-                (next_code_loss(model, prompts, codes, dropout.as_mut()), None)
+                (likelihood.loss(model, prompts, codes, dropout.as_mut()), None)
             };
             rate = learning_rate(config.learning_rate, state.step, schedule.warmup, schedule.steps);
             let found = inputs.replicas.gradients(&optimiser, &model, &micro_batches, loss);
@@ -304,47 +305,6 @@ pub(super) fn validation_sample(examples: &[Example], prompts: usize, seed: u64)
         chosen.sort_unstable();
     }
     chosen.into_iter().map(|i| examples[i].clone()).collect()
-}
-
-/// The number of predicted codes: all but each sequence's first code.
-pub(crate) fn predicted_codes(sequences: &[&[u32]]) -> usize {
-    sequences.iter().map(|sequence| sequence.len().saturating_sub(1)).sum()
-}
-
-/// The negative log-likelihood of every code but each sequence's first, which has no prediction.
-/// The sum is divided by `codes`; with the number of predicted codes the result is their mean.
-pub(crate) fn next_code_loss(
-    model: &Decoder,
-    sequences: &[&[u32]],
-    codes: usize,
-    dropout: Option<&mut Dropout>,
-) -> Tensor<1> {
-    let device = model.device();
-    let trees: Vec<Tree<'_>> =
-        sequences.iter().map(|&prompt| Tree { prompt, completions: &[] }).collect();
-    let packed = Packed::new(&trees, 0);
-    let context = model.context(packed.positions(), packed.mask(&device));
-    let hidden = model.forward(packed.tokens(&device), &context, None, dropout);
-    let levels = model.levels();
-    let mut total: Option<Tensor<1>> = None;
-    for level in 0..levels {
-        let (mut slots, mut targets) = (Vec::new(), Vec::new());
-        for (sequence, &start) in sequences.iter().zip(packed.prompts()) {
-            for at in (level..sequence.len()).step_by(levels).filter(|&at| at > 0) {
-                slots.push((start + at - 1) as i32);
-                targets.push((sequence[at] - model.token(level, 0)) as i32);
-            }
-        }
-        let predictors = hidden.clone().select(0, indices(slots, &device));
-        let log_probs =
-            token_log_probs(model.logits(predictors, level), indices(targets, &device)).sum();
-        total = Some(match total {
-            None => log_probs,
-            Some(total) => total + log_probs,
-        });
-    }
-    let total = total.unwrap_or_else(|| Tensor::zeros([1], &device));
-    total * (-1.0 / codes.max(1) as f32)
 }
 
 #[cfg(test)]

@@ -121,9 +121,27 @@ fn by_level(
     layout: Layout,
     of_level: impl Fn(Tensor<2>, Vec<i32>, AllowedCodes<'_>) -> Tensor<1>,
 ) -> Tensor<1> {
-    let device = model.device();
     let paths: Vec<Vec<Node>> =
         groups.iter().flat_map(|(_, leaves)| *leaves).map(|&leaf| trie.path(leaf)).collect();
+    let codes = |level: usize| paths.iter().map(move |path| trie.code(path[level + 1]));
+    let numbers = |level: usize, states: Tensor<2>| {
+        let allowed: Vec<&[u16]> = paths.iter().map(|path| trie.codes(path[level])).collect();
+        let targets = codes(level).map(i32::from).collect();
+        of_level(model.logits(states, level), targets, allowed.into_iter())
+    };
+    let levels = 0..model.levels();
+    if model.reads_items() {
+        let mut states = prompt_states(model, groups, layout);
+        let of_level = |level: usize| {
+            let found = numbers(level, states.clone());
+            if level + 1 < model.levels() {
+                let tokens = codes(level).map(|code| model.token(level, code) as i32).collect();
+                states = model.written(states.clone(), indices(tokens, &model.device()));
+            }
+            found
+        };
+        return Tensor::cat(levels.map(of_level).collect(), 0);
+    }
     let tokens: Vec<Vec<u32>> = paths
         .iter()
         .map(|path| {
@@ -141,16 +159,36 @@ fn by_level(
             layout.chunks(completions).map(move |completions| Tree { prompt, completions })
         })
         .collect();
-    let packed = Packed::new(&trees, 0);
-    let context = model.context(packed.positions(), packed.mask(&device));
-    let hidden = model.forward(packed.tokens(&device), &context, None, None);
+    let (packed, hidden) = hidden_states(model, &trees);
     let of_level = |level: usize| {
-        let predictors = hidden.clone().select(0, indices(packed.predictors(level), &device));
-        let codes = paths.iter().map(|path| i32::from(trie.code(path[level + 1]))).collect();
-        let allowed: Vec<&[u16]> = paths.iter().map(|path| trie.codes(path[level])).collect();
-        of_level(model.logits(predictors, level), codes, allowed.into_iter())
+        let predictors = indices(packed.predictors(level), &model.device());
+        numbers(level, hidden.clone().select(0, predictors))
     };
-    Tensor::cat((0..model.levels()).map(of_level).collect(), 0)
+    Tensor::cat(levels.map(of_level).collect(), 0)
+}
+
+/// The state of a decoder of items before each completion, (N, D): that of its prompt.
+fn prompt_states(model: &Decoder, groups: &[(&[u32], &[Node])], layout: Layout) -> Tensor<2> {
+    let mut trees = Vec::new();
+    // the prompt of each completion
+    let mut prompts = Vec::new();
+    for &(prompt, leaves) in groups {
+        for leaves in layout.chunks(leaves) {
+            prompts.extend(std::iter::repeat_n(trees.len(), leaves.len()));
+            trees.push(Tree { prompt, completions: &[] });
+        }
+    }
+    let (packed, hidden) = hidden_states(model, &trees);
+    let end = |&tree: &usize| (packed.prompts()[tree] + trees[tree].prompt.len() - 1) as i32;
+    hidden.select(0, indices(prompts.iter().map(end).collect(), &model.device()))
+}
+
+/// Trees in rows, and the hidden states of their slots, (B S, D).
+fn hidden_states(model: &Decoder, trees: &[Tree<'_>]) -> (Packed, Tensor<2>) {
+    let packed = Packed::new(trees, 0);
+    let context = model.context(packed.positions(), packed.mask(&model.device()));
+    let hidden = model.forward(model.embed(packed.tokens()), &context, None, None);
+    (packed, hidden)
 }
 
 /// The allowed codes of each row in the trie.

@@ -1,0 +1,144 @@
+//! The supervised loss: the negative log-likelihood of codes.
+
+use burn::tensor::Tensor;
+use recast_burn::fused::token_log_probs;
+use recast_burn::log_prob::allowed_log_probs;
+use recast_burn::packing::{Packed, Tree};
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{Catalogue, Node, Trie};
+use crate::model::{Decoder, Dropout, indices};
+
+/// The codes over which a code's probability is normalised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalise {
+    /// All codes of the level.
+    #[default]
+    Vocabulary,
+    /// The codes that the trie allows after the codes before. The product over levels is then a
+    /// distribution over the catalogue, as rollout and update have it.
+    Trie,
+}
+
+/// The negative log-likelihood of the codes of the next items.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Likelihood<'a> {
+    pub(crate) catalogue: Catalogue<'a>,
+    pub(crate) normalise: Normalise,
+}
+
+/// The predictions at one level.
+#[derive(Default)]
+struct Predictions<'a> {
+    /// The flat slot that predicts each code.
+    slots: Vec<i32>,
+    /// The predicted codes.
+    codes: Vec<i32>,
+    /// The codes that the trie allows in place of each; empty without need.
+    allowed: Vec<&'a [u16]>,
+}
+
+impl<'a> Likelihood<'a> {
+    /// The number of predicted codes: of a decoder of codes all but each sequence's first, of a
+    /// decoder of items those of all but each sequence's first item.
+    pub(crate) fn codes(&self, model: &Decoder, sequences: &[&[u32]]) -> usize {
+        let after_first: usize = sequences.iter().map(|it| it.len().saturating_sub(1)).sum();
+        if model.reads_items() { after_first * model.levels() } else { after_first }
+    }
+
+    /// The negative log-likelihood of every predicted code, summed and divided by `codes`. With the
+    /// number of predicted codes, the result is their mean.
+    pub(crate) fn loss(
+        &self,
+        model: &Decoder,
+        sequences: &[&[u32]],
+        codes: usize,
+        mut dropout: Option<&mut Dropout>,
+    ) -> Tensor<1> {
+        let device = model.device();
+        let trees: Vec<Tree<'_>> =
+            sequences.iter().map(|&prompt| Tree { prompt, completions: &[] }).collect();
+        let packed = Packed::new(&trees, 0);
+        let context = model.context(packed.positions(), packed.mask(&device));
+        let embedded = model.embed(packed.tokens());
+        let hidden = model.forward(embedded, &context, None, dropout.as_deref_mut());
+        let mut states: Option<Tensor<2>> = None;
+        let mut total: Option<Tensor<1>> = None;
+        for level in 0..model.levels() {
+            let predictions = if model.reads_items() {
+                self.of_items(sequences, packed.prompts(), level)
+            } else {
+                self.of_codes(model, sequences, packed.prompts(), level)
+            };
+            let Predictions { slots, codes, allowed } = predictions;
+            let before = match states.take() {
+                Some(states) => states,
+                None => hidden.clone().select(0, indices(slots, &device)),
+            };
+            if model.reads_items() && level + 1 < model.levels() {
+                let first = model.token(level, 0) as i32;
+                let tokens = codes.iter().map(|code| first + code).collect();
+                states = Some(model.written(before.clone(), indices(tokens, &device)));
+            }
+            let logits = model.logits_with(before, level, dropout.as_deref_mut());
+            let targets = indices(codes, &device);
+            let log_probs = match self.normalise {
+                Normalise::Vocabulary => token_log_probs(logits, targets),
+                Normalise::Trie => allowed_log_probs(logits, targets, allowed.into_iter()),
+            };
+            let sum = log_probs.sum();
+            total = Some(match total {
+                None => sum,
+                Some(total) => total + sum,
+            });
+        }
+        let total = total.unwrap_or_else(|| Tensor::zeros([1], &device));
+        total * (-1.0 / codes.max(1) as f32)
+    }
+
+    /// The predictions of a decoder of codes, at the level of these codes.
+    fn of_codes(
+        &self,
+        model: &Decoder,
+        sequences: &[&[u32]],
+        starts: &[usize],
+        level: usize,
+    ) -> Predictions<'a> {
+        let levels = model.levels();
+        let code = |token: u32, level: usize| token - model.token(level, 0);
+        let mut found = Predictions::default();
+        for (sequence, &start) in sequences.iter().zip(starts) {
+            for at in (level..sequence.len()).step_by(levels).filter(|&at| at > 0) {
+                found.slots.push((start + at - 1) as i32);
+                found.codes.push(code(sequence[at], level) as i32);
+                if self.normalise == Normalise::Trie {
+                    let before = sequence[at - level..at].iter().zip(0..);
+                    let before: Vec<u16> =
+                        before.map(|(&token, level)| code(token, level) as u16).collect();
+                    let node = self.catalogue.trie.walk(&before).unwrap_or(Trie::ROOT);
+                    found.allowed.push(self.catalogue.trie.codes(node));
+                }
+            }
+        }
+        found
+    }
+
+    /// The predictions of a decoder of items: the codes of every item but each sequence's first.
+    fn of_items(&self, sequences: &[&[u32]], starts: &[usize], level: usize) -> Predictions<'a> {
+        let Catalogue { sids, trie, .. } = self.catalogue;
+        let mut found = Predictions::default();
+        for (sequence, &start) in sequences.iter().zip(starts) {
+            for (before, &item) in sequence.iter().skip(1).enumerate() {
+                let sid = sids.sid(item);
+                found.slots.push((start + before) as i32);
+                found.codes.push(i32::from(sid[level]));
+                if self.normalise == Normalise::Trie {
+                    let node: Node = trie.walk(&sid[..level]).unwrap_or(Trie::ROOT);
+                    found.allowed.push(trie.codes(node));
+                }
+            }
+        }
+        found
+    }
+}
