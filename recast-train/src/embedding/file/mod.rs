@@ -52,8 +52,8 @@ impl Matrix {
 /// - A `.npy` file holds one array `(items, D)` of f16, f32 or f64 in C order.
 /// - A `.npz` file holds such an array, and may hold ids: an array `(items)` of integers or text. A
 ///   usual name (`ids`, `embeddings`) tells each array, else its shape.
-/// - A `.safetensors` file holds one tensor `(items, D)` of F16, BF16 or F32, or several of which one
-///   is named `embeddings`. A tensor `ids` may hold integers `(items)`, or UTF-8 text as U8
+/// - A `.safetensors` file holds one tensor `(items, D)` of F16, BF16 or F32, or several of which
+///   one is named `embeddings`. A tensor `ids` may hold integers `(items)`, or UTF-8 text as U8
 ///   `(items, W)`, filled up with zeros.
 /// - A `.parquet` file has a column of ids and a column of lists of floats, all of one length.
 ///
