@@ -20,7 +20,7 @@ pub(super) struct Known {
 const TIMES: [&str; 5] = ["timestamp", "time", "time_ms", "date", "datetime"];
 
 /// The data sets; one with more marks stands before one with some of them.
-const KNOWN: [Known; 11] = [
+const KNOWN: [Known; 12] = [
     Known {
         name: "MovieLens 20M to 32M",
         marks: &["userId", "movieId", "rating", "timestamp"],
@@ -52,6 +52,14 @@ const KNOWN: [Known; 11] = [
         item: "asin",
         timestamp: Some("unixReviewTime"),
         rating: Some("overall"),
+    },
+    Known {
+        name: "HSTU",
+        marks: &["user_id", "sequence_item_ids", "sequence_ratings", "sequence_timestamps"],
+        user: "user_id",
+        item: "sequence_item_ids",
+        timestamp: Some("sequence_timestamps"),
+        rating: None,
     },
     Known {
         name: "RetailRocket, events of all kinds",

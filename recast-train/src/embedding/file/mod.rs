@@ -49,12 +49,12 @@ impl Matrix {
 
 /// Reads the embeddings of a file, in the order of its rows.
 ///
-/// - A `.npy` file holds one array [items, D] of f16, f32 or f64 in C order.
-/// - A `.npz` file holds such an array, and may hold ids: an array [items] of integers or text. A
+/// - A `.npy` file holds one array `(items, D)` of f16, f32 or f64 in C order.
+/// - A `.npz` file holds such an array, and may hold ids: an array `(items)` of integers or text. A
 ///   usual name (`ids`, `embeddings`) tells each array, else its shape.
-/// - A `.safetensors` file holds one tensor [items, D] of F16, BF16 or F32, or several of which one
-///   is named `embeddings`. A tensor `ids` may hold integers [items], or UTF-8 text as U8
-///   [items, W], filled up with zeros.
+/// - A `.safetensors` file holds one tensor `(items, D)` of F16, BF16 or F32, or several of which
+///   one is named `embeddings`. A tensor `ids` may hold integers `(items)`, or UTF-8 text as U8
+///   `(items, W)`, filled up with zeros.
 /// - A `.parquet` file has a column of ids and a column of lists of floats, all of one length.
 ///
 /// The reader converts numbers to f32 while it reads, and holds no more than the result in memory.

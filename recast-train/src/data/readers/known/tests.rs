@@ -5,7 +5,7 @@ type Rows = &'static [(&'static str, &'static str, i64)];
 
 /// Made-up samples in the layouts of public data sets: the extension, the text, the name, and the
 /// rows.
-const SAMPLES: [(&str, &str, &str, Rows); 23] = [
+const SAMPLES: [(&str, &str, &str, Rows); 24] = [
     (
         ".data",
         "196\t242\t3\t881250949\n186\t302\t5\t891717742\n",
@@ -77,6 +77,13 @@ const SAMPLES: [(&str, &str, &str, Rows); 23] = [
         "user_id,parent_asin,rating,timestamp,history\nAEMADEUP,B00MADEUP4,5.0,1588687728923,\n",
         "Amazon reviews 2023",
         &[("AEMADEUP", "B00MADEUP4", 1_588_687_728_923)],
+    ),
+    (
+        ".csv",
+        "index,user_id,sequence_item_ids,sequence_ratings,sequence_timestamps\n\
+         0,9,\"4,3\",\"5,4\",\"978300760,978302109\"\n",
+        "HSTU",
+        &[("9", "4", 978_300_760), ("9", "3", 978_302_109)],
     ),
     (
         ".csv",
