@@ -18,7 +18,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::evaluate::EvaluateConfig;
-use crate::model::{ModelConfig, Precision};
+use crate::model::{Input, ModelConfig, Precision};
 use crate::tokenizer::{Collisions, TokenizerOptions};
 use crate::train::{RlConfig, SasrecConfig, SftConfig};
 
@@ -78,6 +78,8 @@ pub struct DataConfig {
     pub items_id: Option<String>,
     /// Width of embeddings made from the data.
     pub embedding_dim: usize,
+    /// Numbers of co-occurrence that join each given embedding; 0 for none.
+    pub behaviour_dim: usize,
     /// Items of the longest prompt.
     pub max_history: usize,
     /// The split of interactions.
@@ -111,6 +113,7 @@ impl Default for DataConfig {
             test: None,
             items_id: None,
             embedding_dim: 64,
+            behaviour_dim: 0,
             max_history: 20,
             split: SplitKind::LeaveOneOut,
             columns: Columns::default(),
@@ -281,6 +284,10 @@ impl Config {
         self.tokenizer.check()?;
         self.model.check("model")?;
         self.sft.check("sft")?;
+        if self.sft.item_loss > 0.0 && self.model.input == Input::Codes {
+            let problem = "has no effect where model.input is \"codes\"";
+            return Err(Error::setting("sft.item_loss", problem, "leave it out, or read items"));
+        }
         self.sasrec.check()?;
         self.rl.check()
     }

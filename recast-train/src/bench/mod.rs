@@ -363,8 +363,11 @@ impl Bench<'_> {
             memory: Some(config.supervised_memory()),
             ..Load::of("tokens", sequences.len() * per_sequence)
         };
-        let likelihood =
-            Likelihood { catalogue: inputs.catalogue(), normalise: Normalise::Vocabulary };
+        let likelihood = Likelihood {
+            catalogue: inputs.catalogue(),
+            normalise: Normalise::Vocabulary,
+            item_loss: 0.0,
+        };
         let mut model = inputs.decoder.clone();
         let mut optimiser = Optimiser::new(0.1, 1.0);
         self.measure("supervised step".to_owned(), load, || {

@@ -59,11 +59,12 @@ impl Part {
         }
         match self {
             Self::Data => {
-                let later = ["embedding_dim", "max_history"].contains(&rest);
+                let later = ["embedding_dim", "behaviour_dim", "max_history"].contains(&rest);
                 key == "seed" || key == "tokenizer.table" || (section == "data" && !later)
             }
             Self::Sids => {
-                Self::Data.reads(key) || section == "tokenizer" || key == "data.embedding_dim"
+                let of_embeddings = ["data.embedding_dim", "data.behaviour_dim"].contains(&key);
+                Self::Data.reads(key) || section == "tokenizer" || of_embeddings
             }
             Self::Sft => {
                 let own = ["model", "sft"].contains(&section) || key == "data.max_history";

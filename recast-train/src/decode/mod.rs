@@ -20,12 +20,14 @@ pub use on_device::{DeviceTrie, device_beam_search, device_rollout};
 pub use rollout::{Rollout, RolloutConfig, RolloutKind};
 pub use sample::rollout;
 
+use burn::tensor::activation::log_softmax;
 use rand_chacha::ChaCha8Rng;
 use recast_burn::device::is_cpu;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Node, Trie};
 use crate::model::Decoder;
+use reading::Reading;
 
 /// A completion: a whole semantic ID, as the leaf of the trie, and its log-probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,6 +107,20 @@ impl<'a> Searcher<'a> {
             (Search::Beam, None) => beam_search(model, trie, prompts, width),
             (Search::Exact, _) => exact_search(model, trie, prompts, width),
         }
+    }
+
+    /// For each prompt the log-probability of each item, in nats, by a decoder of items: `(B items)`,
+    /// prompt after prompt.
+    ///
+    /// # Panics
+    ///
+    /// If a prompt is empty, or the decoder reads codes.
+    #[must_use]
+    pub(crate) fn item_log_probs(&self, prompts: &[&[u32]]) -> Vec<f32> {
+        let (_, hidden) = Reading::prompts(self.model, prompts);
+        let log_probs = log_softmax(self.model.item_logits(hidden), 1).into_data();
+        #[expect(clippy::expect_used, reason = "the decoder's weights are f32")]
+        log_probs.try_into_vec::<f32>().expect("f32 log-probabilities")
     }
 
     /// [`Searcher::run`] by beam search.

@@ -1,11 +1,11 @@
 //! Item embeddings made from the data alone: neighbours in the histories, and the words of the
 //! texts.
 
-use super::Embeddings;
 use super::cooccurrence::positive_mutual_information;
 use super::sparse::SparseMatrix;
 use super::svd::truncated_svd;
 use super::text::tf_idf;
+use super::{Embeddings, make_unit};
 use crate::random::{Purpose, stream};
 
 /// Items at most this many steps apart count as neighbours.
@@ -69,13 +69,6 @@ fn write_part(
             *x = svd.left[(i, k)] * s.max(0.0).sqrt();
         }
         make_unit(target);
-    }
-}
-
-fn make_unit(row: &mut [f32]) {
-    let norm = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt() as f32;
-    if norm > 0.0 {
-        row.iter_mut().for_each(|x| *x /= norm);
     }
 }
 

@@ -57,6 +57,39 @@ impl Embeddings {
         self.values.len() / self.dim
     }
 
+    /// Each row of these embeddings beside that of `other`: `(items, D + E)`. Both parts are first
+    /// centred over the items and brought to length 1, so that neither outweighs the other.
+    ///
+    /// # Panics
+    ///
+    /// If the two have unequal numbers of rows.
+    #[must_use]
+    pub(crate) fn joined(&self, other: &Self) -> Self {
+        assert_eq!(self.rows(), other.rows(), "a row an item in both");
+        let parts = [self.centred(), other.centred()];
+        let dim = self.dim + other.dim;
+        let mut values = Vec::with_capacity(self.rows() * dim);
+        for i in 0..self.rows() {
+            parts.iter().for_each(|part| values.extend_from_slice(part.row(i)));
+        }
+        Self { dim, values }
+    }
+
+    /// The rows less their mean, each of length 1; a row of no length stays zero.
+    fn centred(&self) -> Self {
+        let rows = self.rows() as f64;
+        let mut mean = vec![0.0f64; self.dim];
+        for row in self.values.chunks_exact(self.dim) {
+            mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x) / rows);
+        }
+        let mut values = self.values.clone();
+        for row in values.chunks_exact_mut(self.dim) {
+            row.iter_mut().zip(&mean).for_each(|(x, &mean)| *x -= mean as f32);
+            make_unit(row);
+        }
+        Self { dim: self.dim, values }
+    }
+
     /// Writes a `.safetensors` file that [`read_embeddings`] reads, whole or not at all.
     ///
     /// # Errors
@@ -123,5 +156,13 @@ fn check_values(dim: usize, values: &[f32], ids: Option<&[String]>) -> Checked<(
                 "embeddings must be finite as 32-bit floats; repair or recompute this row",
             ))
         }
+    }
+}
+
+/// Divides a row by its length; a row of zeros stays.
+fn make_unit(row: &mut [f32]) {
+    let norm = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt() as f32;
+    if norm > 0.0 {
+        row.iter_mut().for_each(|x| *x /= norm);
     }
 }

@@ -4,6 +4,7 @@ pub mod baselines;
 mod ranking;
 mod search_check;
 
+use ranking::order;
 pub(crate) use ranking::{Mask, Ranking};
 pub(crate) use search_check::check_search;
 
@@ -183,4 +184,38 @@ pub(crate) fn evaluate(
     let histories: Vec<&[u32]> = examples.iter().map(|e| &e.history[..]).collect();
     let rankings = rank(model, catalogue, &histories, config, monitor, label)?;
     Ok(judge(examples, &rankings, catalogue.sids))
+}
+
+/// The weights of items' log-probabilities that validation chooses from.
+pub(crate) const ITEM_WEIGHTS: [f32; 6] = [0.0, 0.1, 0.25, 0.5, 1.0, 2.0];
+
+/// The metrics under the best of [`ITEM_WEIGHTS`] by NDCG@10, and this weight. The search runs once.
+///
+/// # Errors
+///
+/// If the user interrupts.
+pub(crate) fn evaluate_weights(
+    model: &Decoder,
+    catalogue: Catalogue<'_>,
+    examples: &[Example],
+    config: &EvaluateConfig,
+    monitor: &Monitor,
+    label: &str,
+) -> Result<(Evaluation, f32)> {
+    let histories: Vec<&[u32]> = examples.iter().map(|e| &e.history[..]).collect();
+    let found = config.ranking().candidates(model, catalogue, &histories, true, monitor, label)?;
+    let mut best: Option<(Evaluation, f32)> = None;
+    for weight in ITEM_WEIGHTS {
+        let ranking = |candidates: &Vec<_>| {
+            let mut candidates = candidates.clone();
+            order(&mut candidates, weight);
+            candidates.iter().map(|it| it.item).collect()
+        };
+        let rankings: Vec<Vec<u32>> = found.par_iter().map(ranking).collect();
+        let found = judge(examples, &rankings, catalogue.sids);
+        if best.is_none_or(|(best, _)| found.item.ndcg_at_10 > best.item.ndcg_at_10) {
+            best = Some((found, weight));
+        }
+    }
+    Ok(best.unwrap_or_default())
 }

@@ -36,6 +36,27 @@ impl Mask {
     }
 }
 
+/// An item that a search found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) item: u32,
+    /// The log-probability of the item's semantic ID.
+    log_prob: f32,
+    /// The log-probability of the item itself; `None` for an item without an embedding of its own.
+    item_log_prob: Option<f32>,
+}
+
+/// Orders candidates by the log-probability of their semantic IDs and, with a weight, that of the
+/// items. The former stands in for the latter where an item has none. Equal candidates keep their
+/// order.
+pub(super) fn order(candidates: &mut [Candidate], item_weight: f32) {
+    if item_weight > 0.0 {
+        let score =
+            |it: &Candidate| it.log_prob + item_weight * it.item_log_prob.unwrap_or(it.log_prob);
+        candidates.sort_by(|a, b| score(b).total_cmp(&score(a)));
+    }
+}
+
 /// A ranking of items: the items of the best `width` semantic IDs that have any left.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ranking {
@@ -53,7 +74,7 @@ impl Ranking {
     ///
     /// The search of a history finds `width` semantic IDs more than its mask hides. So a ranking
     /// has `width` semantic IDs, or all that have an item left. Its result is the same in every
-    /// batch.
+    /// batch. A decoder with an item weight orders what the search found by both log-probabilities.
     ///
     /// # Errors
     ///
@@ -66,6 +87,33 @@ impl Ranking {
         monitor: &Monitor,
         label: &str,
     ) -> Result<Vec<Vec<(u32, f32)>>> {
+        let weight = model.item_weight();
+        let scores_items = weight > 0.0;
+        let mut found =
+            self.candidates(model, catalogue, histories, scores_items, monitor, label)?;
+        for candidates in &mut found {
+            order(candidates, weight);
+        }
+        let items = |candidates: Vec<Candidate>| {
+            candidates.into_iter().map(|it| (it.item, it.log_prob)).collect()
+        };
+        Ok(found.into_iter().map(items).collect())
+    }
+
+    /// The items that the search finds for each history, in its order.
+    ///
+    /// # Errors
+    ///
+    /// If the user interrupts.
+    pub(super) fn candidates(
+        &self,
+        model: &Decoder,
+        catalogue: Catalogue<'_>,
+        histories: &[&[u32]],
+        scores_items: bool,
+        monitor: &Monitor,
+        label: &str,
+    ) -> Result<Vec<Vec<Candidate>>> {
         let mask = |history: &&[u32]| Mask::new(history, self.mask_history);
         let masks: Vec<Mask> = histories.iter().map(mask).collect();
         let hidden: Vec<usize> = masks.iter().map(|mask| mask.hidden_leaves(catalogue)).collect();
@@ -85,6 +133,17 @@ impl Ranking {
             for (&i, completions) in batch.iter().zip(found) {
                 rankings[i] = self.unhidden(catalogue.trie, &completions, &masks[i]);
             }
+            if scores_items {
+                let log_probs = searcher.item_log_probs(&prompts);
+                let items = log_probs.len() / batch.len();
+                for (&i, log_probs) in batch.iter().zip(log_probs.chunks_exact(items)) {
+                    for candidate in &mut rankings[i] {
+                        let is_known = model.embeds_item(candidate.item);
+                        let log_prob = log_probs[candidate.item as usize];
+                        candidate.item_log_prob = is_known.then_some(log_prob);
+                    }
+                }
+            }
             progress.advance(batch.len() as u64);
         }
         progress.finish();
@@ -92,10 +151,12 @@ impl Ranking {
     }
 
     /// The items of the first `width` completions that have any left.
-    fn unhidden(&self, trie: &Trie, completions: &[Completion], mask: &Mask) -> Vec<(u32, f32)> {
+    fn unhidden(&self, trie: &Trie, completions: &[Completion], mask: &Mask) -> Vec<Candidate> {
         let left = completions.iter().filter_map(|completion| {
+            let log_prob = completion.log_prob;
+            let candidate = move |&item: &u32| Candidate { item, log_prob, item_log_prob: None };
             let items = trie.items(completion.leaf).iter().filter(|&&item| !mask.hides(item));
-            let mut items = items.map(|&item| (item, completion.log_prob)).peekable();
+            let mut items = items.map(candidate).peekable();
             items.peek()?;
             Some(items)
         });

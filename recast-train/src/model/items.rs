@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::module::{Module, Param};
 use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use recast_burn::fused::rms_norm;
+use recast_burn::fused::{matmul, rms_norm};
 
 use super::{Dropout, Mlp, ModelConfig, Precision, Projection, WeightSource};
 
@@ -158,6 +158,17 @@ impl ItemLayers {
         let values = TensorData::new(values, [items.len(), *content]);
         let values = precision.narrow(Tensor::from_data(values, &device));
         sum + precision.widen(projection.forward(values, precision))
+    }
+
+    /// Whether the item has training interactions.
+    pub(super) fn is_trained(&self, item: u32) -> bool {
+        self.table.is_trained[item as usize]
+    }
+
+    /// The logits of all items, `(N, D) -> (N, items)`: products with the items' own embeddings.
+    pub(super) fn item_logits(&self, hidden: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let own = self.embed_items.val().transpose();
+        precision.widen(matmul(precision.narrow(hidden), precision.narrow(own)))
     }
 
     /// The states after one more code, `(N, D)`.

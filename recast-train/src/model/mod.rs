@@ -90,6 +90,8 @@ pub struct Decoder {
     level_starts: Vec<usize>,
     #[module(skip)]
     precision: Precision,
+    #[module(skip)]
+    item_weight: f32,
 }
 
 /// The key-value cache of all layers.
@@ -153,6 +155,7 @@ impl Decoder {
             config: config.clone(),
             level_starts,
             precision: Precision::F32,
+            item_weight: 0.0,
         }
     }
 
@@ -160,6 +163,19 @@ impl Decoder {
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// The same decoder, whose rankings add the item's log-probability to that of its semantic ID,
+    /// with a weight. A weight of 0 leaves the semantic ID alone.
+    #[must_use]
+    pub fn with_item_weight(self, item_weight: f32) -> Self {
+        Self { item_weight, ..self }
+    }
+
+    /// The weight of an item's log-probability in rankings.
+    #[must_use]
+    pub fn item_weight(&self) -> f32 {
+        self.item_weight
     }
 
     /// Levels `L` of a semantic ID.
@@ -184,6 +200,12 @@ impl Decoder {
     #[must_use]
     pub fn reads_items(&self) -> bool {
         self.items.is_some()
+    }
+
+    /// Whether the item has an embedding of its own, which training interactions make.
+    #[must_use]
+    pub fn embeds_item(&self, item: u32) -> bool {
+        self.items.as_ref().is_some_and(|items| items.is_trained(item))
     }
 
     /// The device of the weights.
@@ -279,8 +301,23 @@ impl Decoder {
     /// If the decoder reads codes: its layers read the code like any other token.
     #[must_use]
     pub fn written(&self, states: Tensor<2>, tokens: Tensor<1, Int>) -> Tensor<2> {
-        #[expect(clippy::expect_used, reason = "a decoder of codes has no such states")]
-        self.items.as_ref().expect("a decoder of items").written(states, tokens)
+        self.item_layers().written(states, tokens)
+    }
+
+    fn item_layers(&self) -> &ItemLayers {
+        #[expect(clippy::expect_used, reason = "callers ask first, or say that they panic")]
+        self.items.as_ref().expect("a decoder of items")
+    }
+
+    /// The logits of all items, `(N, D) -> (N, items)`, from hidden states of a decoder of items:
+    /// the products with the items' own embeddings.
+    ///
+    /// # Panics
+    ///
+    /// If the decoder reads codes.
+    #[must_use]
+    pub fn item_logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.item_layers().item_logits(hidden, self.precision)
     }
 
     /// The logits of one level's codes, `(N, D) -> (N, C)`, from the states before these codes.

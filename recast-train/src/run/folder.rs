@@ -19,7 +19,7 @@ use crate::machine::peak_memory_bytes;
 use crate::model::{Decoder, Input, ItemTable, ModelConfig};
 use crate::optim::Replicas;
 use crate::storage::{Lock, is_read_only, write_atomic, write_json};
-use crate::train::TrainInputs;
+use crate::train::{SftState, TrainInputs};
 
 /// An open run folder.
 #[derive(Debug)]
@@ -233,8 +233,11 @@ impl Run {
         }
     }
 
+    /// A decoder of the run's shape, which ranks as supervised training found best.
     pub(super) fn fresh_decoder(&self, tokenized: &Tokenized) -> Result<Decoder> {
-        self.decoder_of(&self.config.model, tokenized)
+        let state = self.stage(Part::Sft).state::<SftState>()?;
+        let item_weight = state.map_or(0.0, |state| state.item_weight);
+        Ok(self.decoder_of(&self.config.model, tokenized)?.with_item_weight(item_weight))
     }
 
     pub(super) fn decoder_of(&self, shape: &ModelConfig, tokenized: &Tokenized) -> Result<Decoder> {

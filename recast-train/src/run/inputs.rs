@@ -169,13 +169,20 @@ impl Prepared {
         Ok(Self { sequences, items, split, report: load_report(run_dir)? })
     }
 
-    /// The given embeddings; without these, embeddings made from training sequences and text.
+    /// The given embeddings, joined with co-occurrence if asked for. Without given ones, embeddings
+    /// made from training sequences and text.
     pub(super) fn embeddings(&self, run_dir: &Path, config: &Config) -> Result<Embeddings> {
-        if config.data.embeddings.is_some() {
-            return read_embeddings(&embeddings_path(run_dir));
-        }
         let train: Vec<&[u32]> = self.split.train.iter().collect();
         let n_items = self.sequences.n_items();
+        if config.data.embeddings.is_some() {
+            let given = read_embeddings(&embeddings_path(run_dir))?;
+            let dim = config.data.behaviour_dim;
+            if dim == 0 {
+                return Ok(given);
+            }
+            let behaviour = Embeddings::from_data(&train, n_items, None, dim, config.seed);
+            return Ok(behaviour.joined(&given));
+        }
         let texts: Vec<Option<String>> = (0..n_items as u32)
             .map(|item| self.items.text(item).map(|text| text.text.clone()))
             .collect();

@@ -26,6 +26,9 @@ pub enum Normalise {
 pub(crate) struct Likelihood<'a> {
     pub(crate) catalogue: Catalogue<'a>,
     pub(crate) normalise: Normalise,
+    /// The weight of the items' own cross-entropy beside that of their codes, for a decoder of
+    /// items.
+    pub(crate) item_loss: f32,
 }
 
 /// The predictions at one level.
@@ -49,6 +52,10 @@ impl<'a> Likelihood<'a> {
 
     /// The negative log-likelihood of every predicted code, summed and divided by `codes`. With the
     /// number of predicted codes, the result is their mean.
+    ///
+    /// ```text
+    /// loss = -1 / codes (sum over codes of ln p(code) + item_loss sum over items of ln p(item))
+    /// ```
     pub(crate) fn loss(
         &self,
         model: &Decoder,
@@ -76,6 +83,9 @@ impl<'a> Likelihood<'a> {
                 Some(states) => states,
                 None => hidden.clone().select(0, indices(slots, &device)),
             };
+            if level == 0 && self.item_loss > 0.0 {
+                total = Some(item_log_probs(model, before.clone(), sequences) * self.item_loss);
+            }
             if model.reads_items() && level + 1 < model.levels() {
                 let first = model.token(level, 0) as i32;
                 let tokens = codes.iter().map(|code| first + code).collect();
@@ -141,4 +151,12 @@ impl<'a> Likelihood<'a> {
         }
         found
     }
+}
+
+/// The log-probabilities, over all items, of every item but each sequence's first, summed; `before`
+/// are the hidden states of the items before, (N, D).
+fn item_log_probs(model: &Decoder, before: Tensor<2>, sequences: &[&[u32]]) -> Tensor<1> {
+    let next = sequences.iter().flat_map(|sequence| sequence.iter().skip(1));
+    let next = indices(next.map(|&item| item as i32).collect(), &model.device());
+    token_log_probs(model.item_logits(before), next).sum()
 }

@@ -9,7 +9,7 @@ use super::likelihood::{Likelihood, Normalise};
 use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
-use crate::evaluate::evaluate;
+use crate::evaluate::{evaluate, evaluate_weights};
 use crate::event::{Epoch, Event, Monitor, Validation};
 use crate::model::{Decoder, Dropout, Pass};
 use crate::optim::Stage;
@@ -33,6 +33,9 @@ pub struct SftConfig {
     pub micro_batch_tokens: usize,
     /// The codes over which the loss normalises.
     pub normalise: Normalise,
+    /// The weight of the items' own cross-entropy beside that of their codes, where the tokens of
+    /// prompts are items.
+    pub item_loss: f64,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Share of the steps with a rising rate.
@@ -57,6 +60,7 @@ impl Default for SftConfig {
             batch_tokens: 4096,
             micro_batch_tokens: 0,
             normalise: Normalise::Vocabulary,
+            item_loss: 0.0,
             learning_rate: 2e-3,
             warmup: 0.05,
             weight_decay: 0.1,
@@ -85,6 +89,14 @@ impl SftConfig {
                 let key = format!("{section}.{name}");
                 return Err(Error::setting(key, "is 0", "give at least 1"));
             }
+        }
+        if !(self.item_loss >= 0.0 && self.item_loss.is_finite()) {
+            let problem = format!("{} is no weight", self.item_loss);
+            return Err(Error::setting(
+                format!("{section}.item_loss"),
+                problem,
+                "give 0, or a number above; 0.5 is usual",
+            ));
         }
         check_rates(section, self.learning_rate, self.warmup, self.weight_decay, self.max_norm)
     }
@@ -139,6 +151,9 @@ pub struct SftState {
     pub best_ndcg_at_10: f64,
     /// The epoch with the best NDCG@10.
     pub best_epoch: usize,
+    /// The weight of items' log-probabilities in rankings, with which that NDCG@10 was best.
+    #[serde(default)]
+    pub item_weight: f32,
     /// Items trained on, counted in each pass: the label exposures.
     pub items_seen: u64,
     /// Whether training is finished.
@@ -173,7 +188,11 @@ pub(crate) fn sft(
             whole.prompt(&model, window)
         })
         .collect();
-    let likelihood = Likelihood { catalogue: inputs.catalogue, normalise: config.normalise };
+    let likelihood = Likelihood {
+        catalogue: inputs.catalogue,
+        normalise: config.normalise,
+        item_loss: config.item_loss as f32,
+    };
     let tokens: usize = sequences.iter().map(Vec::len).sum();
     let steps_per_epoch = tokens.div_ceil(config.batch_tokens).max(1);
     let schedule = config.schedule(steps_per_epoch);
@@ -185,6 +204,7 @@ pub(crate) fn sft(
         step: 0,
         best_ndcg_at_10: f64::NEG_INFINITY,
         best_epoch: 0,
+        item_weight: 0.0,
         items_seen: 0,
         finished: false,
         train_seconds: 0.0,
@@ -245,15 +265,15 @@ pub(crate) fn sft(
 
         let last = state.epoch == schedule.epochs;
         if last || state.epoch.is_multiple_of(schedule.evaluate_every) {
-            let found = evaluate(
-                &model.valid(),
-                inputs.catalogue,
-                &validation,
-                inputs.evaluation,
-                monitor,
-                &format!("{} validation", stage.name()),
-            )?
-            .item;
+            let (judged, label) = (&model.valid(), format!("{} validation", stage.name()));
+            let (catalogue, evaluation) = (inputs.catalogue, inputs.evaluation);
+            let (found, item_weight) = if config.item_loss > 0.0 {
+                evaluate_weights(judged, catalogue, &validation, evaluation, monitor, &label)?
+            } else {
+                let found = evaluate(judged, catalogue, &validation, evaluation, monitor, &label)?;
+                (found, 0.0)
+            };
+            let found = found.item;
             monitor.record(&Event::Validation(Validation {
                 phase: stage.name(),
                 epoch: Some(state.epoch),
@@ -269,6 +289,7 @@ pub(crate) fn sft(
             ));
             if found.ndcg_at_10 > state.best_ndcg_at_10 {
                 (state.best_ndcg_at_10, state.best_epoch) = (found.ndcg_at_10, state.epoch);
+                state.item_weight = item_weight;
                 stage.save_best(&model)?;
             }
             let waited = (state.epoch - state.best_epoch) / schedule.evaluate_every;
@@ -279,7 +300,7 @@ pub(crate) fn sft(
         }
     }
     progress.finish();
-    Ok((stage.load_best(model)?, state))
+    Ok((stage.load_best(model)?.with_item_weight(state.item_weight), state))
 }
 
 /// The items of each window, at most `items`; consecutive windows of a user share one item.
