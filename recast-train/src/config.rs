@@ -265,6 +265,11 @@ impl Config {
         if self.data.embedding_dim == 0 {
             return Err(Error::setting("data.embedding_dim", "is 0", "64 is usual"));
         }
+        if self.data.behaviour_dim > 0 && self.data.embeddings.is_none() {
+            let problem = "has no effect without data.embeddings: embeddings made from the data \
+                           hold co-occurrence already";
+            return Err(Error::setting("data.behaviour_dim", problem, "leave it out"));
+        }
         self.data.check_own_split()?;
         self.evaluate.check()?;
         if self.data.interactions.is_none() {

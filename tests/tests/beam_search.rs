@@ -12,7 +12,8 @@ use recast_train::decode::{
 use recast_train::model::Decoder;
 
 use crate::decoder::{
-    catalogue, decoder, deep_catalogue, leaves, prompt, separate_log_probs, wide_catalogue,
+    catalogue, decoder, decoders, deep_catalogue, leaves, prompt, separate_log_probs,
+    wide_catalogue,
 };
 use crate::device::devices;
 use crate::numbers::{assert_all_close, values};
@@ -43,15 +44,20 @@ struct Setting {
     model: Decoder,
 }
 
-/// A frozen decoder of either catalogue on every device, and both kinds of beam search.
+/// Frozen decoders of either catalogue on every device, and both kinds of beam search.
 fn settings() -> impl Iterator<Item = Setting> {
     devices().flat_map(|(name, device)| {
         let kinds = [(false, catalogue()), (false, deep_catalogue()), (true, catalogue())];
-        kinds.into_iter().chain([(true, deep_catalogue())]).map(move |(on_device, catalogue)| {
-            let (table, trie) = catalogue;
-            let model = decoder(&table, &device).valid();
-            let device_name = format!("{name}{}", if on_device { ", search on it" } else { "" });
-            Setting { device_name, on_device, table, trie, model }
+        let kinds = kinds.into_iter().chain([(true, deep_catalogue())]);
+        kinds.flat_map(move |(on_device, (table, trie))| {
+            let name = format!("{name}{}", if on_device { ", search on it" } else { "" });
+            decoders(&table, &device).map(|(kind, model)| Setting {
+                device_name: format!("{name}, {kind}"),
+                on_device,
+                table: table.clone(),
+                trie: trie.clone(),
+                model: model.valid(),
+            })
         })
     })
 }
@@ -234,16 +240,18 @@ fn exact_search_of_many_prefixes_is_the_beam_as_wide_as_the_catalogue() {
     assert!(trie.nodes_at(1).len() > 128 && trie.nodes_at(2).len() > 3 * 128);
     let n_leaves = leaves(&trie).len();
     for (device_name, device) in devices() {
-        let model = decoder(&table, &device).valid();
-        let prompts = prompts(&model, &table);
-        let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let beam = beam_search(&model, &trie, &slices, n_leaves);
-        for (exact, beam) in exact_search(&model, &trie, &slices, 10).iter().zip(&beam) {
-            if is_cpu(&device) {
-                assert_eq!(found_leaves(exact), found_leaves(&beam[..10]), "{device_name}");
+        for (kind, model) in decoders(&table, &device) {
+            let (name, model) = (format!("{device_name}, {kind}"), model.valid());
+            let prompts = prompts(&model, &table);
+            let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+            let beam = beam_search(&model, &trie, &slices, n_leaves);
+            for (exact, beam) in exact_search(&model, &trie, &slices, 10).iter().zip(&beam) {
+                if is_cpu(&device) {
+                    assert_eq!(found_leaves(exact), found_leaves(&beam[..10]), "{name}");
+                }
+                let tolerance = on(&device, DECODER);
+                assert_all_close(&log_probs(exact), &log_probs(&beam[..10]), tolerance, &name);
             }
-            let tolerance = on(&device, DECODER);
-            assert_all_close(&log_probs(exact), &log_probs(&beam[..10]), tolerance, &device_name);
         }
     }
 }

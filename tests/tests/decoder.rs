@@ -1,14 +1,16 @@
-//! A small catalogue and a small decoder over it.
+//! A small catalogue and small decoders over it.
+
+use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use recast_burn::log_prob::allowed_log_probs;
 use recast_burn::packing::FORBIDDEN;
 use recast_train::catalogue::{Node, SidTable, Trie};
-use recast_train::model::{Decoder, ModelConfig};
+use recast_train::model::{Decoder, Input, ItemTable, ModelConfig};
 
-use crate::numbers::{assert_all_close, values};
+use crate::numbers::{assert_all_close, seeded, values};
 
 /// The semantic IDs of a few dozen items, and their trie.
 pub(crate) type Catalogue = (SidTable, Trie);
@@ -53,8 +55,11 @@ pub(crate) fn leaves(trie: &Trie) -> Vec<Node> {
     trie.nodes_at(trie.levels()).map(|index| trie.node(index).expect("a leaf")).collect()
 }
 
-/// The tokens of items.
+/// The tokens of items: their codes, or the items themselves.
 pub(crate) fn prompt(model: &Decoder, table: &SidTable, items: &[u32]) -> Vec<u32> {
+    if model.reads_items() {
+        return items.to_vec();
+    }
     let codes = items.iter().flat_map(|&item| table.sid(item).iter().enumerate());
     codes.map(|(level, &code)| model.token(level, code)).collect()
 }
@@ -65,16 +70,29 @@ pub(crate) fn completion(model: &Decoder, trie: &Trie, leaf: Node) -> Vec<u32> {
     path[1..].iter().enumerate().map(|(level, &node)| model.token(level, trie.code(node))).collect()
 }
 
-/// A decoder whose matrices are several times the usual initial ones, so that a wrong mask or
-/// position shows.
+/// A decoder of codes whose matrices are several times the usual initial ones, so that a wrong mask
+/// or position shows.
 pub(crate) fn decoder(table: &SidTable, device: &Device) -> Decoder {
-    struct Enlarge;
-    impl ModuleMapper for Enlarge {
-        fn map_float<const N: usize>(&mut self, param: Param<Tensor<N>>) -> Param<Tensor<N>> {
-            let factor = if N == 1 { 1.0 } else { 6.0 };
-            param.map(|weights| (weights * factor).detach().require_grad())
-        }
-    }
+    enlarged(Decoder::new(&shape(Input::Codes), table.codes_per_level(), 5, device))
+}
+
+/// Such a decoder of items, each with seeded content of three numbers. Item 9 has no training
+/// interactions.
+pub(crate) fn decoder_of_items(table: &SidTable, device: &Device) -> Decoder {
+    let items = table.n_items();
+    let codes: Vec<u16> = (0..items as u32).flat_map(|item| table.sid(item)).copied().collect();
+    let is_trained = (0..items).map(|item| item != 9).collect();
+    let content = Some((seeded(40, 3 * items), 3));
+    let facts = Arc::new(ItemTable::new(&codes, table.levels(), is_trained, content));
+    enlarged(Decoder::of_items(&shape(Input::Items), table.codes_per_level(), facts, 5, device))
+}
+
+/// A decoder of each kind, with its name.
+pub(crate) fn decoders(table: &SidTable, device: &Device) -> [(&'static str, Decoder); 2] {
+    [("codes", decoder(table, device)), ("items", decoder_of_items(table, device))]
+}
+
+fn shape(input: Input) -> ModelConfig {
     let mut config = ModelConfig::tiny();
     config.hidden_size = 24;
     config.num_hidden_layers = 2;
@@ -82,7 +100,19 @@ pub(crate) fn decoder(table: &SidTable, device: &Device) -> Decoder {
     config.num_key_value_heads = 2;
     config.head_dim = 8;
     config.intermediate_size = 40;
-    Decoder::new(&config, table.codes_per_level(), 5, device).map(&mut Enlarge)
+    config.input = input;
+    config
+}
+
+fn enlarged(decoder: Decoder) -> Decoder {
+    struct Enlarge;
+    impl ModuleMapper for Enlarge {
+        fn map_float<const N: usize>(&mut self, param: Param<Tensor<N>>) -> Param<Tensor<N>> {
+            let factor = if N == 1 { 1.0 } else { 6.0 };
+            param.map(|weights| (weights * factor).detach().require_grad())
+        }
+    }
+    decoder.map(&mut Enlarge)
 }
 
 /// The weights by name.
@@ -97,6 +127,12 @@ pub(crate) fn weights(model: &Decoder) -> Vec<(String, Vec<f32>)> {
 /// If a weight has no gradient.
 pub(crate) fn weight_gradients(model: &Decoder, loss: &Tensor<1>) -> Vec<(String, Vec<f32>)> {
     by_name(model, &Of::Gradients(&loss.backward()))
+}
+
+/// The gradient of the weight `name` alone.
+pub(crate) fn weight_gradients_of(model: &Decoder, loss: &Tensor<1>, name: &str) -> Vec<f32> {
+    let gradients = by_name(model, &Of::GradientsOf(&loss.backward(), name));
+    gradients.into_iter().find(|it| it.0 == name).map(|it| it.1).expect("a weight of this name")
 }
 
 /// The gradients of the weights by name, as an optimiser takes them.
@@ -128,6 +164,7 @@ pub(crate) fn assert_weights_close(
 enum Of<'a> {
     Weights,
     Gradients(&'a Gradients),
+    GradientsOf(&'a Gradients, &'a str),
     ParameterGradients(&'a GradientsParams),
 }
 
@@ -151,6 +188,8 @@ fn by_name(model: &Decoder, of: &Of<'_>) -> Vec<(String, Vec<f32>)> {
             let tensor = match self.of {
                 Of::Weights => Some(param.val()),
                 Of::Gradients(grads) => param.val().grad(grads),
+                Of::GradientsOf(grads, of) if *of == name => param.val().grad(grads),
+                Of::GradientsOf(..) => return,
                 Of::ParameterGradients(grads) => grads.get::<N>(param.id),
             };
             let tensor = tensor.unwrap_or_else(|| panic!("{name} got no gradient"));
@@ -162,8 +201,9 @@ fn by_name(model: &Decoder, of: &Of<'_>) -> Vec<(String, Vec<f32>)> {
     collect.found
 }
 
-/// The log-probability of each code of a completion, from a row of its own. The row is the
-/// prompt and the completion under a causal mask, without packing or cache.
+/// The log-probability of each code of a completion, from a row of its own. The row is the prompt
+/// under a causal mask, without packing or cache. The row of a decoder of codes goes on with the
+/// completion; the head of a decoder of items reads the completion code by code.
 pub(crate) fn separate_log_probs(
     model: &Decoder,
     trie: &Trie,
@@ -172,11 +212,9 @@ pub(crate) fn separate_log_probs(
 ) -> Vec<Tensor<1>> {
     let device = model.device();
     let path = trie.path(leaf);
-    let row: Vec<i32> = [prompt.to_vec(), completion(model, trie, leaf)]
-        .concat()
-        .into_iter()
-        .map(|token| token as i32)
-        .collect();
+    let written = completion(model, trie, leaf);
+    let read = if model.reads_items() { &[] } else { &written[..] };
+    let row: Vec<i32> = [prompt, read].concat().into_iter().map(|token| token as i32).collect();
     let slots = row.len();
     let positions: Vec<i32> = (0..slots as i32).collect();
     let causal = (0..slots * slots)
@@ -184,12 +222,23 @@ pub(crate) fn separate_log_probs(
         .collect::<Vec<f32>>();
     let mask = Tensor::from_data(TensorData::new(causal, [1, 1, slots, slots]), &device);
     let hidden = model.forward(model.embed(&row), &model.context(&positions, mask), None, None);
+    let state = |level: usize| {
+        if !model.reads_items() {
+            return hidden.clone().narrow(0, prompt.len() - 1 + level, 1);
+        }
+        written[..level].iter().fold(
+            hidden.clone().narrow(0, prompt.len() - 1, 1),
+            |state, &code| {
+                let code = TensorData::new(vec![code as i32], [1]);
+                model.written(state, Tensor::from_data(code, &device))
+            },
+        )
+    };
     let of_level = |level: usize| {
-        let predictor = hidden.clone().narrow(0, prompt.len() - 1 + level, 1);
         let code = i32::from(trie.code(path[level + 1]));
         let target = Tensor::from_data(TensorData::new(vec![code], [1]), &device);
         let allowed = [trie.codes(path[level])].into_iter();
-        allowed_log_probs(model.logits(predictor, level), target, allowed)
+        allowed_log_probs(model.logits(state(level), level), target, allowed)
     };
     (0..trie.levels()).map(of_level).collect()
 }

@@ -17,6 +17,7 @@ mod device;
 mod fused;
 mod golden;
 mod group_loss;
+mod items;
 mod kept;
 mod log_prob;
 mod micro_batches;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         fused::tests(),
         golden::tests(),
         group_loss::tests(),
+        items::tests(),
         log_prob::tests(),
         micro_batches::tests(),
         objective::tests(),

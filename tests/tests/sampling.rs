@@ -10,7 +10,7 @@ use recast_train::decode::{
 use recast_train::model::Decoder;
 use recast_train::random::{Purpose, stream};
 
-use crate::decoder::{catalogue, decoder, deep_catalogue, leaves, prompt};
+use crate::decoder::{catalogue, decoder, decoder_of_items, deep_catalogue, leaves, prompt};
 use crate::device::devices;
 use crate::numbers::assert_all_close;
 use crate::tolerance::{DECODER, GPU_DRAWS, SIGMAS, on};
@@ -68,10 +68,11 @@ struct Setting {
     model: Decoder,
 }
 
-/// A frozen decoder of either catalogue on every device.
+/// A frozen decoder of codes and one of items on every device, over one catalogue each.
 fn settings() -> impl Iterator<Item = Setting> {
     devices().flat_map(|(device_name, device)| {
-        [catalogue(), deep_catalogue()].map(move |(table, trie)| {
+        [(catalogue(), true), (deep_catalogue(), false)].map(move |((table, trie), of_codes)| {
+            let decoder = if of_codes { decoder } else { decoder_of_items };
             let model = decoder(&table, &device).valid();
             let name = format!("{device_name}, {} levels", trie.levels());
             Setting { name, table, trie, model }

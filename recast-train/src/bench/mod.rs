@@ -29,7 +29,7 @@ use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
 use crate::event::Monitor;
 use crate::machine::{peak_memory_bytes, reset_peak_memory};
-use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass, Precision};
+use crate::model::{CatalogueShape, Decoder, MemoryEstimate, ModelConfig, Pass, Precision};
 use crate::optim::{Optimiser, batches_of};
 use crate::random::{Purpose, stream};
 use crate::tokenizer::{Codes, TokenizerOptions, tokenize};
@@ -140,7 +140,9 @@ impl BenchConfig {
     /// The memory of a pass without dropout; the decoder that all parts start from stays.
     fn memory(&self, pass: Pass) -> MemoryEstimate {
         let model = ModelConfig { dropout: 0.0, ..self.model.clone() };
-        MemoryEstimate::new(&model, &vec![self.codes; self.levels], self.precision, 1, pass)
+        let codes = vec![self.codes; self.levels];
+        let catalogue = CatalogueShape { codes_per_level: &codes, items: self.items, content: 0 };
+        MemoryEstimate::new(&model, catalogue, self.precision, 1, pass)
     }
 }
 

@@ -166,3 +166,29 @@ fn make_unit(row: &mut [f32]) {
         row.iter_mut().for_each(|x| *x /= norm);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_parts_are_centred_and_of_length_1_each() {
+        let one = Embeddings::new(2, vec![5.0, 0.0, 1.0, 0.0, 3.0, 3.0]).unwrap();
+        let other = Embeddings::new(1, vec![100.0, 400.0, 100.0]).unwrap();
+        let joined = one.joined(&other);
+        assert_eq!((joined.rows(), joined.dim()), (3, 3));
+        // the means are (3, 1) and 200
+        let [half, fifth] = [0.2f32.sqrt() * 2.0, 0.2f32.sqrt()];
+        let expected = [half, -fifth, -1.0, -half, -fifth, 1.0, 0.0, 1.0, -1.0];
+        for (found, expected) in joined.values().iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn rows_that_equal_the_mean_stay_zero() {
+        let equal = Embeddings::new(1, vec![2.0, 2.0]).unwrap();
+        let joined = equal.joined(&equal);
+        assert!(joined.values().iter().all(|x| x.abs() < 1e-6));
+    }
+}

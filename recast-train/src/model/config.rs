@@ -15,6 +15,17 @@ pub enum Input {
     Items,
 }
 
+/// The sizes of a catalogue that a decoder's tables have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CatalogueShape<'a> {
+    /// The codes of each level.
+    pub(crate) codes_per_level: &'a [usize],
+    /// Items.
+    pub(crate) items: usize,
+    /// The width of an item's content.
+    pub(crate) content: usize,
+}
+
 /// The shape of a decoder, with the keys of a Hugging Face `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -97,17 +108,36 @@ impl ModelConfig {
         }
     }
 
-    /// The number of weights of a decoder of this shape.
+    /// The number of weights of a decoder of this shape over a catalogue.
     #[must_use]
-    pub(crate) fn weights(&self, codes_per_level: &[usize]) -> usize {
+    pub(crate) fn weights(&self, catalogue: CatalogueShape<'_>) -> usize {
         let (width, head) = (self.hidden_size, self.head_dim);
         let queries = self.num_attention_heads * head;
         let keys = self.num_key_value_heads * head;
-        let products = width * (2 * queries + 2 * keys + 3 * self.intermediate_size);
-        let layer = products + 2 * width + 2 * head;
+        let mlp = 3 * width * self.intermediate_size;
+        let layer = width * (2 * queries + 2 * keys) + mlp + 2 * width + 2 * head;
         let tables = if self.tie_word_embeddings { 1 } else { 2 };
-        let vocabulary: usize = codes_per_level.iter().sum();
-        self.num_hidden_layers * layer + tables * vocabulary * width + width
+        let vocabulary: usize = catalogue.codes_per_level.iter().sum();
+        let decoder = self.num_hidden_layers * layer + tables * vocabulary * width + width;
+        let of_items = match self.input {
+            Input::Codes => 0,
+            Input::Items => {
+                let level = self.head_blocks * (mlp + width) + width;
+                let content = if self.content { catalogue.content } else { 0 };
+                let embeddings = (catalogue.items + content + vocabulary) * width;
+                catalogue.codes_per_level.len() * level + embeddings
+            }
+        };
+        decoder + of_items
+    }
+
+    /// The tokens that a prompt has for each item of `levels` codes.
+    #[must_use]
+    pub(crate) fn tokens_per_item(&self, levels: usize) -> usize {
+        match self.input {
+            Input::Codes => levels,
+            Input::Items => 1,
+        }
     }
 
     /// Checks the numbers that the decoder relies on; `section` is the place of the settings, for
@@ -145,6 +175,10 @@ impl ModelConfig {
         if !self.head_dim.is_multiple_of(2) {
             let problem = format!("{} is odd", self.head_dim);
             return Err(Error::setting(key("head_dim"), problem, "give an even width"));
+        }
+        if self.input == Input::Codes && self.head_blocks != Self::default().head_blocks {
+            let problem = format!("{} has no effect on tokens of codes", self.head_blocks);
+            return Err(Error::setting(key("head_blocks"), problem, "leave it out, or read items"));
         }
         if !(self.dropout >= 0.0 && self.dropout < 1.0) {
             let problem = format!("{} is not in [0, 1)", self.dropout);

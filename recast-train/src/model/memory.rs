@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{ModelConfig, Precision};
+use super::config::CatalogueShape;
+use super::{Input, ModelConfig, Precision};
 
 /// The rows, slots and predictions that go through the decoder at once, forward and backward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +36,12 @@ impl MemoryEstimate {
     #[must_use]
     pub(crate) fn new(
         model: &ModelConfig,
-        codes_per_level: &[usize],
+        catalogue: CatalogueShape<'_>,
         precision: Precision,
         frozen: usize,
         pass: Pass,
     ) -> Self {
-        let weights = model.weights(codes_per_level);
+        let weights = model.weights(catalogue);
         let narrowed = match precision {
             Precision::F32 => 0,
             Precision::Bf16 => weights * precision.bytes(),
@@ -48,7 +49,9 @@ impl MemoryEstimate {
         let Pass { rows, slots, predictions } = pass;
         let tokens = rows * slots;
         let kept = model.num_hidden_layers * layer_bytes(model, slots, precision);
-        let head: usize = codes_per_level.iter().map(|codes| 2 * codes + model.hidden_size).sum();
+        let head: usize =
+            catalogue.codes_per_level.iter().map(|codes| 2 * codes + model.hidden_size).sum();
+        let head = head + item_numbers(model, catalogue);
         Self {
             state_bytes: (4 * weights * (5 + frozen) + narrowed) as u64,
             pass_bytes: (tokens * (kept + passing_bytes(model, slots)) + 4 * predictions * head)
@@ -82,6 +85,18 @@ fn layer_bytes(model: &ModelConfig, slots: usize, precision: Precision) -> usize
     4 * (wide + masks) + precision.bytes() * (products + narrowed)
 }
 
+/// The numbers that each prediction of a decoder of items keeps beside the logits of codes: those
+/// of the head's blocks, and the logits of all items.
+fn item_numbers(model: &ModelConfig, catalogue: CatalogueShape<'_>) -> usize {
+    match model.input {
+        Input::Codes => 0,
+        Input::Items => {
+            let block = 2 * model.hidden_size + 3 * model.intermediate_size;
+            catalogue.codes_per_level.len() * model.head_blocks * block + 2 * catalogue.items
+        }
+    }
+}
+
 /// The bytes of each token of the gradients that one layer's backward pass holds at once.
 fn passing_bytes(model: &ModelConfig, slots: usize) -> usize {
     let feed_forward = 3 * model.intermediate_size;
@@ -91,30 +106,42 @@ fn passing_bytes(model: &ModelConfig, slots: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::model::Decoder;
+    use crate::model::{Decoder, ItemTable};
     use burn::module::Module;
     use recast_burn::DeviceKind;
 
     #[test]
     fn the_weights_are_counted() {
+        let device = DeviceKind::Cpu.device();
+        let catalogue = CatalogueShape { codes_per_level: &[5, 7], items: 4, content: 3 };
         let tied = ModelConfig { tie_word_embeddings: true, ..ModelConfig::tiny() };
         for config in [ModelConfig::tiny(), tied] {
-            let model = Decoder::new(&config, &[5, 7], 1, &DeviceKind::Cpu.device());
-            assert_eq!(config.weights(&[5, 7]), model.num_params());
+            let model = Decoder::new(&config, &[5, 7], 1, &device);
+            assert_eq!(config.weights(catalogue), model.num_params());
+        }
+        for content in [true, false] {
+            let config = ModelConfig { input: Input::Items, content, ..ModelConfig::tiny() };
+            let values = content.then(|| (vec![0.5; 12], 3));
+            let table = Arc::new(ItemTable::new(&[0; 8], 2, vec![true; 4], values));
+            let model = Decoder::of_items(&config, &[5, 7], table, 1, &device);
+            assert_eq!(config.weights(catalogue), model.num_params());
         }
     }
 
     #[test]
     fn tokens_and_slots_cost_memory_and_bf16_saves_some() {
+        let catalogue = CatalogueShape { codes_per_level: &[256; 3], items: 9000, content: 0 };
         let estimate = |rows, slots, precision| {
             let pass = Pass { rows, slots, predictions: rows * slots / 3 };
-            MemoryEstimate::new(&ModelConfig::small(), &[256; 3], precision, 0, pass)
+            MemoryEstimate::new(&ModelConfig::small(), catalogue, precision, 0, pass)
         };
         let one = estimate(8, 60, Precision::F32);
         assert_eq!(estimate(16, 60, Precision::F32).pass_bytes, 2 * one.pass_bytes);
         assert!(estimate(4, 120, Precision::F32).pass_bytes > one.pass_bytes);
         assert!(estimate(8, 60, Precision::Bf16).pass_bytes < one.pass_bytes);
-        assert_eq!(one.state_bytes, 5 * 4 * ModelConfig::small().weights(&[256; 3]) as u64);
+        assert_eq!(one.state_bytes, 5 * 4 * ModelConfig::small().weights(catalogue) as u64);
     }
 }

@@ -13,6 +13,7 @@ mod memory;
 mod precision;
 
 pub use attention::AttentionContext;
+pub(crate) use config::CatalogueShape;
 pub use config::{Input, ModelConfig};
 pub use dropout::Dropout;
 pub use items::ItemTable;

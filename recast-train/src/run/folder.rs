@@ -254,7 +254,7 @@ impl Run {
     }
 
     /// The facts of items that a decoder of items reads.
-    fn item_table(&self, tokenized: &Tokenized) -> Result<Arc<ItemTable>> {
+    pub(super) fn item_table(&self, tokenized: &Tokenized) -> Result<Arc<ItemTable>> {
         if let Some(table) = self.item_table.get() {
             return Ok(Arc::clone(table));
         }

@@ -6,7 +6,7 @@ use crate::config::Part;
 use crate::error::Result;
 use crate::event::Event;
 use crate::machine::device_memory_bytes;
-use crate::model::{Decoder, MemoryEstimate, ModelConfig, Pass};
+use crate::model::{CatalogueShape, Decoder, Input, MemoryEstimate, ModelConfig, Pass};
 use crate::optim::Stage;
 use crate::report::Summary;
 use crate::reward::Rewards;
@@ -38,7 +38,8 @@ impl Run {
         let (config, stage) = (&self.config, self.stage(Part::Sft));
         self.hold()?;
         self.record_stage(Part::Sft)?;
-        let pass = config.sft.pass(config.data.max_history, tokenized.sids.levels());
+        let tokens = config.model.tokens_per_item(tokenized.sids.levels());
+        let pass = config.sft.pass(config.data.max_history, tokens);
         self.say_memory("sft", &config.model, tokenized, 0, pass)?;
         let (decoder, state) = self.timed("sft", || {
             sft(
@@ -71,7 +72,8 @@ impl Run {
         self.record_stage(part)?;
         let Prepared { sequences, items, split, .. } = &self.prepared;
         let rewards = Rewards::new(&config.rl.rewards, items, &split.train, sequences.n_items())?;
-        let pass = config.rl.pass(signal, config.data.max_history, tokenized.sids.levels());
+        let tokens = config.model.tokens_per_item(tokenized.sids.levels());
+        let pass = config.rl.pass(signal, config.data.max_history, tokens);
         // two decoders are only read: the rollout's policy and the reference
         self.say_memory(&phase, &config.model, tokenized, 2, pass)?;
         let (decoder, state) = self.timed(&phase, || {
@@ -105,8 +107,12 @@ impl Run {
         pass: Pass,
     ) -> Result<()> {
         let (device, precision) = (self.config.device_kind()?, self.config.precision);
-        let codes = tokenized.sids.codes_per_level();
-        let estimate = MemoryEstimate::new(model, codes, precision, frozen, pass);
+        let catalogue = CatalogueShape {
+            codes_per_level: tokenized.sids.codes_per_level(),
+            items: tokenized.sids.n_items(),
+            content: self.content_width(tokenized)?,
+        };
+        let estimate = MemoryEstimate::new(model, catalogue, precision, frozen, pass);
         let MemoryEstimate { state_bytes, pass_bytes } = estimate;
         self.monitor.record(&Event::MemoryEstimate { state_bytes, pass_bytes })?;
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
@@ -123,6 +129,14 @@ impl Run {
                 .say(&format!("warning: {phase} may not fit; lower its micro_batch_tokens"));
         }
         Ok(())
+    }
+
+    /// The width of an item's content; 0 where no decoder of the run reads it.
+    fn content_width(&self, tokenized: &Tokenized) -> Result<usize> {
+        match self.config.model.input {
+            Input::Codes => Ok(0),
+            Input::Items => Ok(self.item_table(tokenized)?.content_width().unwrap_or(0)),
+        }
     }
 
     pub(super) fn say_best(&self, stage: &Stage, state: SftState) {

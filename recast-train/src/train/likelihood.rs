@@ -160,3 +160,101 @@ fn item_log_probs(model: &Decoder, before: Tensor<2>, sequences: &[&[u32]]) -> T
     let next = indices(next.map(|&item| item as i32).collect(), &model.device());
     token_log_probs(model.item_logits(before), next).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use recast_burn::DeviceKind;
+
+    use super::*;
+    use crate::catalogue::SidTable;
+    use crate::decode::leaf_log_probs;
+    use crate::model::{Input, ItemTable, ModelConfig};
+
+    /// Six items, of which the first two share a semantic ID, and a decoder of each kind.
+    fn shop() -> (SidTable, Trie, [Decoder; 2]) {
+        let codes = vec![0, 0, 0, 0, 0, 1, 1, 2, 2, 0, 2, 2];
+        let sids = SidTable::new(vec![3, 3], codes.clone()).unwrap();
+        let shape =
+            |input| ModelConfig { hidden_size: 8, head_dim: 4, input, ..ModelConfig::tiny() };
+        let device = DeviceKind::Cpu.device();
+        let table = Arc::new(ItemTable::new(&codes, 2, vec![true; 6], None));
+        let decoders = [
+            Decoder::new(&shape(Input::Codes), &[3, 3], 1, &device),
+            Decoder::of_items(&shape(Input::Items), &[3, 3], table, 1, &device),
+        ];
+        let trie = Trie::new(&sids);
+        (sids, trie, decoders)
+    }
+
+    fn number(loss: Tensor<1>) -> f32 {
+        loss.into_data().try_into_vec::<f32>().unwrap()[0]
+    }
+
+    #[test]
+    fn over_the_trie_the_loss_is_that_of_the_semantic_ids_as_the_search_has_them() {
+        let (sids, trie, decoders) = shop();
+        let catalogue = Catalogue { sids: &sids, trie: &trie, max_history: 9 };
+        let items = [3, 0, 5, 1, 4];
+        let first_leaf = trie.nodes_at(2).start;
+        for model in &decoders {
+            let of_next = |end: usize| {
+                let prompt = catalogue.prompt(model, &items[..end]);
+                let leaf = trie.walk(sids.sid(items[end])).unwrap().index() - first_leaf;
+                leaf_log_probs(model, &trie, &[&prompt])[0][leaf as usize]
+            };
+            let expected: f32 = (1..items.len()).map(of_next).sum();
+            let likelihood = Likelihood { catalogue, normalise: Normalise::Trie, item_loss: 0.0 };
+            let sequence = catalogue.prompt(model, &items);
+            let mut found = -number(likelihood.loss(model, &[&sequence], 1, None));
+            if !model.reads_items() {
+                // a decoder of codes predicts the last code of the first item too
+                let first = catalogue.prompt(model, &items[..1]);
+                found += number(likelihood.loss(model, &[&first], 1, None));
+            }
+            assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn over_the_vocabulary_illegal_codes_take_their_share() {
+        let (sids, trie, decoders) = shop();
+        let catalogue = Catalogue { sids: &sids, trie: &trie, max_history: 9 };
+        for model in &decoders {
+            let sequence = catalogue.prompt(model, &[3, 0, 5]);
+            let loss = |normalise| {
+                let likelihood = Likelihood { catalogue, normalise, item_loss: 0.0 };
+                number(likelihood.loss(model, &[&sequence], 1, None))
+            };
+            assert!(loss(Normalise::Vocabulary) > loss(Normalise::Trie) + 0.5);
+        }
+    }
+
+    #[test]
+    fn the_items_own_cross_entropy_is_added_by_its_weight() {
+        let (sids, trie, [_, model]) = shop();
+        let catalogue = Catalogue { sids: &sids, trie: &trie, max_history: 9 };
+        let items: [u32; 3] = [3, 0, 5];
+        let loss = |item_loss| {
+            let likelihood = Likelihood { catalogue, normalise: Normalise::Trie, item_loss };
+            number(likelihood.loss(&model, &[&items], 1, None))
+        };
+        let searcher = crate::decode::Searcher::new(&model, &trie);
+        let of_next = |end: usize| searcher.item_log_probs(&[&items[..end]])[items[end] as usize];
+        let expected = -(of_next(1) + of_next(2));
+        assert!((loss(2.0) - loss(0.0) - 2.0 * expected).abs() < 1e-4);
+    }
+
+    #[test]
+    fn predicted_codes_are_counted() {
+        let (sids, trie, [codes, items]) = shop();
+        let catalogue = Catalogue { sids: &sids, trie: &trie, max_history: 9 };
+        let likelihood = Likelihood { catalogue, normalise: Normalise::Trie, item_loss: 0.0 };
+        let count = |model: &Decoder| {
+            let sequences = [&[3, 0, 5][..], &[1]].map(|items| catalogue.prompt(model, items));
+            likelihood.codes(model, &[&sequences[0], &sequences[1]])
+        };
+        assert_eq!((count(&codes), count(&items)), (6, 4));
+    }
+}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::SftConfig;
 use crate::catalogue::{MAX_CODES, SidTable};
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
+use crate::model::{Input, ModelConfig};
 
 /// The shape of the baseline's decoder and its training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,13 @@ impl SasrecConfig {
     /// The errors of [`ModelConfig::check`] and [`SftConfig::check`].
     pub(crate) fn check(&self) -> Result<()> {
         self.model.check("sasrec.model")?;
+        let hint = "leave it out: the baseline's tokens are items, and an item is its only code";
+        if self.model.input != Input::Codes {
+            return Err(Error::setting("sasrec.model.input", "is not \"codes\"", hint));
+        }
+        if self.sft.item_loss > 0.0 {
+            return Err(Error::setting("sasrec.sft.item_loss", "is not 0", hint));
+        }
         self.sft.check("sasrec.sft")
     }
 }

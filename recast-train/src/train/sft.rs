@@ -103,16 +103,16 @@ impl SftConfig {
 }
 
 impl SftConfig {
-    /// The largest pass of training, on histories of up to `max_history` items of `levels` codes.
+    /// The largest pass of training, on histories of up to `max_history` items of so many tokens.
     #[must_use]
-    pub(crate) fn pass(&self, max_history: usize, levels: usize) -> Pass {
-        let slots = (max_history + 1) * levels;
+    pub(crate) fn pass(&self, max_history: usize, tokens_per_item: usize) -> Pass {
+        let slots = (max_history + 1) * tokens_per_item;
         let tokens = match self.micro_batch_tokens {
             0 => self.batch_tokens,
             tokens => tokens.min(self.batch_tokens),
         };
         let rows = tokens.div_ceil(slots);
-        Pass { rows, slots, predictions: rows * slots / levels }
+        Pass { rows, slots, predictions: rows * slots / tokens_per_item }
     }
 
     /// The plan of a training with so many steps an epoch.

@@ -214,3 +214,41 @@ fn a_reader_that_leaves_early_is_no_fault() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_decoder_of_items_goes_through_every_phase_and_resumes_to_equal_figures() {
+    let desk = Desk::new();
+    desk.write("items.jsonl", titles());
+    let items = [
+        "--interactions",
+        "log.csv",
+        "--items",
+        "items.jsonl",
+        "--set",
+        "model.input=items",
+        "--set",
+        "sft.normalise=trie",
+        "--set",
+        "sft.item_loss=0.5",
+        "--quiet",
+    ];
+    let run = |dir: &str| [&["run", "--run-dir", dir], &SMALL[..], &items].concat().join("\n");
+    desk.done(&run("run").split('\n').collect::<Vec<_>>());
+    let whole = Summary::load(&desk.path("run")).unwrap();
+    let state = fs::read_to_string(desk.path("run/sft/state.json")).unwrap();
+    let state: Value = serde_json::from_str(&state).unwrap();
+    assert!(state["item_weight"].as_f64().unwrap() >= 0.0);
+
+    // the phases one by one, from the folder alone
+    desk.done(&[&["prepare", "--run-dir", "parts"], &SMALL[..], &items].concat());
+    for phase in [&["tokenize"][..], &["sft"], &["rl"], &["eval"]] {
+        desk.done(&[phase, &["--run-dir", "parts", "--quiet"]].concat());
+    }
+    let parts = Summary::load(&desk.path("parts")).unwrap();
+    assert_eq!(parts.systems, whole.systems);
+
+    let user = ["recommend", "--run-dir", "run", "--user", "u3", "--top-k", "4"];
+    assert_eq!(desk.done(&user).lines().count(), 4);
+    let found = desk.done(&["eval", "--run-dir", "run", "--check-search", "5", "--quiet"]);
+    assert!(found.contains("exact"), "{found}");
+}

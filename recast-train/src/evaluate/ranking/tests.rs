@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use rand::RngExt;
 use recast_burn::DeviceKind;
 
 use super::*;
 use crate::catalogue::SidTable;
 use crate::decode::leaf_log_probs;
-use crate::model::ModelConfig;
+use crate::model::{Input, ItemTable, ModelConfig};
 use crate::random::{Purpose, stream};
 
 /// A catalogue of 40 items, of which some share a semantic ID, and a decoder of it.
@@ -123,5 +125,49 @@ fn a_leaf_is_hidden_only_with_all_its_items() {
     for (history, hidden) in [(&[0][..], 0), (&[0, 1], 1), (&[2, 2, 2, 0], 1), (&[], 0)] {
         assert_eq!(Mask::new(history, true).hidden_leaves(catalogue), hidden);
         assert_eq!(Mask::new(history, false).hidden_leaves(catalogue), 0);
+    }
+}
+
+#[test]
+fn an_item_s_own_log_prob_counts_by_its_weight_and_that_of_its_codes_stands_in() {
+    let candidate = |item, log_prob, item_log_prob| Candidate { item, log_prob, item_log_prob };
+    let found = [
+        candidate(7, -1.0, Some(-6.0)),
+        candidate(3, -2.0, Some(-2.0)),
+        candidate(4, -2.0, Some(-2.0)),
+        candidate(9, -3.0, None),
+    ];
+    // the sums are -7, -4, -4 and -6
+    for (weight, expected) in [(0.0, [7, 3, 4, 9]), (0.1, [7, 3, 4, 9]), (1.0, [3, 4, 9, 7])] {
+        let mut found = found;
+        order(&mut found, weight);
+        assert_eq!(found.map(|it| it.item), expected, "{weight}");
+    }
+}
+
+#[test]
+fn a_ranking_by_both_heads_is_the_sum_of_the_two_log_probs() {
+    let shop = Shop::new("cpu");
+    let shape =
+        ModelConfig { hidden_size: 16, head_dim: 8, input: Input::Items, ..ModelConfig::tiny() };
+    let sids = shop.sids.clone();
+    let codes: Vec<u16> = (0..40).flat_map(|item| sids.sid(item)).copied().collect();
+    let table = Arc::new(ItemTable::new(&codes, 2, vec![true; 40], None));
+    let device = DeviceKind::Cpu.device();
+    let model = Decoder::of_items(&shape, sids.codes_per_level(), table, 1, &device);
+    let shop = Shop { model: model.with_item_weight(0.5), ..shop };
+    let catalogue = shop.catalogue();
+    for history in histories() {
+        let prompt = catalogue.prompt(&shop.model, &history);
+        let of_leaves = leaf_log_probs(&shop.model, &shop.trie, &[&prompt]).remove(0);
+        let of_items = Searcher::new(&shop.model, &shop.trie).item_log_probs(&[&prompt]);
+        let first_leaf = shop.trie.nodes_at(2).start;
+        let score = |item: u32| {
+            let leaf = shop.trie.walk(sids.sid(item)).unwrap();
+            of_leaves[(leaf.index() - first_leaf) as usize] + 0.5 * of_items[item as usize]
+        };
+        let mut expected: Vec<u32> = (0..40).filter(|item| !history.contains(item)).collect();
+        expected.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+        assert_eq!(shop.ranked(&MASKED, &[&history]), [expected]);
     }
 }

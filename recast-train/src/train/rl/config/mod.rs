@@ -343,9 +343,9 @@ impl RlConfig {
     /// The largest pass of training with a signal, on histories of up to `max_history` items of
     /// `levels` codes.
     #[must_use]
-    pub fn pass(&self, name: SignalName, max_history: usize, levels: usize) -> Pass {
+    pub fn pass(&self, name: SignalName, max_history: usize, tokens_per_item: usize) -> Pass {
         let kept = self.kept_of(name);
-        let (prompt, completion) = (max_history * levels, levels - 1);
+        let (prompt, completion) = (max_history * tokens_per_item, tokens_per_item - 1);
         let (rows, slots) = match self.layout {
             Layout::Packed => (1, prompt + kept * completion),
             Layout::RowWise => (kept, prompt + completion),
