@@ -131,7 +131,7 @@ pub(crate) fn weight_gradients(model: &Decoder, loss: &Tensor<1>) -> Vec<(String
 
 /// The gradient of the weight `name` alone.
 pub(crate) fn weight_gradients_of(model: &Decoder, loss: &Tensor<1>, name: &str) -> Vec<f32> {
-    let gradients = by_name(model, &Of::GradientsOf(&loss.backward(), name));
+    let gradients = by_name(model, &Of::Gradient(&loss.backward(), name));
     gradients.into_iter().find(|it| it.0 == name).map(|it| it.1).expect("a weight of this name")
 }
 
@@ -164,7 +164,7 @@ pub(crate) fn assert_weights_close(
 enum Of<'a> {
     Weights,
     Gradients(&'a Gradients),
-    GradientsOf(&'a Gradients, &'a str),
+    Gradient(&'a Gradients, &'a str),
     ParameterGradients(&'a GradientsParams),
 }
 
@@ -188,8 +188,8 @@ fn by_name(model: &Decoder, of: &Of<'_>) -> Vec<(String, Vec<f32>)> {
             let tensor = match self.of {
                 Of::Weights => Some(param.val()),
                 Of::Gradients(grads) => param.val().grad(grads),
-                Of::GradientsOf(grads, of) if *of == name => param.val().grad(grads),
-                Of::GradientsOf(..) => return,
+                Of::Gradient(grads, of) if *of == name => param.val().grad(grads),
+                Of::Gradient(..) => return,
                 Of::ParameterGradients(grads) => grads.get::<N>(param.id),
             };
             let tensor = tensor.unwrap_or_else(|| panic!("{name} got no gradient"));

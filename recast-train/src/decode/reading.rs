@@ -18,6 +18,7 @@ pub(super) struct Reading<'a> {
 
 /// The numbers that later codes read.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "a search holds one or a few of these")]
 enum Kept {
     /// Keys and values of prompts and codes, where every code is a token.
     Cache(KvCache),

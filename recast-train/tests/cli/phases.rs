@@ -249,6 +249,8 @@ fn a_decoder_of_items_goes_through_every_phase_and_resumes_to_equal_figures() {
 
     let user = ["recommend", "--run-dir", "run", "--user", "u3", "--top-k", "4"];
     assert_eq!(desk.done(&user).lines().count(), 4);
-    let found = desk.done(&["eval", "--run-dir", "run", "--check-search", "5", "--quiet"]);
-    assert!(found.contains("exact"), "{found}");
+    let check =
+        ["eval", "--run-dir", "run", "--check-search", "5", "--beam-widths", "64", "--json"];
+    let found: Value = serde_json::from_str(&desk.done(&check)).unwrap();
+    assert_eq!(found[0]["top_1_found"], 1.0, "{found}");
 }
