@@ -109,8 +109,8 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// For each prompt the log-probability of each item, in nats, by a decoder of items: `(B items)`,
-    /// prompt after prompt.
+    /// The log-probability of each item after each prompt, in nats, by a decoder of items:
+    /// `(B items)`, prompt after prompt.
     ///
     /// # Panics
     ///

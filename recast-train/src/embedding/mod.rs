@@ -57,7 +57,7 @@ impl Embeddings {
         self.values.len() / self.dim
     }
 
-    /// Each row of these embeddings beside that of `other`: `(items, D + E)`. Both parts are first
+    /// Each row of these embeddings beside that of `other`: `(items, D + E)`. Each part is first
     /// centred over the items and brought to length 1, so that neither outweighs the other.
     ///
     /// # Panics

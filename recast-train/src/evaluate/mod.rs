@@ -189,7 +189,8 @@ pub(crate) fn evaluate(
 /// The weights of items' log-probabilities that validation chooses from.
 pub(crate) const ITEM_WEIGHTS: [f32; 6] = [0.0, 0.1, 0.25, 0.5, 1.0, 2.0];
 
-/// The metrics under the best of [`ITEM_WEIGHTS`] by NDCG@10, and this weight. The search runs once.
+/// The metrics under the best of [`ITEM_WEIGHTS`] by NDCG@10, and this weight. One search serves
+/// all weights.
 ///
 /// # Errors
 ///

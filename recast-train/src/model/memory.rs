@@ -85,8 +85,8 @@ fn layer_bytes(model: &ModelConfig, slots: usize, precision: Precision) -> usize
     4 * (wide + masks) + precision.bytes() * (products + narrowed)
 }
 
-/// The numbers that each prediction of a decoder of items keeps beside the logits of codes: those
-/// of the head's blocks, and the logits of all items.
+/// The numbers that a prediction of a decoder of items keeps beside the logits of codes. The head's
+/// blocks keep some, and the logits of all items are the others.
 fn item_numbers(model: &ModelConfig, catalogue: CatalogueShape<'_>) -> usize {
     match model.input {
         Input::Codes => 0,

@@ -4,6 +4,20 @@
 //! Field names equal those of Hugging Face checkpoints; weights are stored `(in, out)`, the
 //! transpose of theirs. The vocabulary holds nothing but codes: token = first token of the level +
 //! code. The head computes one level's codes only.
+//!
+//! A decoder of codes reads and writes a token for each code. A decoder of items reads a token for
+//! each item, and a light head writes the codes of the next item:
+//!
+//! ```text
+//! x_i  = sum over levels of embed_tokens[c_il] + embed_items[i] + content_i content_proj
+//! h    = layers(x of the history)
+//! z_l  = h + sum over earlier levels of embed_written[c]
+//! logits_l = norm_l(blocks_l(z_l)) lm_head_l
+//! ```
+//!
+//! The layout follows "One token an item in, a small decoder out": RPG
+//! (<https://arxiv.org/abs/2506.05781>) and OneRec-V2 (<https://arxiv.org/abs/2508.20900>). An
+//! item-level head beside the codes is that of LIGER, <https://arxiv.org/abs/2411.18814>.
 
 mod attention;
 mod config;
@@ -113,7 +127,7 @@ impl Decoder {
         Self::with_table(config, codes_per_level, None, seed, device)
     }
 
-    /// A decoder of items with seeded random weights: every item of the history is a token, and a
+    /// A decoder of items with seeded random weights. Every item of the history is a token, and a
     /// light head writes the codes of the next item.
     #[must_use]
     pub fn of_items(
@@ -294,8 +308,9 @@ impl Decoder {
         rms_norm(x, self.norm.val(), epsilon)
     }
 
-    /// The states after one more code, `(N, D)`, for a decoder of items: `states` are hidden states
-    /// of prompts, or what this function made of them, and `tokens` `(N)` those of the codes.
+    /// The states of a decoder of items after one more code, `(N, D)`. The `states` before are
+    /// hidden states of prompts, or results of this function; `tokens` `(N)` are those of the
+    /// codes.
     ///
     /// # Panics
     ///

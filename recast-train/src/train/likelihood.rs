@@ -43,8 +43,8 @@ struct Predictions<'a> {
 }
 
 impl<'a> Likelihood<'a> {
-    /// The number of predicted codes: of a decoder of codes all but each sequence's first, of a
-    /// decoder of items those of all but each sequence's first item.
+    /// The number of predicted codes. A decoder of codes predicts all but each sequence's first
+    /// code, a decoder of items those of all but each sequence's first item.
     pub(crate) fn codes(&self, model: &Decoder, sequences: &[&[u32]]) -> usize {
         let after_first: usize = sequences.iter().map(|it| it.len().saturating_sub(1)).sum();
         if model.reads_items() { after_first * model.levels() } else { after_first }
