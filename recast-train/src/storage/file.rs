@@ -6,10 +6,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
-/// Writes a file under a temporary name in the same folder, syncs it and renames it.
+/// Writes a file under a temporary name in the same folder, syncs it and renames it. Others may
+/// read the file as they may read any new file of this user.
 ///
 /// # Errors
 ///
@@ -21,7 +23,7 @@ pub(crate) fn write_atomic(
     let folder = path.parent().unwrap_or(Path::new("."));
     let attempt = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = new_file_in(folder)?;
         let mut writer = BufWriter::new(file.as_file_mut());
         write(&mut writer)?;
         writer.flush()?;
@@ -31,6 +33,18 @@ pub(crate) fn write_atomic(
         Ok(())
     };
     attempt().map_err(|source| Error::write(path, source))
+}
+
+/// A file under a temporary name, with the permissions of any new file.
+fn new_file_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // the user's umask takes from these
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
 }
 
 /// Writes a value as indented JSON, whole or not at all.
@@ -78,6 +92,18 @@ mod tests {
         assert!(error.to_string().contains("disk full"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, plain] = ["ours.json", "plain"].map(|name| folder.path().join(name));
+        write_json(&ours, &1).unwrap();
+        fs::write(&plain, "1").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
     }
 
     #[test]
