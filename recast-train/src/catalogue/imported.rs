@@ -95,11 +95,11 @@ impl ImportedTable {
     fn checked<S: AsRef<str>>(&self, item_ids: &[S]) -> Checked<SidTable> {
         let rows = rows_of(item_ids);
         let mut sids = Vec::with_capacity(item_ids.len());
-        let mut numbered = Vec::new();
+        let mut prefixes = Vec::new();
         for (id, sid) in &self.entries {
             if rows.contains_key(id.as_str()) {
                 let tokens = sid.tokens(id)?;
-                check_numbered(&mut numbered, id, &tokens)?;
+                check_levels(&mut prefixes, id, &tokens)?;
                 sids.push((id.as_str(), tokens.iter().map(|token| token.code).collect()));
             }
         }
@@ -224,22 +224,36 @@ fn token<'a>(text: &'a str, id: &str) -> Checked<Token<'a>> {
     Ok(Token { prefix: &text[..start], code })
 }
 
-/// Checks that numbers before the codes of an item are those of the first item: a number of the
-/// level, not a code. `first` holds the texts before the codes of the first item.
-fn check_numbered<'a>(first: &mut Vec<&'a str>, id: &str, tokens: &[Token<'a>]) -> Checked<()> {
+/// Checks that the texts before the codes of an item are those of the first item: they name the
+/// level. `first` holds the texts before the codes of the first item.
+fn check_levels<'a>(first: &mut Vec<&'a str>, id: &str, tokens: &[Token<'a>]) -> Checked<()> {
     if first.is_empty() {
         first.extend(tokens.iter().map(|token| token.prefix));
     }
-    for (prefix, token) in first.iter().zip(tokens) {
-        if *prefix != token.prefix && runs_of_digits(token.prefix) + runs_of_digits(prefix) > 0 {
-            return Err((
-                format!(
-                    "the token '{}{}..' of item '{id}' holds several numbers, and '{prefix}' stands before the                      code of another item",
-                    token.prefix, token.code
-                ),
-                "write a list of one token a level, as <a_3>, or of plain numbers",
-            ));
+    let hint = "write a list of one token a level, as <a_3>, or of plain numbers";
+    for (prefix, Token { prefix: own, code }) in first.iter().zip(tokens) {
+        if prefix == own {
+            continue;
         }
+        // plain numbers and marks without a letter name no level
+        let letters = |text: &str| text.chars().filter(|it| it.is_alphabetic()).collect::<String>();
+        let (first, this) = (letters(prefix), letters(own));
+        let numbered = runs_of_digits(own) + runs_of_digits(prefix) > 0;
+        if !numbered && (first.is_empty() || this.is_empty() || first == this) {
+            continue;
+        }
+        let problem = if numbered {
+            format!(
+                "the token '{own}{code}..' of item '{id}' holds several numbers, and '{prefix}' \
+                 stands before the code of another item"
+            )
+        } else {
+            format!(
+                "the token '{own}{code}..' of item '{id}' stands where another item has '{prefix}..', \
+                 so that the two are of different levels"
+            )
+        };
+        return Err((problem, hint));
     }
     Ok(())
 }
@@ -284,6 +298,20 @@ mod tests {
         ] {
             let table = imported(&format!("{{\"a\": {one}, \"b\": {other}}}"));
             assert_eq!(table.unwrap(), expected, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn tokens_of_two_levels_are_no_codes_of_one() {
+        for (one, other) in [
+            (r#"["<a_0>", "<c_0>"]"#, r#"["<b_0>", "<c_0>"]"#),
+            (r#"["<a_0>", "<b_1>"]"#, r#"["<b_1>", "<a_0>"]"#),
+            (r#""<s_a_0><s_b_1>""#, r#""<s_a_0><s_c_1>""#),
+        ] {
+            let table = imported(&format!("{{\"a\": {one}, \"b\": {other}}}"));
+            let message = table.unwrap_err().to_string();
+            assert!(message.contains("the two are of different levels"), "{message}");
+            assert!(message.contains("of item 'b'"), "{message}");
         }
     }
 

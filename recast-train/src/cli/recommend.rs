@@ -62,6 +62,13 @@ pub(super) fn recommend(args: &RecommendArgs) -> Result<()> {
             log_prob,
         })
         .collect();
+    if recommendations.len() < usize::from(args.top_k) {
+        super::say(format_args!(
+            "{} of {} items asked for: the catalogue has no other",
+            recommendations.len(),
+            args.top_k
+        ));
+    }
     if args.json {
         super::print(serde_json::to_string_pretty(&recommendations)?)?;
         return Ok(());

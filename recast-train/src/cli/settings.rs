@@ -91,7 +91,7 @@ impl ComputeArgs {
 fn key_value(argument: &str) -> Result<(String, String), String> {
     match argument.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("give section.key=value".to_owned()),
+        _ => Err("give a name and a value with = between them".to_owned()),
     }
 }
 

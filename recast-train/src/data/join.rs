@@ -182,12 +182,17 @@ impl Join {
         let Self { total, matched, of, others, .. } = self;
         let missing = total - matched;
         let listed_missing = listed(&self.first_unmatched, missing);
+        // users of a held-out part are sought in the training rows
+        let [lacks, has] = match &of[..] {
+            "users" => ["the training rows lack", "have"],
+            _ => ["the file lacks", "has"],
+        };
         let mut text = format!(
-            "matched {matched} of {total} {of} by id; the file lacks {missing} of them ({listed_missing})"
+            "matched {matched} of {total} {of} by id; {lacks} {missing} of them ({listed_missing})"
         );
         if *others > 0 {
             let listed = listed(&self.first_others, *others);
-            text += &format!(", and has {others} other ids ({listed})");
+            text += &format!(", and {has} {others} other ids ({listed})");
         }
         text
     }

@@ -21,6 +21,11 @@ impl Mask {
         Self { items: hidden.iter().copied().collect() }
     }
 
+    /// The number of items that are left out.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// Whether the item is left out.
     pub(crate) fn hides(&self, item: u32) -> bool {
         self.items.contains(&item)

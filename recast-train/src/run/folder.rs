@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::inputs::{Inputs, Prepared};
+use super::inputs::{Inputs, Prepared, check_sources};
 use crate::catalogue::{Catalogue, SidTable, Trie};
 use crate::config::{Config, Keys, Part, Record};
 use crate::data::DataReport;
@@ -352,10 +352,11 @@ fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
     if Config::path(dir).exists() {
         let kept = Config::of_run(dir, &[])?;
         let changes = Keys::of(&kept)?.changes(&Keys::of(config)?);
-        return match changes.is_empty() {
-            true => Ok(true),
-            false => Err(Error::OtherRun { run_dir: dir.to_owned(), changes }),
-        };
+        if !changes.is_empty() {
+            return Err(Error::OtherRun { run_dir: dir.to_owned(), changes });
+        }
+        check_sources(dir)?;
+        return Ok(true);
     }
     if dir.is_file() {
         return Err(Error::file(dir, "is a file, not a folder", "name a folder"));

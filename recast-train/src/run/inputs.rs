@@ -1,5 +1,6 @@
 //! The source files of a run, read and checked before anything is written.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::data::{
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
-use crate::storage::{Sources, Stop, write_atomic, write_json};
+use crate::storage::{Checksum, Sources, Stop, checksum, write_atomic, write_json};
 
 /// Data on their way into a run folder.
 #[derive(Debug)]
@@ -136,6 +137,33 @@ impl Inputs {
         }
         Ok(())
     }
+}
+
+/// Checks that the sources of a run folder are those from which its data were made. A source that
+/// is gone is no fault.
+///
+/// # Errors
+///
+/// If a file has other content, or no second reading of a source can tell.
+pub(super) fn check_sources(run_dir: &Path) -> Result<()> {
+    let path = run_dir.join("checksums.json");
+    let text = std::fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
+    let sums: BTreeMap<PathBuf, Checksum> = serde_json::from_str(&text).map_err(|e| {
+        Error::file(&path, format!("is not what recast writes: {e}"), "prepare the data again")
+    })?;
+    let hint = "name another folder for these data, or resume the run by its folder alone";
+    for (source, sum) in sums {
+        let Ok(found) = std::fs::metadata(&source) else { continue };
+        if !found.is_file() {
+            let problem = format!("is no file, and {} holds data read before", run_dir.display());
+            return Err(Error::file(&source, problem, hint));
+        }
+        if found.len() != sum.bytes || checksum(&source)? != sum.sha256 {
+            let problem = format!("has other content than the data of {}", run_dir.display());
+            return Err(Error::file(&source, problem, hint));
+        }
+    }
+    Ok(())
 }
 
 /// The data of a run folder.

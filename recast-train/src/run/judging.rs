@@ -9,7 +9,7 @@ use crate::config::Part;
 use crate::data::Synthetic;
 use crate::decode::Search;
 use crate::error::{Error, Phase, Result};
-use crate::evaluate::{Evaluation, RANKED, SearchCheck, check_search, evaluate, judge};
+use crate::evaluate::{Evaluation, Mask, RANKED, SearchCheck, check_search, evaluate, judge};
 use crate::event::{Event, SystemResult};
 use crate::machine::peak_memory_bytes;
 use crate::model::Decoder;
@@ -139,6 +139,7 @@ impl Run {
         }
         let mut warnings = self.prepared.report.prepare.warnings.clone();
         warnings.extend(self.changes_in_the_middle()?);
+        warnings.extend(self.short_rankings());
         let phases = self.seconds()?;
         let sids = &tokenized.sids;
         Ok(Summary {
@@ -156,6 +157,21 @@ impl Run {
                 .synthetic()?
                 .and_then(|synthetic| synthetic.bayes_pass_at_1(test)),
             collision_rate: 1.0 - sids.n_distinct() as f64 / sids.n_items() as f64,
+        })
+    }
+
+    /// A warning of test prompts that leave fewer items than the longest metric reads.
+    fn short_rankings(&self) -> Option<String> {
+        let (items, test) = (self.prepared.sequences.n_items(), &self.prepared.split.test);
+        let mask_history = self.config.evaluate.mask_history;
+        let left = |history: &[u32]| items - Mask::new(history, mask_history).len();
+        let short = test.iter().filter(|example| left(&example.history) < RANKED).count();
+        (short > 0).then(|| {
+            format!(
+                "{short} of {} test prompts leave fewer than {RANKED} items to rank: metrics at \
+                 {RANKED} read all of these, so that a hit is easier or certain",
+                test.len()
+            )
         })
     }
 

@@ -15,5 +15,5 @@ pub(crate) use file::{write_atomic, write_json};
 pub(crate) use lock::{Lock, is_read_only};
 #[cfg(feature = "parquet")]
 pub(crate) use parquet::{damaged_parquet, in_parquet_thread, silence_caught_panics};
-pub(crate) use source::{HEAD, Source, Sources};
+pub(crate) use source::{Checksum, HEAD, Source, Sources};
 pub(crate) use stop::Stop;

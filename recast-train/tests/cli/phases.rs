@@ -38,6 +38,9 @@ fn phases_follow_one_another_and_missing_ones_are_named() {
     assert_eq!(found.as_array().unwrap().len(), 10);
     assert!(found[0]["title"].as_str().unwrap().starts_with("Tea number "));
 
+    let output = desk.recast(&["recommend", "--run-dir", "run", "--user", "u3", "--top-k", "99"]);
+    assert!(text(&output.stderr).contains("12 of 99 items asked for: the catalogue has no other"));
+
     for (arguments, expected) in [
         (["--user", "zoe"], "no user 'zoe' among 60"),
         (["--history", "i1,milk"], "no item 'milk' among 12"),

@@ -217,6 +217,31 @@ fn another_run_in_the_folder_is_refused_with_the_differing_keys() {
     assert!(demo.contains(" more; name another folder") && demo.len() < 1000, "{demo}");
 }
 
+#[test]
+fn a_folder_of_data_that_changed_since_is_refused() {
+    let desk = Desk::new();
+    let log = fs::read_to_string(desk.path("log.csv")).unwrap();
+    let create =
+        [&["prepare", "--interactions", "log.csv", "--run-dir", "run"], &SMALL[..]].concat();
+    desk.done(&create);
+    desk.done(&create);
+    let other = log.replace("i1,", "i2,");
+    for (changed, expected) in [
+        (other, "log.csv: has other content than the data of run; name another folder"),
+        (format!("{log}u0,i0,99\n"), "log.csv: has other content than the data of run"),
+    ] {
+        desk.write("log.csv", changed);
+        let message = desk.refused(&create);
+        assert!(message.contains(expected), "{message}");
+    }
+    // the folder's own data go on, and a log that is gone tells nothing
+    desk.done(&["tokenize", "--run-dir", "run", "--quiet"]);
+    fs::remove_file(desk.path("log.csv")).unwrap();
+    desk.done(&create);
+    fs::create_dir(desk.path("log.csv")).unwrap();
+    assert!(desk.refused(&create).contains("log.csv: is no file, and run holds data read before"));
+}
+
 /// The smoke preset, shorter, with its first signal alone and frequent checkpoints.
 fn short() -> Config {
     let mut config = Preset::Smoke.config();

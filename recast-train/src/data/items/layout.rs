@@ -1,9 +1,11 @@
 //! Layouts of items files: tables, lines of JSON, one JSON object, and lines of public data sets.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
 
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -43,6 +45,9 @@ pub(super) fn for_each_entry(
     };
     let mut table = Table::open(source, dialect)?;
     let header = table.header.clone();
+    for name in header.iter().filter(|name| !name.is_empty()) {
+        table.position(name)?;
+    }
     let id_column = id_key.among(header.iter());
     while let Some((line, record)) = table.next()? {
         let value = |key: &str, text: &str| match (is_text(key, id_column), text.parse::<i64>()) {
@@ -59,7 +64,7 @@ pub(super) fn for_each_entry(
 /// The entry on a line of JSON, or of a literal of Python.
 fn parsed(path: &Path, line: u64, text: &str, id_key: IdKey<'_>) -> Result<Entry> {
     let entry = |text: &str| {
-        let mut entry: Entry = serde_json::from_str(text)?;
+        let UniqueKeys(mut entry) = serde_json::from_str(text)?;
         restore_digits(&mut entry, text, id_key)?;
         Ok(entry)
     };
@@ -67,6 +72,36 @@ fn parsed(path: &Path, line: u64, text: &str, id_key: IdKey<'_>) -> Result<Entry
         Some(json) => entry(&json).map_err(|fault| json_error(path, line, &fault)),
         None => Err(json_error(path, line, &fault)),
     })
+}
+
+/// An object whose keys stand once each.
+struct UniqueKeys(Entry);
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
+        json.deserialize_map(UniqueKeys(Entry::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueKeys {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(
+        mut self,
+        mut object: M,
+    ) -> std::result::Result<Self, M::Error> {
+        while let Some((key, value)) = object.next_entry::<String, Value>()? {
+            if self.0.contains_key(&key) {
+                return Err(M::Error::custom(format!("key '{key}' stands twice")));
+            }
+            self.0.insert(key, value);
+        }
+        Ok(self)
+    }
 }
 
 /// Turns an integer that lost digits into text, where it is the id.

@@ -10,7 +10,7 @@ use super::bytes::{Bytes, QuoteFault, QuoteFaultKind, Separator, UNIT_SEPARATOR}
 use super::layout::{Layout, Shape};
 use super::lines::{NOT_UTF8, NOT_UTF8_HINT};
 use super::list;
-use super::rows::Rows;
+use super::rows::{Rows, cut_id};
 use super::{Format, Interactions, LogOptions};
 use crate::error::{Error, Result};
 use crate::storage::Source;
@@ -105,8 +105,16 @@ pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Res
         let time = timestamp.map(|at| &record[at]);
         rows.push(line, Some(&record[user]), Some(&record[item]), time)?;
     }
+    let last = table.header.len().checked_sub(1);
+    let is_last = |column: usize| table.is_cut() && last == Some(column);
     let mut log = rows.into_log(table.is_cut())?;
     log.warnings.extend(table.warning());
+    if is_last(user) {
+        log.warnings.extend(cut_id(&log.users, "user"));
+    }
+    if is_last(item) {
+        log.warnings.extend(cut_id(&log.items, "item"));
+    }
     Ok(log)
 }
 
@@ -188,7 +196,7 @@ impl Table {
     }
 
     /// The place of the column `name` in a row.
-    pub(super) fn position(&self, name: &str) -> Result<usize> {
+    pub(in crate::data) fn position(&self, name: &str) -> Result<usize> {
         let header = &self.header;
         let mut positions =
             header.iter().enumerate().filter(|(_, it)| *it == name).map(|(index, _)| index);

@@ -41,8 +41,9 @@ pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Res
             values.fill(None);
             pick(lenient, &names, &mut values).map_err(|fault| json_error(path, line, &fault))?;
         }
-        let row = Row { path, line, text: lenient.as_deref().unwrap_or(text), columns, values };
-        row.add_to(&mut rows)
+        let text = lenient.as_deref().unwrap_or(text);
+        let drops_missing = rows.drops_missing();
+        Row { path, line, text, columns, values, drops_missing }.add_to(&mut rows)
     })?;
     rows.into_log(cut)
 }
@@ -54,6 +55,8 @@ struct Row<'a> {
     text: &'a str,
     columns: &'a Columns,
     values: Vec<Option<&'a RawValue>>,
+    /// Whether a key that the line lacks is a missing value like null.
+    drops_missing: bool,
 }
 
 impl Row<'_> {
@@ -95,7 +98,9 @@ impl Row<'_> {
 
     /// The text of a value; `None` for null.
     fn text_of(&self, index: usize, column: &str) -> Result<Option<String>> {
-        let Some(value) = self.values[index] else { return Err(self.without(column)) };
+        let Some(value) = self.values[index] else {
+            return if self.drops_missing { Ok(None) } else { Err(self.without(column)) };
+        };
         scalar(value).ok_or_else(|| {
             let problem = "is neither a string nor a number";
             self.place(column).error(value.get(), problem, "give a plain value")

@@ -110,8 +110,12 @@ impl Layout {
         }
         let has = |name: &str| names.contains(&name);
         let named = has(&self.columns.user) || has(&self.columns.item);
-        if options.header.is_some() {
-            self.header.clone_from(&options.header);
+        if let Some(header) = &options.header {
+            if first.len() == header.len() && first.iter().all(|name| header.contains(name)) {
+                let hint = "leave data.header out: the file has a header line";
+                return Err(Error::line(path, 1, "names columns, as data.header does", hint));
+            }
+            self.header = Some(header.clone());
         } else if !named && self.is_bare(&rows, options) {
             return Ok(());
         } else if !named && let Some(header) = bare_columns(&rows, &self.columns) {
@@ -325,6 +329,10 @@ pub(super) fn without_times(path: &Path, line: u64, columns: &Columns, names: &[
 
 /// Refuses bytes that are text only in another encoding.
 fn check_text(path: &Path, head: &[u8], options: &LogOptions) -> Result<()> {
+    if head.starts_with(b"PAR1") {
+        let hint = "name it .parquet, or set data.format = \"parquet\"";
+        return Err(Error::file(path, "is Parquet by its first bytes", hint));
+    }
     let Some(first) = head.iter().position(|byte| *byte == 0) else { return Ok(()) };
     let hint = match &options.encoding {
         Some(_) => "check data.encoding".to_owned(),

@@ -1,6 +1,7 @@
 //! The way to read a log.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,21 @@ pub enum Kept {
     Bool(bool),
     /// Any of these.
     AnyOf(Vec<Kept>),
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "'{text}'"),
+            Self::Integer(number) => number.fmt(f),
+            Self::Float(number) => number.fmt(f),
+            Self::Bool(truth) => truth.fmt(f),
+            Self::AnyOf(all) => {
+                let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+                f.write_str(&all.join(", "))
+            }
+        }
+    }
 }
 
 impl Kept {

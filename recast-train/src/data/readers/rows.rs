@@ -7,12 +7,14 @@ use super::field::Place;
 use super::spelling::{self, joined};
 use super::time::Times;
 use super::{Columns, Kept, LogOptions, LogOrder, Missing, without_ratings};
-use crate::data::Interactions;
+use crate::data::{Ids, Interactions};
 use crate::error::{Error, Result};
 
 /// Words that stand for no value.
-const MISSING: [&str; 10] =
-    ["nan", "NaN", "NAN", "null", "NULL", "Null", "None", "<NA>", "NA", "\\N"];
+const MISSING: [&str; 14] = [
+    "nan", "NaN", "NAN", "NaT", "null", "NULL", "Null", "None", "<NA>", "NA", "N/A", "n/a", "#N/A",
+    "\\N",
+];
 
 /// The values of a filtered column that an error lists.
 const LISTED: usize = 5;
@@ -38,6 +40,29 @@ struct Filter<'a> {
     kept: &'a Kept,
     /// The first distinct values that were not kept.
     refused: Vec<String>,
+    /// Which of several values a row has had.
+    met: Vec<bool>,
+}
+
+impl Filter<'_> {
+    fn accepts(&mut self, value: &str) -> bool {
+        let Kept::AnyOf(all) = self.kept else { return self.kept.accepts(value) };
+        let found = all.iter().position(|kept| kept.accepts(value));
+        if let Some(at) = found {
+            self.met[at] = true;
+        }
+        found.is_some()
+    }
+
+    /// A warning of values that no row has.
+    fn warning(&self) -> Option<String> {
+        let Kept::AnyOf(all) = self.kept else { return None };
+        let unmet: Vec<String> =
+            all.iter().zip(&self.met).filter(|it| !it.1).map(|it| it.0.to_string()).collect();
+        (!unmet.is_empty()).then(|| {
+            format!("data.keep.{}: no row has the value {}", self.column, unmet.join(" or "))
+        })
+    }
 }
 
 impl<'a> Rows<'a> {
@@ -50,7 +75,10 @@ impl<'a> Rows<'a> {
         order: LogOrder,
     ) -> Self {
         let filters = options.keep.iter();
-        let filters = filters.map(|(column, kept)| Filter { column, kept, refused: Vec::new() });
+        let filters = filters.map(|(column, kept)| {
+            let values = if let Kept::AnyOf(all) = kept { all.len() } else { 0 };
+            Filter { column, kept, refused: Vec::new(), met: vec![false; values] }
+        });
         let log = Interactions { in_row_order: order == LogOrder::Rows, ..Interactions::default() };
         Self {
             path,
@@ -63,6 +91,11 @@ impl<'a> Rows<'a> {
             times: Times::default(),
             log,
         }
+    }
+
+    /// Whether rows without an id or a time are left out.
+    pub(super) fn drops_missing(&self) -> bool {
+        self.missing == Missing::Drop
     }
 
     /// Whether ratings are asked for.
@@ -94,7 +127,7 @@ impl<'a> Rows<'a> {
     /// counted.
     pub(super) fn keeps<'v>(&mut self, values: impl IntoIterator<Item = &'v str>) -> bool {
         for (filter, value) in self.filters.iter_mut().zip(values) {
-            if !filter.kept.accepts(value) {
+            if !filter.accepts(value) {
                 if filter.refused.len() < LISTED && filter.refused.iter().all(|it| it != value) {
                     filter.refused.push(value.to_owned());
                 }
@@ -205,6 +238,7 @@ impl<'a> Rows<'a> {
         if log.is_empty() && log.not_kept > 0 {
             return Err(nothing_kept(self.path, &self.filters, log.not_kept));
         }
+        log.warnings.extend(self.filters.iter().filter_map(Filter::warning));
         if !self.join_spellings {
             log.warnings.extend(spelling::warning(&log.users, "users"));
             log.warnings.extend(spelling::warning(&log.items, "items"));
@@ -280,6 +314,22 @@ fn nothing_kept(path: &Path, filters: &[Filter<'_>], rows: usize) -> Error {
         format!("data.keep keeps none of {rows} rows: {}", columns.join("; ")),
         "name values that the column has",
     )
+}
+
+/// A warning of a last id that may be cut: no line end follows, no row before has the id, and it is
+/// shorter than all others, which are of one length.
+pub(super) fn cut_id(ids: &Ids, kind: &str) -> Option<String> {
+    let (last, others) = (ids.len().checked_sub(1)?, ids.iter().take(ids.len() - 1));
+    let last = ids.get(last as u32)?;
+    let mut lengths = others.map(str::len);
+    let length = lengths.next()?;
+    let is_cut = last.len() < length && lengths.all(|other| other == length);
+    is_cut.then(|| {
+        format!(
+            "the last row's {kind} '{last}' is shorter than all others, and no line end follows: \
+             the file may be cut in its last row"
+        )
+    })
 }
 
 /// A warning of ids with the sign for bytes that an encoding has no character for.

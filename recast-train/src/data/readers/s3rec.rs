@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use super::layout::{Layout, Shape};
 use super::lines::each_line_and_cut;
-use super::rows::Rows;
+use super::rows::{Rows, cut_id};
 use super::{Interactions, LogOptions, LogOrder, without_ratings};
 use crate::error::{Error, Result};
 use crate::storage::Source;
@@ -23,6 +23,11 @@ pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Res
     let mut rows = Rows::new(path, options, &layout.columns, LogOrder::Rows);
     let pairs = layout.shape == Shape::Pairs;
     let cut = each_line_and_cut(source, |line, text| {
+        if line == 1 && is_header(text) {
+            let problem = format!("'{text}' names columns, where lines hold a user and items");
+            let hint = "remove the line, or set data.format = \"csv\" and data.delimiter = \" \"";
+            return Err(Error::line(path, line, problem, hint));
+        }
         let mut words = text.split_whitespace();
         let user = words.next().unwrap_or_default();
         let items: Vec<Option<Cow<'_, str>>> = words.map(|it| Some(Cow::Borrowed(it))).collect();
@@ -43,7 +48,23 @@ pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Res
             items => rows.push_list(line, Some(user), items, None),
         }
     })?;
-    rows.into_log(cut)
+    let mut log = rows.into_log(cut)?;
+    log.warnings.extend(cut.then(|| cut_id(&log.items, "item")).flatten());
+    Ok(log)
+}
+
+/// Whether all words of a line are usual names of columns.
+fn is_header(text: &str) -> bool {
+    let plain = |word: &str| word.to_ascii_lowercase().replace(['_', '-'], "");
+    let is_name = |word: &str| {
+        let word = plain(word);
+        let stem = word.strip_suffix('s').unwrap_or(&word);
+        matches!(
+            stem,
+            "user" | "userid" | "uid" | "item" | "itemid" | "iid" | "timestamp" | "time" | "rating"
+        )
+    };
+    text.split_whitespace().count() > 1 && text.split_whitespace().all(is_name)
 }
 
 /// Whether lines are pairs of a user and an item: all have two words, and a user has several.
@@ -116,5 +137,17 @@ mod tests {
     fn bytes_that_are_not_text_are_named() {
         let message = read_text(".txt", b"1 10\n2 \xff\n", None).unwrap_err();
         assert!(message.starts_with("FILE:2: column 3 is not UTF-8 text; "), "{message}");
+    }
+
+    #[test]
+    fn a_header_line_is_refused() {
+        for header in ["user_id item_id", "user items", "UserID ItemID Timestamp", "uid iid"] {
+            let log = format!("{header}\nu 1\nu 2\n");
+            let message = read_text(".txt", log.as_bytes(), None).unwrap_err();
+            assert!(message.starts_with("FILE:1: "), "{message}");
+            assert!(message.contains("names columns"), "{message}");
+        }
+        let read = read_text(".txt", b"user item1\nuser item2\n", None).unwrap();
+        assert_eq!(named(&read).len(), 2);
     }
 }

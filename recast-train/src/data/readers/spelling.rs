@@ -17,8 +17,12 @@ const INVISIBLE: [char; 9] = [
 const EXAMPLES: usize = 3;
 
 /// The one spelling for all that are one id: Unicode's composed form, one space for any blanks, no
-/// invisible characters, and `3` for `3.0`. Leading zeros and case are left alone.
+/// invisible characters, `3` for `3.0`, and `1000003` for `1.000003e+06`, as programs for tables
+/// write integers. Leading zeros and case are left alone.
 pub(super) fn joined(id: &str) -> Cow<'_, str> {
+    if let Some(integer) = of_scientific(id) {
+        return Cow::Owned(integer.to_string());
+    }
     if let Some((whole, zeros)) = id.split_once('.')
         && !zeros.is_empty()
         && zeros.bytes().all(|it| it == b'0')
@@ -41,6 +45,19 @@ pub(super) fn joined(id: &str) -> Cow<'_, str> {
     }
     // an id of nothing visible is not made empty
     if joined.is_empty() { Cow::Borrowed(id) } else { Cow::Owned(joined) }
+}
+
+/// The integer of a text such as `1.000003e+06`, if a double holds it exactly.
+fn of_scientific(id: &str) -> Option<i64> {
+    let (digits, exponent) = id.split_once("e+").or_else(|| id.split_once("E+"))?;
+    let is_number =
+        digits.trim_start_matches('-').bytes().all(|it| it.is_ascii_digit() || it == b'.');
+    if !is_number || !exponent.bytes().all(|it| it.is_ascii_digit()) {
+        return None;
+    }
+    let number: f64 = id.parse().ok()?;
+    let is_exact = number.fract() == 0.0 && number.abs() < (1u64 << 53) as f64;
+    is_exact.then_some(number as i64)
 }
 
 fn is_integer(text: &str) -> bool {
@@ -114,6 +131,8 @@ mod tests {
             ("é", &["e\u{301}", "é", "\u{200b}é", "é\u{feff}"]),
             ("a b", &["a  b", "a\u{a0}b", "a\tb", " a b ", "a\u{3000}\u{200d}b"]),
             ("ガ", &["カ\u{3099}"]),
+            ("1000003", &["1.000003e+06", "1000003.0", "1.000003E+6"]),
+            ("-20", &["-2e+01"]),
         ] {
             for other in others {
                 assert_eq!(joined(other), one, "{other:?}");
@@ -123,7 +142,10 @@ mod tests {
 
     #[test]
     fn other_differences_are_other_ids() {
-        for id in ["03", "3.5", "3.", ".0", "v1.0", "1e3", "A", "１", "\u{200b}", "a-b", "1.0.0"] {
+        for id in [
+            "03", "3.5", "3.", ".0", "v1.0", "1e3", "1e+-3", "x1e+3", "1.5e+0", "1e+400", "A",
+            "１", "\u{200b}", "a-b", "1.0.0",
+        ] {
             assert_eq!(joined(id), id);
         }
     }

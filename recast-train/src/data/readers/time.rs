@@ -13,9 +13,8 @@ use crate::error::{Error, Result};
 const PARTS: u32 = 1_000_000_000;
 
 /// Dates that are no ISO 8601: as MIND, Tmall and Goodreads write them.
-const FORMATS: [&str; 6] = [
+const FORMATS: [&str; 5] = [
     "%m/%d/%Y %I:%M:%S %p",
-    "%m/%d/%Y %H:%M:%S",
     "%Y/%m/%d %H:%M:%S",
     "%Y-%m-%d %H:%M:%S %z",
     "%a %b %d %H:%M:%S %z %Y",

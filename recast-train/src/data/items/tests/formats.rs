@@ -26,6 +26,20 @@ fn the_key_of_ids_is_a_setting() {
 }
 
 #[test]
+fn two_columns_or_keys_of_one_name_are_refused() {
+    for (suffix, content) in [
+        (".csv", "id,title,title\n1,a,b\n"),
+        (".csv", "id,title,id\n1,a,2\n"),
+        (".item", "id:token\ttitle:token\ttitle:token\n1\ta\tb\n"),
+        (".jsonl", "{\"id\": 1, \"title\": \"a\", \"title\": \"b\"}\n"),
+        (".json", "{\"id\": 1, \"id\": 2}\n{\"id\": 3}\n"),
+    ] {
+        let message = read_as(suffix, content, &["1"]).unwrap_err();
+        assert!(message.contains("stands twice"), "{content}: {message}");
+    }
+}
+
+#[test]
 fn usual_names_of_ids_are_known_after_the_first_five() {
     for name in [
         "movieId",

@@ -283,3 +283,43 @@ fn lists_have_no_ratings() {
         assert!(message.contains("with all items of a user has no ratings"), "{log}: {message}");
     }
 }
+
+#[test]
+fn a_last_id_without_a_line_end_that_is_shorter_than_all_others_is_a_warning() {
+    let head = "timestamp,user,item\n1,7000001,a\n2,7000002,a\n";
+    for (header, row, warned) in [
+        ("timestamp,item,user", "3,a,70000", true),
+        ("timestamp,item,user", "3,a,70000\n", false),
+        // an id of another row, or one as long as the others
+        ("timestamp,item,user", "3,a,7000001", false),
+        ("timestamp,item,user", "3,a,7000003", false),
+        // the last column is another
+        ("timestamp,user,item", "3,70000,a", false),
+    ] {
+        let rows: String = match header {
+            "timestamp,user,item" => head.split_once('\n').unwrap().1.to_owned(),
+            _ => "1,a,7000001\n2,a,7000002\n".to_owned(),
+        };
+        let read = read_text(".csv", format!("{header}\n{rows}{row}").as_bytes(), None).unwrap();
+        let found = read.warnings.iter().any(|it| it.contains("may be cut in its last row"));
+        assert_eq!(found, warned, "{header} {row:?}");
+    }
+    let lines = b"u 1001 1002\nv 1003 10";
+    assert!(read_text(".txt", lines, None).unwrap().warnings[0].contains("'10' is shorter"));
+}
+
+#[test]
+fn a_value_to_keep_that_no_row_has_is_a_warning() {
+    let log = b"user,item,timestamp,event\nu,a,1,view\nu,b,2,buy\n";
+    let any = |values: &[&str]| {
+        let values = values.iter().map(|value| Kept::Text((*value).to_owned())).collect();
+        LogOptions {
+            keep: [("event".to_owned(), Kept::AnyOf(values))].into(),
+            ..Default::default()
+        }
+    };
+    let read = read_with(".csv", log, &any(&["view", "purchse"])).unwrap();
+    assert_eq!((named(&read).len(), read.not_kept), (1, 1));
+    assert_eq!(read.warnings, ["data.keep.event: no row has the value 'purchse'"]);
+    assert!(read_with(".csv", log, &any(&["view", "buy"])).unwrap().warnings.is_empty());
+}

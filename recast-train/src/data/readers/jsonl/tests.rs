@@ -158,3 +158,14 @@ fn lines_of_json_may_be_called_json() {
         assert!(message.contains("write one JSON object a line"), "{message}");
     }
 }
+
+#[test]
+fn a_key_that_a_line_lacks_is_a_missing_value_where_such_rows_are_dropped() {
+    let log = b"{\"user\":\"u\",\"item\":\"a\",\"timestamp\":1}\n\
+                {\"user\":\"u\",\"timestamp\":2}\n{\"item\":\"b\",\"timestamp\":3}\n\
+                {\"user\":\"u\",\"item\":\"c\"}\n";
+    assert!(read_text(".jsonl", log, None).unwrap_err().contains("no key 'item' among"));
+    let options = LogOptions { missing: Missing::Drop, ..LogOptions::default() };
+    let read = read_with(".jsonl", log, &options).unwrap();
+    assert_eq!((named(&read), read.missing), (vec![("u", "a", 1)], 3));
+}

@@ -134,3 +134,19 @@ fn settings_of_tables_are_refused_elsewhere() {
         assert!(message.contains("is for tables, and FILE is none"), "{message}");
     }
 }
+
+#[test]
+fn parquet_under_another_name_is_named() {
+    for suffix in [".csv", ".txt", ".json", ""] {
+        let message = read_text(suffix, b"PAR1\0\0rest", None).unwrap_err();
+        assert!(message.contains("is Parquet by its first bytes"), "{suffix}: {message}");
+    }
+}
+
+#[test]
+fn names_of_columns_beside_a_header_line_are_refused() {
+    let header = ["item", "user", "timestamp"].map(str::to_owned).to_vec();
+    let options = options(|it| it.header = Some(header));
+    let message = read_with(".csv", b"user,item,timestamp\nu,a,1\n", &options).unwrap_err();
+    assert!(message.starts_with("FILE:1: names columns, as data.header does"), "{message}");
+}

@@ -33,6 +33,15 @@ const BATCH: usize = 8192;
 /// are numbers, dates, strings of these, or of one of Parquet's types for times, in the unit of the
 /// file. Dots name a field of a group: `event.user`. A list of items is all of a user.
 pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Result<Interactions> {
+    let set = [
+        ("header", options.header.is_some()),
+        ("delimiter", options.delimiter.is_some()),
+        ("encoding", options.encoding.is_some()),
+    ];
+    if let Some((key, _)) = set.iter().find(|(_, is_set)| *is_set) {
+        let problem = format!("is for text, and {} is Parquet", path.display());
+        return Err(Error::setting(format!("data.{key}"), problem, "leave it out"));
+    }
     let parts = if path.is_dir() { parts(path)? } else { vec![Part::of_file(path)] };
     let layout = match parts.first() {
         Some(first) => {

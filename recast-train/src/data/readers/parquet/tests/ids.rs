@@ -171,3 +171,20 @@ fn of_two_columns_of_one_name_none_is_taken() {
         read_with(".parquet", &bytes, &LogOptions { columns, ..LogOptions::default() }).is_ok()
     );
 }
+
+#[test]
+fn settings_of_text_are_refused() {
+    let bytes = file(
+        "required int32 user; required int32 item; required int32 timestamp;",
+        &[Written::Int32(&[1]), Written::Int32(&[2]), Written::Int32(&[3])],
+        &[],
+    );
+    for options in [
+        LogOptions { delimiter: Some(";".into()), ..LogOptions::default() },
+        LogOptions { header: Some(vec!["user".into()]), ..LogOptions::default() },
+        LogOptions { encoding: Some("latin1".into()), ..LogOptions::default() },
+    ] {
+        let message = read_with(".parquet", &bytes, &options).unwrap_err();
+        assert!(message.contains("is for text, and FILE is Parquet"), "{message}");
+    }
+}
