@@ -25,6 +25,7 @@ mod dropout;
 mod items;
 mod memory;
 mod precision;
+mod weights;
 
 pub use attention::AttentionContext;
 pub(crate) use config::CatalogueShape;
@@ -39,16 +40,11 @@ use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal};
 use recast_burn::fused::{gated, matmul, rms_norm};
 
-use crate::random::{Purpose, stream};
 use attention::{Attention, LayerCache};
 use items::ItemLayers;
-
-/// Standard deviation of the first weights.
-const INITIAL_STD: f32 = 0.02;
+use weights::WeightSource;
 
 /// A linear map without bias.
 #[derive(Module, Debug)]
@@ -147,7 +143,7 @@ impl Decoder {
         seed: u64,
         device: &Device,
     ) -> Self {
-        let mut weights = WeightSource { rng: stream(seed, Purpose::Weights, 0), device };
+        let mut weights = WeightSource::new(seed, device);
         let vocabulary: usize = codes_per_level.iter().sum();
         let width = config.hidden_size;
         let layer = |weights: &mut WeightSource<'_>| Layer {
@@ -367,37 +363,6 @@ impl Decoder {
 pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     let length = values.len();
     Tensor::from_data(TensorData::new(values, [length]), device)
-}
-
-/// Seeded first weights.
-struct WeightSource<'a> {
-    rng: ChaCha8Rng,
-    device: &'a Device,
-}
-
-impl WeightSource<'_> {
-    fn normal(&mut self, [rows, columns]: [usize; 2]) -> Param<Tensor<2>> {
-        #[expect(clippy::expect_used, reason = "the deviation is a positive constant")]
-        let normal = Normal::new(0.0, INITIAL_STD).expect("a positive deviation");
-        let values: Vec<f32> = (0..rows * columns).map(|_| normal.sample(&mut self.rng)).collect();
-        Param::from_data(TensorData::new(values, [rows, columns]), self.device)
-    }
-
-    fn projection(&mut self, from: usize, to: usize) -> Projection {
-        Projection { weight: self.normal([from, to]) }
-    }
-
-    fn mlp(&mut self, width: usize, intermediate: usize) -> Mlp {
-        Mlp {
-            gate_proj: self.projection(width, intermediate),
-            up_proj: self.projection(width, intermediate),
-            down_proj: self.projection(intermediate, width),
-        }
-    }
-
-    fn ones(&self, width: usize) -> Param<Tensor<1>> {
-        Param::from_data(TensorData::new(vec![1f32; width], [width]), self.device)
-    }
 }
 
 #[cfg(test)]
