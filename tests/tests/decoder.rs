@@ -80,10 +80,10 @@ pub(crate) fn decoder(table: &SidTable, device: &Device) -> Decoder {
 /// interactions.
 pub(crate) fn decoder_of_items(table: &SidTable, device: &Device) -> Decoder {
     let items = table.n_items();
-    let codes: Vec<u16> = (0..items as u32).flat_map(|item| table.sid(item)).copied().collect();
+    let codes = table.sids().flatten().copied().collect();
     let is_trained = (0..items).map(|item| item != 9).collect();
     let content = Some((seeded(40, 3 * items), 3));
-    let facts = Arc::new(ItemTable::new(&codes, table.levels(), is_trained, content));
+    let facts = Arc::new(ItemTable::new(codes, table.levels(), is_trained, content));
     enlarged(Decoder::of_items(&shape(Input::Items), table.codes_per_level(), facts, 5, device))
 }
 

@@ -181,16 +181,15 @@ pub(crate) fn evaluate(
     monitor: &Monitor,
     label: &str,
 ) -> Result<Evaluation> {
-    let histories: Vec<&[u32]> = examples.iter().map(|e| &e.history[..]).collect();
-    let rankings = rank(model, catalogue, &histories, config, monitor, label)?;
-    Ok(judge(examples, &rankings, catalogue.sids))
+    let weights = [model.item_weight()];
+    evaluate_weights(model, catalogue, examples, config, &weights, monitor, label).map(|it| it.0)
 }
 
 /// The weights of items' log-probabilities that validation chooses from.
 pub(crate) const ITEM_WEIGHTS: [f32; 6] = [0.0, 0.1, 0.25, 0.5, 1.0, 2.0];
 
-/// The metrics under the best of [`ITEM_WEIGHTS`] by NDCG@10, and this weight. One search serves
-/// all weights.
+/// The metrics under the best of `item_weights` by NDCG@10, and this weight. One search serves all
+/// weights.
 ///
 /// # Errors
 ///
@@ -200,13 +199,16 @@ pub(crate) fn evaluate_weights(
     catalogue: Catalogue<'_>,
     examples: &[Example],
     config: &EvaluateConfig,
+    item_weights: &[f32],
     monitor: &Monitor,
     label: &str,
 ) -> Result<(Evaluation, f32)> {
     let histories: Vec<&[u32]> = examples.iter().map(|e| &e.history[..]).collect();
-    let found = config.ranking().candidates(model, catalogue, &histories, true, monitor, label)?;
+    let scores_items = item_weights.iter().any(|&weight| weight > 0.0);
+    let found =
+        config.ranking().candidates(model, catalogue, &histories, scores_items, monitor, label)?;
     let mut best: Option<(Evaluation, f32)> = None;
-    for weight in ITEM_WEIGHTS {
+    for &weight in item_weights {
         let ranking = |candidates: &Vec<_>| {
             let mut candidates = candidates.clone();
             order(&mut candidates, weight);

@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::tensor::module::embedding;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use recast_burn::fused::{matmul, rms_norm};
 
-use super::{Dropout, Mlp, ModelConfig, Precision, Projection, WeightSource};
+use super::{Dropout, Mlp, ModelConfig, Precision, Projection, WeightSource, indices, rows};
 
 /// The facts of items that a decoder reads beside its weights.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ impl ItemTable {
     /// an item.
     #[must_use]
     pub fn new(
-        codes: &[u16],
+        codes: Vec<u16>,
         levels: usize,
         is_trained: Vec<bool>,
         content: Option<(Vec<f32>, usize)>,
@@ -40,7 +39,7 @@ impl ItemTable {
         if let Some((values, width)) = &content {
             assert_eq!(values.len(), width * is_trained.len(), "a row of content for each item");
         }
-        Self { codes: codes.to_vec(), levels, is_trained, content }
+        Self { codes, levels, is_trained, content }
     }
 
     /// The number of items.
@@ -133,9 +132,9 @@ impl ItemLayers {
                 codes.iter().zip(level_starts).map(|(&code, start)| *start as i32 + i32::from(code))
             })
             .collect();
-        let codes = rows(embed_tokens, codes, &device);
+        let codes = rows(embed_tokens, indices(codes, &device));
         let codes = codes.reshape([items.len(), table.levels, width]).sum_dim(1);
-        let own = rows(self.embed_items.val(), items.to_vec(), &device);
+        let own = rows(self.embed_items.val(), indices(items.to_vec(), &device));
         let mut sum = codes.reshape([items.len(), width]);
         if items.iter().all(|&item| table.is_trained[item as usize]) {
             sum = sum + own;
@@ -173,10 +172,7 @@ impl ItemLayers {
 
     /// The states after one more code, `(N, D)`.
     pub(super) fn written(&self, states: Tensor<2>, tokens: Tensor<1, Int>) -> Tensor<2> {
-        let [count] = tokens.dims();
-        let [_, width] = states.dims();
-        let codes = embedding(self.embed_written.val(), tokens.reshape([1, count]));
-        states + codes.reshape([count, width])
+        states + rows(self.embed_written.val(), tokens)
     }
 
     /// The states from which a level's logits are read, `(N, D)`.
@@ -199,12 +195,4 @@ impl ItemLayers {
         }
         rms_norm(x, head.norm.val(), self.epsilon)
     }
-}
-
-/// The rows of a table of embeddings, `(T, D)`.
-fn rows(table: Tensor<2>, at: Vec<i32>, device: &Device) -> Tensor<2> {
-    let count = at.len();
-    let [_, width] = table.dims();
-    let at: Tensor<2, Int> = Tensor::from_data(TensorData::new(at, [1, count]), device);
-    embedding(table, at).reshape([count, width])
 }

@@ -125,7 +125,7 @@ mod tests {
         for content in [true, false] {
             let config = ModelConfig { input: Input::Items, content, ..ModelConfig::tiny() };
             let values = content.then(|| (vec![0.5; 12], 3));
-            let table = Arc::new(ItemTable::new(&[0; 8], 2, vec![true; 4], values));
+            let table = Arc::new(ItemTable::new(vec![0; 8], 2, vec![true; 4], values));
             let model = Decoder::of_items(&config, &[5, 7], table, 1, &device);
             assert_eq!(config.weights(catalogue), model.num_params());
         }

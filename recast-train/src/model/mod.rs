@@ -39,6 +39,7 @@ pub use precision::Precision;
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
+use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use recast_burn::fused::{gated, matmul, rms_norm};
 
@@ -266,10 +267,7 @@ impl Decoder {
     /// The embeddings of codes, `(T, D)`.
     #[must_use]
     pub fn embed_codes(&self, tokens: Tensor<1, Int>) -> Tensor<2> {
-        let [count] = tokens.dims();
-        let tokens = tokens.reshape([1, count]);
-        let embedded = burn::tensor::module::embedding(self.embed_tokens.val(), tokens);
-        embedded.reshape([count, self.config.hidden_size])
+        rows(self.embed_tokens.val(), tokens)
     }
 
     /// The hidden states after the last normalisation.
@@ -357,6 +355,12 @@ impl Decoder {
         let precision = self.precision;
         precision.widen(matmul(precision.narrow(hidden), precision.narrow(head)))
     }
+}
+
+/// The rows of a table of embeddings, `(T, D)`.
+fn rows(table: Tensor<2>, at: Tensor<1, Int>) -> Tensor<2> {
+    let ([count], [_, width]) = (at.dims(), table.dims());
+    embedding(table, at.reshape([1, count])).reshape([count, width])
 }
 
 /// Whole numbers that pick tokens, slots or nodes.

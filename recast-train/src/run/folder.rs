@@ -271,9 +271,8 @@ impl Run {
             false => None,
         };
         let sids = &tokenized.sids;
-        let codes = (0..sequences.n_items() as u32).flat_map(|item| sids.sid(item)).copied();
-        let codes: Vec<u16> = codes.collect();
-        let table = Arc::new(ItemTable::new(&codes, sids.levels(), is_trained, content));
+        let codes: Vec<u16> = sids.sids().flatten().copied().collect();
+        let table = Arc::new(ItemTable::new(codes, sids.levels(), is_trained, content));
         Ok(Arc::clone(self.item_table.get_or_init(|| table)))
     }
 

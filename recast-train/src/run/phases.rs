@@ -110,7 +110,7 @@ impl Run {
         let catalogue = CatalogueShape {
             codes_per_level: tokenized.sids.codes_per_level(),
             items: tokenized.sids.n_items(),
-            content: self.content_width(tokenized)?,
+            content: self.content_width(model, tokenized)?,
         };
         let estimate = MemoryEstimate::new(model, catalogue, precision, frozen, pass);
         let MemoryEstimate { state_bytes, pass_bytes } = estimate;
@@ -131,9 +131,9 @@ impl Run {
         Ok(())
     }
 
-    /// The width of an item's content; 0 where no decoder of the run reads it.
-    fn content_width(&self, tokenized: &Tokenized) -> Result<usize> {
-        match self.config.model.input {
+    /// The width of an item's content; 0 where a decoder of this shape doesn't read it.
+    fn content_width(&self, model: &ModelConfig, tokenized: &Tokenized) -> Result<usize> {
+        match model.input {
             Input::Codes => Ok(0),
             Input::Items => Ok(self.item_table(tokenized)?.content_width().unwrap_or(0)),
         }

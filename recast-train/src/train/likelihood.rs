@@ -179,7 +179,7 @@ mod tests {
         let shape =
             |input| ModelConfig { hidden_size: 8, head_dim: 4, input, ..ModelConfig::tiny() };
         let device = DeviceKind::Cpu.device();
-        let table = Arc::new(ItemTable::new(&codes, 2, vec![true; 6], None));
+        let table = Arc::new(ItemTable::new(codes, 2, vec![true; 6], None));
         let decoders = [
             Decoder::new(&shape(Input::Codes), &[3, 3], 1, &device),
             Decoder::of_items(&shape(Input::Items), &[3, 3], table, 1, &device),

@@ -9,7 +9,7 @@ use super::likelihood::{Likelihood, Normalise};
 use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
-use crate::evaluate::{evaluate, evaluate_weights};
+use crate::evaluate::{ITEM_WEIGHTS, evaluate_weights};
 use crate::event::{Epoch, Event, Monitor, Validation};
 use crate::model::{Decoder, Dropout, Pass};
 use crate::optim::Stage;
@@ -267,12 +267,16 @@ pub(crate) fn sft(
         if last || state.epoch.is_multiple_of(schedule.evaluate_every) {
             let (judged, label) = (&model.valid(), format!("{} validation", stage.name()));
             let (catalogue, evaluation) = (inputs.catalogue, inputs.evaluation);
-            let (found, item_weight) = if config.item_loss > 0.0 {
-                evaluate_weights(judged, catalogue, &validation, evaluation, monitor, &label)?
-            } else {
-                let found = evaluate(judged, catalogue, &validation, evaluation, monitor, &label)?;
-                (found, 0.0)
-            };
+            let weights = if config.item_loss > 0.0 { &ITEM_WEIGHTS[..] } else { &[0.0] };
+            let (found, item_weight) = evaluate_weights(
+                judged,
+                catalogue,
+                &validation,
+                evaluation,
+                weights,
+                monitor,
+                &label,
+            )?;
             let found = found.item;
             monitor.record(&Event::Validation(Validation {
                 phase: stage.name(),

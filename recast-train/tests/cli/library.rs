@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use recast_train::Error;
 use recast_train::config::{Config, Preset};
 use recast_train::event::{Event, Listener, Message, Monitor};
+use recast_train::model::Input;
 use recast_train::run::Run;
 use serde_json::Value;
 
@@ -50,6 +51,24 @@ fn the_library_does_the_whole_job_and_tells_its_listener_what_it_logs() {
     for kind in ["prepare", "tokenize", "sft_epoch", "validation", "rl_step", "phase", "test"] {
         assert!(heard.iter().any(|heard| heard == kind), "no {kind} among {heard:?}");
     }
+}
+
+#[test]
+fn a_baseline_before_leaves_a_decoder_of_items_as_it_is() {
+    let desk = Desk::new();
+    let [alone, after] = [false, true].map(|with_baseline| {
+        let mut config = short();
+        config.model.input = Input::Items;
+        (config.sasrec.sft.epochs, config.sasrec.sft.min_steps) = (1, 0);
+        let dir = desk.path(&format!("run-{with_baseline}"));
+        let run = Run::create(Some(&dir), config, Monitor::silent()).unwrap();
+        if with_baseline {
+            run.baseline().unwrap();
+        }
+        let systems = run.all().unwrap().systems;
+        systems.into_iter().find(|system| system.name == "sft").unwrap()
+    });
+    assert_eq!(alone, after);
 }
 
 #[test]

@@ -25,43 +25,24 @@ const ITEM: &str = "item";
 const TIMESTAMP: &str = "timestamp";
 const RATING: &str = "rating";
 
+/// A log of ratings.
+const fn ratings(
+    name: &'static str,
+    dialect: Dialect,
+    header: &'static [&'static str],
+    is_row: fn(&[String]) -> bool,
+) -> Bare {
+    Bare { name, dialect, header, user: USER, item: ITEM, is_row, impressions: false }
+}
+
+const USER_FIRST: &[&str] = &[USER, ITEM, RATING, TIMESTAMP];
+const ITEM_FIRST: &[&str] = &[ITEM, USER, RATING, TIMESTAMP];
+
 const BARE: [Bare; 8] = [
-    Bare {
-        name: "MovieLens 100K",
-        dialect: Dialect::Tab,
-        header: &[USER, ITEM, RATING, TIMESTAMP],
-        user: USER,
-        item: ITEM,
-        is_row: is_movie_rating,
-        impressions: false,
-    },
-    Bare {
-        name: "MovieLens 1M or 10M",
-        dialect: Dialect::Colons,
-        header: &[USER, ITEM, RATING, TIMESTAMP],
-        user: USER,
-        item: ITEM,
-        is_row: is_movie_rating,
-        impressions: false,
-    },
-    Bare {
-        name: "Amazon ratings 2014",
-        dialect: Dialect::Comma,
-        header: &[USER, ITEM, RATING, TIMESTAMP],
-        user: USER,
-        item: ITEM,
-        is_row: |row| is_amazon_rating(row, 0, 1),
-        impressions: false,
-    },
-    Bare {
-        name: "Amazon ratings 2018",
-        dialect: Dialect::Comma,
-        header: &[ITEM, USER, RATING, TIMESTAMP],
-        user: USER,
-        item: ITEM,
-        is_row: |row| is_amazon_rating(row, 1, 0),
-        impressions: false,
-    },
+    ratings("MovieLens 100K", Dialect::Tab, USER_FIRST, is_movie_rating),
+    ratings("MovieLens 1M or 10M", Dialect::Colons, USER_FIRST, is_movie_rating),
+    ratings("Amazon ratings 2014", Dialect::Comma, USER_FIRST, |row| is_amazon_rating(row, 0, 1)),
+    ratings("Amazon ratings 2018", Dialect::Comma, ITEM_FIRST, |row| is_amazon_rating(row, 1, 0)),
     Bare {
         name: "Yoochoose clicks",
         dialect: Dialect::Comma,

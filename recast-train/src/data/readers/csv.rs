@@ -110,10 +110,10 @@ pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Res
     let mut log = rows.into_log(table.is_cut())?;
     log.warnings.extend(table.warning());
     if is_last(user) {
-        log.warnings.extend(cut_id(&log.users, "user"));
+        log.warnings.extend(cut_id(&log.users, &log.user_of, "user"));
     }
     if is_last(item) {
-        log.warnings.extend(cut_id(&log.items, "item"));
+        log.warnings.extend(cut_id(&log.items, &log.item_of, "item"));
     }
     Ok(log)
 }

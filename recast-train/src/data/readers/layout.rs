@@ -105,9 +105,6 @@ impl Layout {
             None => first.iter().map(|name| self.untyped(name)).collect(),
         };
         self.knows(&names, options);
-        if options.order.is_none() && self.order == LogOrder::Rows {
-            return Ok(());
-        }
         let has = |name: &str| names.contains(&name);
         let named = has(&self.columns.user) || has(&self.columns.item);
         if let Some(header) = &options.header {
@@ -129,8 +126,7 @@ impl Layout {
         }
         let rows = if options.header.is_some() { &rows[..] } else { rows.get(1..).unwrap_or(&[]) };
         let at = |name: &str| names.iter().position(|it| *it == name);
-        let timestamp =
-            at(&self.columns.timestamp).filter(|_| options.order != Some(LogOrder::Rows));
+        let timestamp = at(&self.columns.timestamp).filter(|_| self.order == LogOrder::Time);
         if let (Some(user), Some(item)) = (at(&self.columns.user), at(&self.columns.item))
             && are_lists(rows, user, item, timestamp)
         {
@@ -138,7 +134,7 @@ impl Layout {
             self.finds("one row a user, with lists");
             return Ok(());
         }
-        if options.order.is_some() || has(&self.columns.timestamp) {
+        if options.order.is_some() || self.order == LogOrder::Rows || has(&self.columns.timestamp) {
             return Ok(());
         }
         let known = [&self.columns.user, &self.columns.item, &self.columns.rating];

@@ -316,12 +316,16 @@ fn nothing_kept(path: &Path, filters: &[Filter<'_>], rows: usize) -> Error {
     )
 }
 
-/// A warning of a last id that may be cut: no line end follows, no row before has the id, and it is
-/// shorter than all others, which are of one length.
-pub(super) fn cut_id(ids: &Ids, kind: &str) -> Option<String> {
-    let (last, others) = (ids.len().checked_sub(1)?, ids.iter().take(ids.len() - 1));
-    let last = ids.get(last as u32)?;
-    let mut lengths = others.map(str::len);
+/// A warning of a last id that may be cut: no row before has the id, and it is shorter than all
+/// others, which are of one length. `column` holds the index of each row's id.
+pub(super) fn cut_id(ids: &Ids, column: &[u32], kind: &str) -> Option<String> {
+    let (index, before) = column.split_last()?;
+    if before.contains(index) {
+        return None;
+    }
+    // an id of no row before is the last that has an index
+    let last = ids.get(*index)?;
+    let mut lengths = ids.iter().take(*index as usize).map(str::len);
     let length = lengths.next()?;
     let is_cut = last.len() < length && lengths.all(|other| other == length);
     is_cut.then(|| {

@@ -49,7 +49,7 @@ pub(super) fn read(source: Source, layout: &Layout, options: &LogOptions) -> Res
         }
     })?;
     let mut log = rows.into_log(cut)?;
-    log.warnings.extend(cut.then(|| cut_id(&log.items, "item")).flatten());
+    log.warnings.extend(cut.then(|| cut_id(&log.items, &log.item_of, "item")).flatten());
     Ok(log)
 }
 

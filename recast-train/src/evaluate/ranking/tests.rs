@@ -151,8 +151,8 @@ fn a_ranking_by_both_heads_is_the_sum_of_the_two_log_probs() {
     let shape =
         ModelConfig { hidden_size: 16, head_dim: 8, input: Input::Items, ..ModelConfig::tiny() };
     let sids = shop.sids.clone();
-    let codes: Vec<u16> = (0..40).flat_map(|item| sids.sid(item)).copied().collect();
-    let table = Arc::new(ItemTable::new(&codes, 2, vec![true; 40], None));
+    let codes = sids.sids().flatten().copied().collect();
+    let table = Arc::new(ItemTable::new(codes, 2, vec![true; 40], None));
     let device = DeviceKind::Cpu.device();
     let model = Decoder::of_items(&shape, sids.codes_per_level(), table, 1, &device);
     let shop = Shop { model: model.with_item_weight(0.5), ..shop };

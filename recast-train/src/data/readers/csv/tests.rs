@@ -304,6 +304,11 @@ fn a_last_id_without_a_line_end_that_is_shorter_than_all_others_is_a_warning() {
         let found = read.warnings.iter().any(|it| it.contains("may be cut in its last row"));
         assert_eq!(found, warned, "{header} {row:?}");
     }
+    // an id that is the last to come up, but not in the last row, or not there alone
+    for rows in ["1,a,7000001\n2,a,70000\n3,a,7000001", "1,a,7000001\n2,a,70000\n3,a,70000"] {
+        let log = format!("timestamp,item,user\n{rows}");
+        assert!(read_text(".csv", log.as_bytes(), None).unwrap().warnings.is_empty(), "{log}");
+    }
     let lines = b"u 1001 1002\nv 1003 10";
     assert!(read_text(".txt", lines, None).unwrap().warnings[0].contains("'10' is shorter"));
 }

@@ -308,3 +308,12 @@ fn impressions_without_clicks_or_with_other_histories_are_told() {
     let message = read_with(".tsv", row.as_bytes(), &options).unwrap_err();
     assert!(message.contains("MIND has no ratings"), "{message}");
 }
+
+#[test]
+fn columns_of_a_data_set_may_be_named_where_the_file_has_no_header_line() {
+    let names = ["user_id", "item_id", "click", "like", "share"].map(str::to_owned).to_vec();
+    let options = LogOptions { header: Some(names), ..LogOptions::default() };
+    let read = read_with(".csv", b"9,4,1,0,0\n9,3,0,0,0\n", &options).unwrap();
+    assert_eq!(named(&read), [("9", "4", 0), ("9", "3", 1)]);
+    assert!(read.read_as.unwrap().contains("Tenrec"));
+}

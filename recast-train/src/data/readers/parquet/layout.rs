@@ -1,14 +1,12 @@
 //! The columns of a table: those that are set, or those of a public data set.
 
-use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use std::path::Path;
+
 use parquet::schema::types::SchemaDescriptor;
 
 use super::super::known::{Known, targets_after};
 use super::super::{Columns, LogOptions, LogOrder};
-use super::parts::Part;
 use crate::error::{Error, Result};
-use crate::storage::{Sources, damaged_parquet};
 
 /// The columns to read.
 #[derive(Debug)]
@@ -23,7 +21,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout that the settings alone give.
-    pub(super) fn set(options: &LogOptions) -> Self {
+    fn set(options: &LogOptions) -> Self {
         Self {
             name: None,
             columns: options.columns.clone(),
@@ -32,16 +30,12 @@ impl Layout {
         }
     }
 
-    /// The layout of the table whose first part is given.
+    /// The layout of the table whose first part is the file at `path`.
     ///
     /// # Errors
     ///
-    /// If the part cannot be read, or holds the prompts of RecIF, which are no log.
-    pub(super) fn of(part: &Part, options: &LogOptions, sources: &Sources) -> Result<Self> {
-        let path = &part.path;
-        let damaged = |fault: ParquetError| damaged_parquet(path, &fault.to_string());
-        let reader = SerializedFileReader::new(sources.file(path)?).map_err(damaged)?;
-        let schema = reader.metadata().file_metadata().schema_descr();
+    /// If the part holds the prompts of RecIF, which are no log.
+    pub(super) fn of(path: &Path, schema: &SchemaDescriptor, options: &LogOptions) -> Result<Self> {
         let names = names(schema);
         let has = |name: &str| names.contains(&name);
         let columns = &options.columns;

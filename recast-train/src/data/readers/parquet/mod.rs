@@ -8,10 +8,12 @@ mod values;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::SchemaDescriptor;
 
 use super::rows::Rows;
 use super::{Interactions, LogOptions, without_ratings};
@@ -43,18 +45,18 @@ pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Resu
         return Err(Error::setting(format!("data.{key}"), problem, "leave it out"));
     }
     let parts = if path.is_dir() { parts(path)? } else { vec![Part::of_file(path)] };
-    let layout = match parts.first() {
-        Some(first) => {
-            let found = in_parquet_thread(&first.path, || Layout::of(first, options, sources));
-            found?
-        }
-        None => Layout::set(options),
-    };
+    let open = |part: &Part| in_parquet_thread(&part.path, || open(&part.path, sources));
+    // there is a part, and the first tells the layout; each is opened once
+    let mut reader = open(&parts[0])?;
+    let layout = Layout::of(&parts[0].path, schema(&reader), options)?;
     let mut rows = Rows::new(path, options, &layout.columns, layout.order);
     let mut table = Table { options, layout: &layout, rows: &mut rows, row: 0, types: None };
-    for part in &parts {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            reader = open(part)?;
+        }
         let before = table.row;
-        in_parquet_thread(&part.path, || table.add(part, sources))
+        in_parquet_thread(&part.path, || table.add(part, &reader))
             .map_err(|error| within(error, path, part, before))?;
     }
     let mut log = rows.into_log(false)?;
@@ -65,6 +67,15 @@ pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Resu
     }
     log.read_as = (!findings.is_empty()).then(|| findings.join(", "));
     Ok(log)
+}
+
+fn open(path: &Path, sources: &Sources) -> Result<SerializedFileReader<File>> {
+    let damaged = |fault: ParquetError| damaged_parquet(path, &fault.to_string());
+    SerializedFileReader::new(sources.file(path)?).map_err(damaged)
+}
+
+fn schema(reader: &SerializedFileReader<File>) -> &SchemaDescriptor {
+    reader.metadata().file_metadata().schema_descr()
 }
 
 /// An error about a row of the whole table, as one about a row of its part.
@@ -118,11 +129,10 @@ impl<'a> Table<'_, 'a> {
     }
 
     /// Adds the rows of a part.
-    fn add(&mut self, part: &Part, sources: &Sources) -> Result<()> {
+    fn add(&mut self, part: &Part, reader: &SerializedFileReader<File>) -> Result<()> {
         let path = &part.path;
         let damaged = |fault: ParquetError| damaged_parquet(path, &fault.to_string());
-        let reader = SerializedFileReader::new(sources.file(path)?).map_err(damaged)?;
-        let schema = reader.metadata().file_metadata().schema_descr();
+        let schema = schema(reader);
         let mut found = Vec::new();
         for (name, role) in self.wanted() {
             // lists may have no times: then the position is the time
