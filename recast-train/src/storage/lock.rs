@@ -1,14 +1,20 @@
 //! The lock of a folder: one process works in it at a time.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
 /// The name of the file that is locked. The file stays: the system frees its lock with the process,
 /// also after a crash.
 const NAME: &str = "lock";
+
+/// Readings of a lock's file that has no whole number yet, and the pause between them.
+const READS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A folder that no other process may take until the value is dropped.
 #[derive(Debug)]
@@ -37,10 +43,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // a system may forbid to read a locked file: the holder is then unknown
-                let _ = file.read_to_string(&mut holder);
-                let process = holder.trim().parse().ok();
+                let process = holder(&mut file);
                 return Err(Error::InUse { run_dir: folder.to_owned(), process });
             }
             Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {
@@ -58,6 +61,22 @@ impl Lock {
     pub(crate) fn is_name(name: &std::ffi::OsStr) -> bool {
         name == NAME
     }
+}
+
+/// The process that holds a file, which may be writing its number at this moment. `None` if the file
+/// cannot be read, as some systems have it for locked ones, or has no number.
+fn holder(file: &mut File) -> Option<u32> {
+    for _ in 0..READS {
+        let mut text = String::new();
+        file.rewind().ok()?;
+        file.read_to_string(&mut text).ok()?;
+        // a line without its end is half a number
+        if let Some(line) = text.strip_suffix('\n') {
+            return line.parse().ok();
+        }
+        sleep(PAUSE);
+    }
+    None
 }
 
 fn forbids_writing(cause: &io::Error) -> bool {
@@ -115,6 +134,25 @@ mod tests {
         fs::write(folder.path().join(NAME), "").unwrap();
         let message = Lock::take(folder.path()).unwrap_err().to_string();
         assert!(message.contains(": in use by another process; "), "{message}");
+        drop(held);
+    }
+
+    #[test]
+    fn a_number_that_is_just_being_written_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Lock::take(folder.path()).unwrap();
+        let path = folder.path().join(NAME);
+        for begun in ["", "42"] {
+            fs::write(&path, begun).unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    sleep(PAUSE * 5);
+                    fs::write(&path, "4242\n").unwrap();
+                });
+                let fault = Lock::take(folder.path()).unwrap_err();
+                assert!(matches!(fault, Error::InUse { process: Some(4242), .. }), "{fault}");
+            });
+        }
         drop(held);
     }
 

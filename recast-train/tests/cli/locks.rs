@@ -117,8 +117,7 @@ fn processes_that_make_folders_at_once_do_not_share_one() {
             continue;
         }
         assert_eq!(output.status.code(), Some(BAD_INPUT), "{message}");
-        // the winner may not have written its number yet
-        let refused = ["in use by ", "holds a run with other settings: seed "];
+        let refused = ["in use by process ", "holds a run with other settings: seed "];
         assert!(refused.iter().any(|refused| message.contains(refused)), "{message}");
     }
     assert_eq!(winners, 1);

@@ -320,12 +320,13 @@ fn nothing_kept(path: &Path, filters: &[Filter<'_>], rows: usize) -> Error {
 /// others, which are of one length. `column` holds the index of each row's id.
 pub(super) fn cut_id(ids: &Ids, column: &[u32], kind: &str) -> Option<String> {
     let (index, before) = column.split_last()?;
-    if before.contains(index) {
+    // an id of no row before is the last that has an index
+    let others = ids.len().checked_sub(1)?;
+    if *index as usize != others || before.contains(index) {
         return None;
     }
-    // an id of no row before is the last that has an index
     let last = ids.get(*index)?;
-    let mut lengths = ids.iter().take(*index as usize).map(str::len);
+    let mut lengths = ids.iter().take(others).map(str::len);
     let length = lengths.next()?;
     let is_cut = last.len() < length && lengths.all(|other| other == length);
     is_cut.then(|| {
