@@ -63,8 +63,8 @@ impl Lock {
     }
 }
 
-/// The process that holds a file, which may be writing its number at this moment. `None` if the file
-/// cannot be read, as some systems have it for locked ones, or has no number.
+/// The process that holds a file, which may be writing its number at this moment. `None` if the
+/// file cannot be read, as some systems have it for locked ones, or has no number.
 fn holder(file: &mut File) -> Option<u32> {
     for _ in 0..READS {
         let mut text = String::new();
