@@ -80,6 +80,9 @@ pub struct DataConfig {
     pub embedding_dim: usize,
     /// Numbers of co-occurrence that join each given embedding; 0 for none.
     pub behaviour_dim: usize,
+    /// Vectors of items by their users, which join each embedding in the place of co-occurrence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<PathBuf>,
     /// Items of the longest prompt.
     pub max_history: usize,
     /// The split of interactions.
@@ -114,6 +117,7 @@ impl Default for DataConfig {
             items_id: None,
             embedding_dim: 64,
             behaviour_dim: 0,
+            behaviour: None,
             max_history: 20,
             split: SplitKind::LeaveOneOut,
             columns: Columns::default(),
@@ -265,11 +269,6 @@ impl Config {
         if self.data.embedding_dim == 0 {
             return Err(Error::setting("data.embedding_dim", "is 0", "64 is usual"));
         }
-        if self.data.behaviour_dim > 0 && self.data.embeddings.is_none() {
-            let problem = "has no effect without data.embeddings: embeddings made from the data \
-                           hold co-occurrence already";
-            return Err(Error::setting("data.behaviour_dim", problem, "leave it out"));
-        }
         self.data.check_own_split()?;
         self.evaluate.check()?;
         if self.data.interactions.is_none() {
@@ -277,6 +276,7 @@ impl Config {
             for (key, given) in [
                 ("data.items", self.data.items.is_some()),
                 ("data.embeddings", self.data.embeddings.is_some()),
+                ("data.behaviour", self.data.behaviour.is_some()),
                 ("data.valid", self.data.valid.is_some()),
                 ("tokenizer.table", self.tokenizer.table.is_some()),
             ] {

@@ -35,11 +35,13 @@ pub enum Purpose {
     Rollout = 12,
     /// The target of an anchor; one stream for each prompt of the endless order.
     Anchor = 13,
+    /// The items beside a step's targets in the items' cross-entropy; one stream an optimiser step.
+    Candidates = 14,
 }
 
 impl Purpose {
     /// Every purpose, in the order of its number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Catalogue,
         Self::Embedding,
         Self::Centroids,
@@ -53,6 +55,7 @@ impl Purpose {
         Self::Neighbours,
         Self::Rollout,
         Self::Anchor,
+        Self::Candidates,
     ];
 }
 

@@ -33,7 +33,7 @@ use crate::model::{CatalogueShape, Decoder, MemoryEstimate, ModelConfig, Pass, P
 use crate::optim::{Optimiser, batches_of};
 use crate::random::{Purpose, stream};
 use crate::tokenizer::{Codes, TokenizerOptions, tokenize};
-use crate::train::{Layout, Likelihood, Normalise, RlConfig, SftConfig, SignalName};
+use crate::train::{Candidates, Layout, Likelihood, Normalise, RlConfig, SftConfig, SignalName};
 
 /// The sizes of the measured parts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -369,6 +369,7 @@ impl Bench<'_> {
             catalogue: inputs.catalogue(),
             normalise: Normalise::Vocabulary,
             item_loss: 0.0,
+            candidates: &Candidates::All,
         };
         let mut model = inputs.decoder.clone();
         let mut optimiser = Optimiser::new(0.1, 1.0);

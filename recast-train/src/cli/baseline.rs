@@ -1,5 +1,7 @@
 //! `recast baseline`
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -10,6 +12,10 @@ use crate::report::SystemTable;
 pub(super) struct BaselineArgs {
     #[command(flatten)]
     folder: FolderArgs,
+    /// Write SASRec's embeddings of the items to a new .safetensors file, with their ids. Another
+    /// run takes the file as --set data.behaviour=FILE.
+    #[arg(long, value_name = "FILE")]
+    export_embeddings: Option<PathBuf>,
     /// Print the result as JSON on standard output.
     #[arg(long)]
     json: bool,
@@ -17,7 +23,13 @@ pub(super) struct BaselineArgs {
 
 pub(super) fn baseline(args: &BaselineArgs) -> Result<()> {
     let run = args.folder.open()?;
+    if let Some(path) = &args.export_embeddings {
+        run.check_export(path)?;
+    }
     let systems = run.baseline()?;
+    if let Some(path) = &args.export_embeddings {
+        run.export_embeddings(path)?;
+    }
     let warnings = &run.prepared().report.prepare.warnings;
     let table = SystemTable { warnings, systems: &systems, shared_ids: false };
     super::say(table.to_string().trim_end());

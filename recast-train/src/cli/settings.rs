@@ -45,7 +45,7 @@ pub(super) struct SettingsArgs {
     /// Item embeddings: .npz, .parquet or .safetensors with ids, or .npy or .safetensors without.
     #[arg(long, value_name = "FILE")]
     embeddings: Option<PathBuf>,
-    /// The decoder's size; sets the whole section [model].
+    /// The decoder's size: widths, layers and heads of the section [model].
     #[arg(long, value_parser = super::values::model())]
     model: Option<ModelPreset>,
     /// Seed of all randomness.
@@ -167,10 +167,9 @@ impl SettingsArgs {
         }
         overrides.extend(self.compute.overrides());
         let layers = Layers::read(self.config.as_deref(), &overrides)?;
-        let preset = self.preset.map(|preset| Ok(preset.config()));
-        let mut base = preset.unwrap_or_else(|| layers.defaults())?;
+        let mut base = layers.base(self.preset)?;
         if let Some(model) = self.model {
-            base.model = model.config();
+            base.model = base.model.of_size(&model.config());
         }
         Ok(layers.over(&base)?)
     }

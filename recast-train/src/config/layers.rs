@@ -6,6 +6,8 @@ use toml::{Table, Value};
 
 use super::{Config, Preset};
 use crate::error::{Error, Result};
+use crate::model::Input;
+use crate::tokenizer::{Codes, MAX_LEVELS};
 
 /// The settings that lie over a preset. The file is read once, so it may be a pipe.
 #[derive(Debug)]
@@ -32,13 +34,30 @@ impl<'a> Layers<'a> {
         Ok(Self { file: toml::from_str(&text).map_err(fault)?, overrides })
     }
 
-    /// The settings to start from for the data that these layers name.
+    /// The settings to start from: those of a preset, or of the data that these layers name.
+    ///
+    /// Some values of a preset follow others. A decoder of codes where the preset's reads items has
+    /// a training of its own. A list of codes has one number for each level.
     ///
     /// # Errors
     ///
     /// The errors of [`Layers::over`].
-    pub(crate) fn defaults(&self) -> Result<Config> {
-        Ok(Preset::defaults(&self.over(&Config::default())?.data))
+    pub(crate) fn base(&self, preset: Option<Preset>) -> Result<Config> {
+        let mut base = match preset {
+            Some(preset) => preset.config(),
+            None => Preset::defaults(&self.over(&Config::default())?.data),
+        };
+        let asked = self.over(&base)?;
+        if base.model.input == Input::Items && asked.model.input == Input::Codes {
+            base = base.reading_codes();
+        }
+        if let Codes::PerLevel(codes) = &mut base.tokenizer.codes
+            && let Some(&last) = codes.last()
+            && asked.tokenizer.levels <= MAX_LEVELS
+        {
+            codes.resize(asked.tokenizer.levels, last);
+        }
+        Ok(base)
     }
 
     /// These layers over other settings.
@@ -76,8 +95,7 @@ impl Config {
         overrides: &[(String, String)],
     ) -> Result<Self> {
         let layers = Layers::read(file, overrides)?;
-        let base = preset.map_or_else(|| layers.defaults(), |preset| Ok(preset.config()))?;
-        layers.over(&base)
+        layers.over(&layers.base(preset)?)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::config::{Config, DataConfig};
 use crate::data::{Format, SplitKind};
-use crate::model::ModelConfig;
-use crate::tokenizer::Codes;
+use crate::model::{Input, ModelConfig};
+use crate::tokenizer::{Codes, TokenizerOptions};
+use crate::train::Normalise;
 
 /// Settings to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +111,9 @@ impl Preset {
     pub fn config(self) -> Config {
         let mut config = Config::default();
         match self {
-            Self::Standard => {}
+            Self::Standard => config.read_items(),
             Self::MiniOneRec => {
+                config.read_items();
                 config.data.split = SplitKind::Given;
                 config.data.prepare.min_user = 0;
                 config.data.prepare.min_item = 0;
@@ -149,5 +151,36 @@ impl Preset {
             }
         }
         config
+    }
+}
+
+impl Config {
+    /// Takes the decoder of items for real data, with the training that `studies/base.toml` found
+    /// best in validation.
+    fn read_items(&mut self) {
+        self.data.behaviour_dim = 64;
+        self.tokenizer.codes = Codes::PerLevel(vec![1024, 256, 256]);
+        self.model.input = Input::Items;
+        self.model.num_hidden_layers = 1;
+        self.model.dropout = 0.4;
+        self.sft.epochs = 16;
+        self.sft.batch_tokens = 896;
+        self.sft.normalise = Normalise::Trie;
+        self.sft.item_loss = 0.1;
+        self.sft.learning_rate = 4e-3;
+        self.sft.validation_prompts = 4000;
+    }
+
+    /// These settings with those of [`Config::default`] wherever [`Config::read_items`] has others.
+    #[must_use]
+    pub(super) fn reading_codes(self) -> Self {
+        let Self { data, tokenizer, model, sft, .. } = Self::default();
+        Self {
+            data: DataConfig { behaviour_dim: data.behaviour_dim, ..self.data },
+            tokenizer: TokenizerOptions { codes: tokenizer.codes, ..self.tokenizer },
+            model,
+            sft,
+            ..self
+        }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tokenizer::Codes;
 use crate::train::SignalName;
 
 fn keys(table: &Table, prefix: &str, into: &mut Vec<String>) {
@@ -282,4 +283,36 @@ fn epochs_that_are_named_alone_have_no_floor() {
     for preset in [Preset::Demo, Preset::Smoke] {
         assert_eq!(preset.config().sft.min_steps, 0);
     }
+}
+
+#[test]
+fn a_decoder_of_codes_over_a_preset_of_items_has_its_own_training() {
+    let set = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<(String, String)> =
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let config = Config::resolve(Some(Preset::Standard), None, &pairs).unwrap();
+        config.check().unwrap();
+        config
+    };
+    assert_eq!(set(&[("model.input", "codes")]), Config::default());
+    let own = set(&[("model.input", "codes"), ("sft.learning_rate", "0.001")]);
+    assert_eq!((own.sft.learning_rate, own.sft.batch_tokens), (0.001, 4096));
+    let items = set(&[("model.input", "items"), ("sft.learning_rate", "0.001")]);
+    assert_eq!((items.sft.learning_rate, items.sft.batch_tokens), (0.001, 896));
+}
+
+#[test]
+fn a_list_of_codes_by_default_has_a_number_for_each_level() {
+    for (levels, codes) in
+        [(2, vec![1024, 256]), (3, vec![1024, 256, 256]), (5, vec![1024, 256, 256, 256, 256])]
+    {
+        let set = [("tokenizer.levels".to_owned(), levels.to_string())];
+        let config = Config::resolve(Some(Preset::Standard), None, &set).unwrap();
+        assert_eq!(config.tokenizer.codes, Codes::PerLevel(codes));
+        config.check().unwrap();
+    }
+    let set = [("tokenizer.codes", "[9, 9]"), ("tokenizer.levels", "4")];
+    let set = set.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let message = Config::resolve(Some(Preset::Standard), None, &set).unwrap().check().unwrap_err();
+    assert!(message.to_string().contains("tokenizer.codes"), "{message}");
 }

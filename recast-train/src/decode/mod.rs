@@ -118,7 +118,7 @@ impl<'a> Searcher<'a> {
     #[must_use]
     pub(crate) fn item_log_probs(&self, prompts: &[&[u32]]) -> Vec<f32> {
         let (_, hidden) = Reading::prompts(self.model, prompts);
-        let log_probs = log_softmax(self.model.item_logits(hidden), 1).into_data();
+        let log_probs = log_softmax(self.model.item_logits(hidden, None), 1).into_data();
         #[expect(clippy::expect_used, reason = "the decoder's weights are f32")]
         log_probs.try_into_vec::<f32>().expect("f32 log-probabilities")
     }

@@ -19,6 +19,8 @@ pub(crate) use file::{EmbeddingRows, embeddings_of};
 
 /// The name of the embeddings in a `.safetensors` file that holds several tensors.
 const TENSOR_NAME: &str = "embeddings";
+/// The name of the ids of their rows in such a file.
+const IDS_NAME: &str = "ids";
 
 /// One vector per item, row `i` of item `i`. Every value is finite.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,23 +92,40 @@ impl Embeddings {
         Self { dim: self.dim, values }
     }
 
-    /// Writes a `.safetensors` file that [`read_embeddings`] reads, whole or not at all.
+    /// Writes a `.safetensors` file that [`read_embeddings`] reads, whole or not at all. The ids of
+    /// the rows, if given, stand beside them as text.
     ///
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    ///
+    /// # Panics
+    ///
+    /// If there is not one id a row.
+    pub fn save(&self, path: &Path, ids: Option<&[&str]>) -> Result<()> {
         let bytes = self.values.len() * size_of::<f32>();
-        let header = serde_json::json!({
+        let mut header = serde_json::json!({
             TENSOR_NAME: { "dtype": "F32", "shape": [self.rows(), self.dim], "data_offsets": [0, bytes] }
         });
+        let width = ids.into_iter().flatten().map(|id| id.len()).max().unwrap_or(0);
+        if let Some(ids) = ids {
+            assert_eq!(ids.len(), self.rows(), "an id a row");
+            let end = bytes + width * ids.len();
+            header[IDS_NAME] = serde_json::json!({
+                "dtype": "U8", "shape": [ids.len(), width], "data_offsets": [bytes, end]
+            });
+        }
         // The format asks for values at a multiple of eight bytes, filled up with spaces.
         let mut header = header.to_string();
         header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
         write_atomic(path, |writer| {
             writer.write_all(&(header.len() as u64).to_le_bytes())?;
             writer.write_all(header.as_bytes())?;
-            self.values.iter().try_for_each(|value| writer.write_all(&value.to_le_bytes()))
+            self.values.iter().try_for_each(|value| writer.write_all(&value.to_le_bytes()))?;
+            ids.into_iter().flatten().try_for_each(|id| {
+                writer.write_all(id.as_bytes())?;
+                writer.write_all(&vec![0; width - id.len()])
+            })
         })
     }
 

@@ -108,6 +108,20 @@ impl ModelConfig {
         }
     }
 
+    /// This shape with the widths, the layers and the heads of another.
+    #[must_use]
+    pub(crate) fn of_size(self, size: &Self) -> Self {
+        Self {
+            hidden_size: size.hidden_size,
+            num_hidden_layers: size.num_hidden_layers,
+            num_attention_heads: size.num_attention_heads,
+            num_key_value_heads: size.num_key_value_heads,
+            head_dim: size.head_dim,
+            intermediate_size: size.intermediate_size,
+            ..self
+        }
+    }
+
     /// The number of weights of a decoder of this shape over a catalogue.
     #[must_use]
     pub(crate) fn weights(&self, catalogue: CatalogueShape<'_>) -> usize {

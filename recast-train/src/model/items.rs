@@ -164,10 +164,20 @@ impl ItemLayers {
         self.table.is_trained[item as usize]
     }
 
-    /// The logits of all items, `(N, D) -> (N, items)`: products with the items' own embeddings.
-    pub(super) fn item_logits(&self, hidden: Tensor<2>, precision: Precision) -> Tensor<2> {
-        let own = self.embed_items.val().transpose();
-        precision.widen(matmul(precision.narrow(hidden), precision.narrow(own)))
+    /// The logits of these items, or of all, `(N, D) -> (N, items)`: products with the items' own
+    /// embeddings.
+    pub(super) fn item_logits(
+        &self,
+        hidden: Tensor<2>,
+        items: Option<Tensor<1, Int>>,
+        precision: Precision,
+    ) -> Tensor<2> {
+        let own = self.embed_items.val();
+        let own = match items {
+            Some(items) => rows(own, items),
+            None => own,
+        };
+        precision.widen(matmul(precision.narrow(hidden), precision.narrow(own.transpose())))
     }
 
     /// The states after one more code, `(N, D)`.

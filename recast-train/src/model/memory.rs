@@ -14,6 +14,8 @@ pub struct Pass {
     pub slots: usize,
     /// The number of tokens predicted at each level.
     pub predictions: usize,
+    /// The most items over which a prediction's own cross-entropy is taken; 0 for none.
+    pub items: usize,
 }
 
 /// Bytes that training takes at its largest, without the rest of the program.
@@ -46,12 +48,12 @@ impl MemoryEstimate {
             Precision::F32 => 0,
             Precision::Bf16 => weights * precision.bytes(),
         };
-        let Pass { rows, slots, predictions } = pass;
+        let Pass { rows, slots, predictions, items } = pass;
         let tokens = rows * slots;
         let kept = model.num_hidden_layers * layer_bytes(model, slots, precision);
         let head: usize =
             catalogue.codes_per_level.iter().map(|codes| 2 * codes + model.hidden_size).sum();
-        let head = head + item_numbers(model, catalogue);
+        let head = head + item_numbers(model, catalogue, items);
         Self {
             state_bytes: (4 * weights * (5 + frozen) + narrowed) as u64,
             pass_bytes: (tokens * (kept + passing_bytes(model, slots)) + 4 * predictions * head)
@@ -86,13 +88,14 @@ fn layer_bytes(model: &ModelConfig, slots: usize, precision: Precision) -> usize
 }
 
 /// The numbers that a prediction of a decoder of items keeps beside the logits of codes. The head's
-/// blocks keep some, and the logits of all items are the others.
-fn item_numbers(model: &ModelConfig, catalogue: CatalogueShape<'_>) -> usize {
+/// blocks keep some, and the logits of the scored items are the others.
+fn item_numbers(model: &ModelConfig, catalogue: CatalogueShape<'_>, items: usize) -> usize {
     match model.input {
         Input::Codes => 0,
         Input::Items => {
             let block = 2 * model.hidden_size + 3 * model.intermediate_size;
-            catalogue.codes_per_level.len() * model.head_blocks * block + 2 * catalogue.items
+            catalogue.codes_per_level.len() * model.head_blocks * block
+                + 2 * items.min(catalogue.items)
         }
     }
 }
@@ -135,7 +138,7 @@ mod tests {
     fn tokens_and_slots_cost_memory_and_bf16_saves_some() {
         let catalogue = CatalogueShape { codes_per_level: &[256; 3], items: 9000, content: 0 };
         let estimate = |rows, slots, precision| {
-            let pass = Pass { rows, slots, predictions: rows * slots / 3 };
+            let pass = Pass { rows, slots, predictions: rows * slots / 3, items: 0 };
             MemoryEstimate::new(&ModelConfig::small(), catalogue, precision, 0, pass)
         };
         let one = estimate(8, 60, Precision::F32);

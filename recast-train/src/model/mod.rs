@@ -319,15 +319,15 @@ impl Decoder {
         self.items.as_ref().expect("a decoder of items")
     }
 
-    /// The logits of all items, `(N, D) -> (N, items)`, from hidden states of a decoder of items:
-    /// the products with the items' own embeddings.
+    /// The logits of these items, or of all, `(N, D) -> (N, items)`, from hidden states of a decoder
+    /// of items: the products with the items' own embeddings.
     ///
     /// # Panics
     ///
     /// If the decoder reads codes.
     #[must_use]
-    pub fn item_logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.item_layers().item_logits(hidden, self.precision)
+    pub fn item_logits(&self, hidden: Tensor<2>, items: Option<Tensor<1, Int>>) -> Tensor<2> {
+        self.item_layers().item_logits(hidden, items, self.precision)
     }
 
     /// The logits of one level's codes, `(N, D) -> (N, C)`, from the states before these codes.

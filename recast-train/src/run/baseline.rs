@@ -1,15 +1,18 @@
 //! The baselines of a run: popularity, item-kNN, and SASRec once trained.
 
+use std::path::Path;
+
 use burn::module::Module;
 
 use super::folder::{Run, Tokenized};
 use crate::catalogue::{SidTable, Trie};
 use crate::config::Part;
-use crate::error::Result;
+use crate::embedding::Embeddings;
+use crate::error::{Error, Result};
 use crate::evaluate::baselines::{ItemKnn, Popularity};
 use crate::evaluate::{RANKED, judge, rank};
 use crate::event::SystemResult;
-use crate::model::Decoder;
+use crate::model::{Decoder, indices};
 use crate::train::{SftState, item_tokens, sft};
 
 impl Run {
@@ -62,6 +65,45 @@ impl Run {
             systems.push(result("sasrec", "SASRec-CE", &self.sasrec_rankings()?));
         }
         Ok(systems)
+    }
+
+    /// Checks that [`Run::export_embeddings`] may write the file, before hours of training.
+    ///
+    /// # Errors
+    ///
+    /// If the name does not end in `.safetensors`, something has the name already, or its folder does
+    /// not exist.
+    pub fn check_export(&self, path: &Path) -> Result<()> {
+        if path.extension().is_none_or(|extension| extension != "safetensors") {
+            let problem = "is no name of the only format that is written";
+            return Err(Error::file(path, problem, "end the name in .safetensors"));
+        }
+        if path.exists() {
+            return Err(Error::file(path, "exists", "name a new file, or remove this one"));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            return Err(Error::file(path, "has no folder", "make the folder first"));
+        }
+        Ok(())
+    }
+
+    /// Writes SASRec's own embeddings of the items, with their ids, as `data.behaviour` takes them.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Run::check_export`]. If [`Run::baseline`] is not done, or the file cannot be
+    /// written.
+    pub fn export_embeddings(&self, path: &Path) -> Result<()> {
+        self.check_export(path)?;
+        let items = self.item_tokens()?;
+        let decoder = self.stage(Part::Sasrec).load_best(self.fresh_sasrec(&items)?)?.valid();
+        let tokens = (0..items.sids.n_items() as i32).collect();
+        let values = decoder.embed_codes(indices(tokens, &decoder.device())).into_data();
+        #[expect(clippy::expect_used, reason = "the decoder's weights are f32")]
+        let values = values.try_into_vec::<f32>().expect("f32 weights");
+        Embeddings::new(self.config().sasrec.model.hidden_size, values)?
+            .save(path, Some(&self.item_ids()))
     }
 
     fn sasrec_rankings(&self) -> Result<Vec<Vec<u32>>> {

@@ -26,6 +26,8 @@ pub(super) struct Inputs {
     dropped: Dropped,
     /// One row for each item, in item order; `None` if the run makes embeddings from the data.
     embeddings: Option<Embeddings>,
+    /// One row of behaviour for each item, in item order, if the config names them.
+    behaviour: Option<Embeddings>,
     /// Semantic IDs that another program made.
     sids: Option<SidTable>,
     /// The source files, with their checksums to detect later changes.
@@ -43,9 +45,16 @@ impl Inputs {
             let (sequences, report) = prepare(synthetic.interactions(), &keep_all, config.seed)?;
             let report = data_report(report, &sequences, None, config)?;
             let items = synthetic.items(&sequences.items);
-            let (embeddings, sids, sources) = (None, None, Sources::default());
-            let dropped = Dropped::default();
-            return Ok(Self { sequences, report, items, dropped, embeddings, sids, sources });
+            return Ok(Self {
+                sequences,
+                report,
+                items,
+                dropped: Dropped::default(),
+                embeddings: None,
+                behaviour: None,
+                sids: None,
+                sources: Sources::default(),
+            });
         };
         let sources = Sources::until(stop);
         let options = data.log_options();
@@ -83,16 +92,15 @@ impl Inputs {
             }
             None => Items::from_rows(Vec::new(), &sequences.items),
         };
-        let embeddings = match &data.embeddings {
-            Some(path) => {
-                let rows = embeddings_of(path, id_key, &sources)?;
-                let items = (items.n_rows() > 0).then_some(&items);
-                let (embeddings, join) = aligned(rows, path, &sequences, items, row_order)?;
-                report.add(join, embeddings_warning(&embeddings, &sequences.items));
-                Some(embeddings)
-            }
-            None => None,
+        let mut vectors = |path: &PathBuf| -> Result<Embeddings> {
+            let rows = embeddings_of(path, id_key, &sources)?;
+            let items = (items.n_rows() > 0).then_some(&items);
+            let (embeddings, join) = aligned(rows, path, &sequences, items, row_order)?;
+            report.add(join, embeddings_warning(&embeddings, &sequences.items));
+            Ok(embeddings)
         };
+        let embeddings = data.embeddings.as_ref().map(&mut vectors).transpose()?;
+        let behaviour = data.behaviour.as_ref().map(&mut vectors).transpose()?;
         let sids = match &config.tokenizer.table {
             Some(path) => {
                 let table = ImportedTable::read_from(path, &sources)?;
@@ -107,7 +115,7 @@ impl Inputs {
             }
             None => None,
         };
-        Ok(Self { sequences, report, items, dropped, embeddings, sids, sources })
+        Ok(Self { sequences, report, items, dropped, embeddings, behaviour, sids, sources })
     }
 
     /// Writes the data and the checksums of their sources.
@@ -129,7 +137,10 @@ impl Inputs {
             Ok(())
         })?;
         if let Some(embeddings) = &self.embeddings {
-            embeddings.save(&embeddings_path(run_dir))?;
+            embeddings.save(&embeddings_path(run_dir), None)?;
+        }
+        if let Some(behaviour) = &self.behaviour {
+            behaviour.save(&behaviour_path(run_dir), None)?;
         }
         if let Some(sids) = &self.sids {
             let ids: Vec<&str> = self.sequences.items.iter().collect();
@@ -197,25 +208,30 @@ impl Prepared {
         Ok(Self { sequences, items, split, report: load_report(run_dir)? })
     }
 
-    /// The given embeddings, joined with co-occurrence if asked for. Without given ones, embeddings
-    /// made from training sequences and text.
+    /// The given embeddings, or those made from training sequences and text. Given vectors of
+    /// behaviour join them, else co-occurrence joins the given ones if asked for.
     pub(super) fn embeddings(&self, run_dir: &Path, config: &Config) -> Result<Embeddings> {
         let train: Vec<&[u32]> = self.split.train.iter().collect();
         let n_items = self.sequences.n_items();
         if config.data.embeddings.is_some() {
             let given = read_embeddings(&embeddings_path(run_dir))?;
-            let dim = config.data.behaviour_dim;
-            if dim == 0 {
-                return Ok(given);
-            }
-            let behaviour = Embeddings::from_data(&train, n_items, None, dim, config.seed);
+            let behaviour = match (&config.data.behaviour, config.data.behaviour_dim) {
+                (Some(_), _) => read_embeddings(&behaviour_path(run_dir))?,
+                (None, 0) => return Ok(given),
+                (None, dim) => Embeddings::from_data(&train, n_items, None, dim, config.seed),
+            };
             return Ok(behaviour.joined(&given));
         }
         let texts: Vec<Option<String>> = (0..n_items as u32)
             .map(|item| self.items.text(item).map(|text| text.text.clone()))
             .collect();
         let texts = texts.iter().any(Option::is_some).then_some(&texts[..]);
-        Ok(Embeddings::from_data(&train, n_items, texts, config.data.embedding_dim, config.seed))
+        let made =
+            Embeddings::from_data(&train, n_items, texts, config.data.embedding_dim, config.seed);
+        match config.data.behaviour {
+            Some(_) => Ok(read_embeddings(&behaviour_path(run_dir))?.joined(&made)),
+            None => Ok(made),
+        }
     }
 }
 
@@ -257,6 +273,10 @@ fn items_path(run_dir: &Path) -> PathBuf {
 
 fn embeddings_path(run_dir: &Path) -> PathBuf {
     run_dir.join("data/embeddings.safetensors")
+}
+
+fn behaviour_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("data/behaviour.safetensors")
 }
 
 /// The path of the imported semantic IDs that [`Inputs::write`] writes.

@@ -15,6 +15,7 @@ mod rq_vae;
 pub use collision::Collisions;
 pub use comparison::{ComparedTable, TokenizerComparison};
 pub use kmeans::KmeansOptions;
+pub(crate) use options::MAX_LEVELS;
 pub use options::{Codes, Method, TokenizerOptions};
 pub use residual::Quantised;
 pub use residual_kmeans::residual_kmeans;

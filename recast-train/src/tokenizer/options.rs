@@ -86,7 +86,7 @@ impl Default for TokenizerOptions {
 }
 
 /// The largest number of levels of a SID: more levels would name any catalogue many times over.
-const MAX_LEVELS: usize = 16;
+pub(crate) const MAX_LEVELS: usize = 16;
 
 impl TokenizerOptions {
     /// Checks the ranges.

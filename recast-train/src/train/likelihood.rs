@@ -1,11 +1,12 @@
 //! The supervised loss: the negative log-likelihood of codes.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use recast_burn::fused::token_log_probs;
 use recast_burn::log_prob::allowed_log_probs;
 use recast_burn::packing::{Packed, Tree};
 use serde::{Deserialize, Serialize};
 
+use super::candidates::Candidates;
 use crate::catalogue::{Catalogue, Node, Trie};
 use crate::model::{Decoder, Dropout, indices};
 
@@ -29,6 +30,8 @@ pub(crate) struct Likelihood<'a> {
     /// The weight of the items' own cross-entropy beside that of their codes, for a decoder of
     /// items.
     pub(crate) item_loss: f32,
+    /// The items over which that cross-entropy is taken.
+    pub(crate) candidates: &'a Candidates,
 }
 
 /// The predictions at one level.
@@ -84,7 +87,8 @@ impl<'a> Likelihood<'a> {
                 None => hidden.clone().select(0, indices(slots, &device)),
             };
             if level == 0 && self.item_loss > 0.0 {
-                total = Some(item_log_probs(model, before.clone(), sequences) * self.item_loss);
+                total =
+                    Some(self.item_log_probs(model, before.clone(), sequences) * self.item_loss);
             }
             if model.reads_items() && level + 1 < model.levels() {
                 let first = model.token(level, 0) as i32;
@@ -151,14 +155,37 @@ impl<'a> Likelihood<'a> {
         }
         found
     }
+
+    /// The log-probabilities, over the candidates, of every item but each sequence's first, summed;
+    /// `before` are the hidden states of the items before, (N, D).
+    fn item_log_probs(
+        &self,
+        model: &Decoder,
+        before: Tensor<2>,
+        sequences: &[&[u32]],
+    ) -> Tensor<1> {
+        let device = model.device();
+        let next = next_items(sequences);
+        match self.candidates {
+            Candidates::All => {
+                let next = indices(next.map(|item| item as i32).collect(), &device);
+                token_log_probs(model.item_logits(before, None), next).sum()
+            }
+            Candidates::Drawn(drawn) => {
+                let next = indices(next.map(|item| drawn.place(item) as i32).collect(), &device);
+                let items = drawn.items().iter().map(|&item| item as i32).collect();
+                let logits = model.item_logits(before, Some(indices(items, &device)));
+                let corrections = drawn.corrections();
+                let corrections = TensorData::new(corrections, [1, drawn.items().len()]);
+                token_log_probs(logits + Tensor::from_data(corrections, &device), next).sum()
+            }
+        }
+    }
 }
 
-/// The log-probabilities, over all items, of every item but each sequence's first, summed; `before`
-/// are the hidden states of the items before, (N, D).
-fn item_log_probs(model: &Decoder, before: Tensor<2>, sequences: &[&[u32]]) -> Tensor<1> {
-    let next = sequences.iter().flat_map(|sequence| sequence.iter().skip(1));
-    let next = indices(next.map(|&item| item as i32).collect(), &model.device());
-    token_log_probs(model.item_logits(before), next).sum()
+/// The predicted items: all but each sequence's first.
+pub(super) fn next_items<'a>(sequences: &'a [&[u32]]) -> impl Iterator<Item = u32> + 'a {
+    sequences.iter().flat_map(|sequence| sequence.iter().skip(1)).copied()
 }
 
 #[cfg(test)]
@@ -188,6 +215,11 @@ mod tests {
         (sids, trie, decoders)
     }
 
+    /// The likelihood whose items' cross-entropy is over the catalogue.
+    fn exact(catalogue: Catalogue<'_>, normalise: Normalise, item_loss: f32) -> Likelihood<'_> {
+        Likelihood { catalogue, normalise, item_loss, candidates: &Candidates::All }
+    }
+
     fn number(loss: Tensor<1>) -> f32 {
         loss.into_data().try_into_vec::<f32>().unwrap()[0]
     }
@@ -205,7 +237,7 @@ mod tests {
                 leaf_log_probs(model, &trie, &[&prompt])[0][leaf as usize]
             };
             let expected: f32 = (1..items.len()).map(of_next).sum();
-            let likelihood = Likelihood { catalogue, normalise: Normalise::Trie, item_loss: 0.0 };
+            let likelihood = exact(catalogue, Normalise::Trie, 0.0);
             let sequence = catalogue.prompt(model, &items);
             let mut found = -number(likelihood.loss(model, &[&sequence], 1, None));
             if !model.reads_items() {
@@ -224,7 +256,7 @@ mod tests {
         for model in &decoders {
             let sequence = catalogue.prompt(model, &[3, 0, 5]);
             let loss = |normalise| {
-                let likelihood = Likelihood { catalogue, normalise, item_loss: 0.0 };
+                let likelihood = exact(catalogue, normalise, 0.0);
                 number(likelihood.loss(model, &[&sequence], 1, None))
             };
             assert!(loss(Normalise::Vocabulary) > loss(Normalise::Trie) + 0.5);
@@ -237,7 +269,7 @@ mod tests {
         let catalogue = Catalogue { sids: &sids, trie: &trie, max_history: 9 };
         let items: [u32; 3] = [3, 0, 5];
         let loss = |item_loss| {
-            let likelihood = Likelihood { catalogue, normalise: Normalise::Trie, item_loss };
+            let likelihood = exact(catalogue, Normalise::Trie, item_loss);
             number(likelihood.loss(&model, &[&items], 1, None))
         };
         let searcher = crate::decode::Searcher::new(&model, &trie);
@@ -247,10 +279,33 @@ mod tests {
     }
 
     #[test]
+    fn drawn_items_stand_for_the_catalogue() {
+        let (sids, trie, [_, model]) = shop();
+        let catalogue = Catalogue { sids: &sids, trie: &trie, max_history: 9 };
+        let (items, sequence) = ([3u32, 0], &[&[3u32, 0][..]]);
+        let of = |candidates: &Candidates| {
+            let likelihood = Likelihood { candidates, ..exact(catalogue, Normalise::Trie, 1.0) };
+            let without = exact(catalogue, Normalise::Trie, 0.0);
+            number(likelihood.loss(&model, sequence, 1, None))
+                - number(without.loss(&model, sequence, 1, None))
+        };
+        let whole = of(&Candidates::All);
+        // 1 / p(0) = sum over items of exp (s_j - s_0): the mean of the estimate is the whole sum
+        let draws: u16 = 600;
+        let mean = (0..draws).map(|step| {
+            let next = next_items(sequence);
+            f64::from(of(&Candidates::draw(next, items.len() + 4, 2, 1, usize::from(step)))).exp()
+        });
+        let mean = mean.sum::<f64>() / f64::from(draws);
+        let expected = f64::from(whole).exp();
+        assert!((mean / expected - 1.0).abs() < 0.02, "{mean} {expected}");
+    }
+
+    #[test]
     fn predicted_codes_are_counted() {
         let (sids, trie, [codes, items]) = shop();
         let catalogue = Catalogue { sids: &sids, trie: &trie, max_history: 9 };
-        let likelihood = Likelihood { catalogue, normalise: Normalise::Trie, item_loss: 0.0 };
+        let likelihood = exact(catalogue, Normalise::Trie, 0.0);
         let count = |model: &Decoder| {
             let sequences = [&[3, 0, 5][..], &[1]].map(|items| catalogue.prompt(model, items));
             likelihood.codes(model, &[&sequences[0], &sequences[1]])

@@ -1,10 +1,12 @@
 //! Supervised training, rollouts, updates, and the loop of reinforcement learning.
 
+mod candidates;
 mod likelihood;
 mod rl;
 mod sasrec;
 mod sft;
 
+pub(crate) use candidates::Candidates;
 pub(crate) use likelihood::Likelihood;
 pub use likelihood::Normalise;
 pub(crate) use rl::Update;

@@ -5,7 +5,8 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::TrainInputs;
-use super::likelihood::{Likelihood, Normalise};
+use super::candidates::Candidates;
+use super::likelihood::{Likelihood, Normalise, next_items};
 use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};
 use crate::error::{Error, Result};
@@ -36,6 +37,9 @@ pub struct SftConfig {
     /// The weight of the items' own cross-entropy beside that of their codes, where the tokens of
     /// prompts are items.
     pub item_loss: f64,
+    /// The items drawn at each step beside its targets, over which that cross-entropy is taken; 0
+    /// means all items.
+    pub item_negatives: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Share of the steps with a rising rate.
@@ -61,6 +65,7 @@ impl Default for SftConfig {
             micro_batch_tokens: 0,
             normalise: Normalise::Vocabulary,
             item_loss: 0.0,
+            item_negatives: 16384,
             learning_rate: 2e-3,
             warmup: 0.05,
             weight_decay: 0.1,
@@ -112,7 +117,12 @@ impl SftConfig {
             tokens => tokens.min(self.batch_tokens),
         };
         let rows = tokens.div_ceil(slots);
-        Pass { rows, slots, predictions: rows * slots / tokens_per_item }
+        let items = match self.item_negatives {
+            _ if self.item_loss == 0.0 => 0,
+            0 => usize::MAX,
+            drawn => drawn.saturating_add(self.batch_tokens),
+        };
+        Pass { rows, slots, predictions: rows * slots / tokens_per_item, items }
     }
 
     /// The plan of a training with so many steps an epoch.
@@ -192,6 +202,7 @@ pub(crate) fn sft(
         catalogue: inputs.catalogue,
         normalise: config.normalise,
         item_loss: config.item_loss as f32,
+        candidates: &Candidates::All,
     };
     let tokens: usize = sequences.iter().map(Vec::len).sum();
     let steps_per_epoch = tokens.div_ceil(config.batch_tokens).max(1);
@@ -227,6 +238,13 @@ pub(crate) fn sft(
             monitor.check_interrupt()?;
             let prompts: Vec<&[u32]> = batch.iter().map(|&i| &sequences[i][..]).collect();
             let codes = likelihood.codes(&model, &prompts);
+            let candidates = if config.item_loss > 0.0 {
+                let (n_items, negatives) = (inputs.catalogue.sids.n_items(), config.item_negatives);
+                Candidates::draw(next_items(&prompts), n_items, negatives, inputs.seed, state.step)
+            } else {
+                Candidates::All
+            };
+            let likelihood = Likelihood { candidates: &candidates, ..likelihood };
             let tokens = prompts.iter().map(|p| p.len()).sum();
             let tokens = inputs.replicas.micro_batch_tokens(config.micro_batch_tokens, tokens);
             let micro_batches = batches_of(&prompts, tokens, |p| p.len());

@@ -173,7 +173,7 @@ fn a_folder_of_mini_one_rec_is_run_by_its_own_split_and_semantic_ids() {
 fn embeddings_that_do_not_match_the_items_are_counted() {
     let desk = Desk::new();
     let embeddings = Embeddings::new(4, vec![0.5; 7 * 4]).unwrap();
-    embeddings.save(&desk.path("rows.safetensors")).unwrap();
+    embeddings.save(&desk.path("rows.safetensors"), None).unwrap();
     let message =
         desk.refused(&["run", "--interactions", "log.csv", "--embeddings", "rows.safetensors"]);
     assert!(message.contains("rows.safetensors: ") && message.contains(" 7 "), "{message}");
@@ -200,7 +200,7 @@ fn embeddings_that_cannot_be_used_are_refused() {
     desk.write("whole.npy", &whole);
     desk.write("cut.npy", &whole[..whole.len() - 5]);
     desk.write("nan.npy", npy(&values));
-    Embeddings::new(2, vec![0.5; 24]).unwrap().save(&desk.path("cut.safetensors")).unwrap();
+    Embeddings::new(2, vec![0.5; 24]).unwrap().save(&desk.path("cut.safetensors"), None).unwrap();
     let saved = fs::read(desk.path("cut.safetensors")).unwrap();
     desk.write("cut.safetensors", &saved[..saved.len() - 3]);
     let run = ["run", "--interactions", "log.csv", "--embeddings"];

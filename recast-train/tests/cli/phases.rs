@@ -55,6 +55,33 @@ fn phases_follow_one_another_and_missing_ones_are_named() {
 }
 
 #[test]
+fn exported_embeddings_stand_beside_the_text_in_another_run() {
+    let desk = Desk::new();
+    desk.write("items.jsonl", crate::titles());
+    let log =
+        ["--interactions", "log.csv", "--items", "items.jsonl", "--set", "sasrec.sft.epochs=1"];
+    let prepare = |run: &str, more: &[&str]| {
+        desk.done(&[&["prepare", "--run-dir", run], &log[..], &SMALL, more].concat());
+    };
+    prepare("first", &[]);
+    let path = "sasrec.safetensors";
+    desk.done(&["baseline", "--run-dir", "first", "--export-embeddings", path, "--quiet"]);
+    let behaviour = format!("data.behaviour={path}");
+    prepare("second", &["--set", &behaviour, "--set", "tokenizer.codes=4"]);
+    prepare("third", &["--set", "tokenizer.codes=4"]);
+    let sids = ["second", "third"].map(|run| {
+        desk.done(&["tokenize", "--run-dir", run, "--quiet"]);
+        std::fs::read(desk.path(run).join("sid/table.json")).unwrap()
+    });
+    assert_ne!(sids[0], sids[1], "the vectors change the semantic IDs");
+    let message = desk.refused(
+        &[&["prepare", "--run-dir", "fourth"], &log[..], &["--set", "data.behaviour=no.npz"]]
+            .concat(),
+    );
+    assert!(message.contains("no.npz"), "{message}");
+}
+
+#[test]
 fn a_baseline_needs_nothing_but_data_and_stands_in_every_later_table() {
     let desk = Desk::new();
     let folder = ["--run-dir", "run", "--quiet"];
@@ -69,6 +96,14 @@ fn a_baseline_needs_nothing_but_data_and_stands_in_every_later_table() {
     let names: Vec<&Value> =
         baselines.as_array().unwrap().iter().map(|system| &system["name"]).collect();
     assert_eq!(names, ["popularity", "item_knn", "sasrec"]);
+
+    for bad in ["vectors.npz", "run/config.toml", "nowhere/vectors.safetensors"] {
+        let message = desk.refused(&["baseline", "--run-dir", "run", "--export-embeddings", bad]);
+        assert!(message.contains(bad), "{message}");
+    }
+    let export = ["--export-embeddings", "sasrec.safetensors"];
+    assert_eq!(json(&[&["baseline"], &export[..]].concat())["systems"], *baselines);
+    desk.refused(&[&["baseline"], &folder[..2], &export].concat());
 
     desk.done(&[&["tokenize"][..], &folder[..2]].concat());
     desk.done(&[&["sft"][..], &folder].concat());

@@ -76,7 +76,7 @@ fn a_collapsed_codebook_stops_with_what_to_change() {
     let desk = Desk::new();
     let mut values = vec![0.5; 12 * 4];
     values[0] = 9.0;
-    Embeddings::new(4, values).unwrap().save(&desk.path("same.safetensors")).unwrap();
+    Embeddings::new(4, values).unwrap().save(&desk.path("same.safetensors"), None).unwrap();
     let own = ["--interactions", "log.csv", "--embeddings", "same.safetensors", "--run-dir", "run"];
     let small =
         ["--set", "tokenizer.method=rq_vae", "--set", "tokenizer.rq_vae.min_perplexity=0.5"];

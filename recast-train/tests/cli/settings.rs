@@ -62,12 +62,13 @@ fn a_bad_value_of_every_setting_is_refused_by_its_name() {
         ("model.input=text", "input"),
         ("model.head_blocks=3", "model.head_blocks"),
         ("model.content=perhaps", "model.content"),
-        ("data.behaviour_dim=8", "data.behaviour_dim"),
+        ("data.behaviour=vectors.npz", "data.behaviour"),
         ("data.behaviour_dim=-1", "data.behaviour_dim"),
         ("sft.normalise=leaf", "normalise"),
         ("sft.item_loss=0.5", "sft.item_loss"),
         ("sft.item_loss=-0.5", "sft.item_loss"),
         ("sft.item_loss=nan", "sft.item_loss"),
+        ("sft.item_negatives=-1", "sft.item_negatives"),
         ("sasrec.model.input=items", "sasrec.model.input"),
         ("sasrec.sft.item_loss=0.5", "sasrec.sft.item_loss"),
         ("sft.epochs=0", "sft.epochs"),
@@ -180,7 +181,9 @@ fn the_default_preset_follows_the_data_however_a_user_names_them() {
         fs::read_to_string(desk.path(run).join("config.toml")).unwrap()
     };
     let standard = config("flag", &["--interactions", "log.csv"]);
-    assert!(standard.contains("codes = 256\n") && standard.contains("hidden_size = 128\n"));
+    let lists = standard.replace(['\n', ' '], "");
+    assert!(lists.contains("codes=[1024,256,256,]"), "{standard}");
+    assert!(standard.contains("hidden_size = 128\n") && standard.contains("input = \"items\"\n"));
     assert_eq!(config("file", &["--config", "mine.toml"]), standard);
     assert_eq!(config("set", &set), standard);
     assert_eq!(config("both", &[&["--config", "seed.toml"], &set[..]].concat()), standard);
@@ -188,7 +191,7 @@ fn the_default_preset_follows_the_data_however_a_user_names_them() {
     let demo = config("demo", &["--config", "mine.toml", "--preset", "demo"]);
     assert!(demo.contains("codes = 64\n"), "{demo}");
     let tiny = config("tiny", &["--config", "mine.toml", "--model", "tiny"]);
-    assert!(tiny.contains("codes = 256\n") && tiny.contains("hidden_size = 64\n"), "{tiny}");
+    assert!(tiny.contains("input = \"items\"\n") && tiny.contains("hidden_size = 64\n"), "{tiny}");
     assert!(config("none", &["--config", "seed.toml"]).contains("codes = 64\n"));
 }
 

@@ -7,6 +7,7 @@ use half::{bf16, f16};
 use npyz::{Order, WriterBuilder};
 
 use super::*;
+
 use crate::embedding::TENSOR_NAME;
 
 mod by_id;
@@ -115,13 +116,25 @@ fn what_is_saved_is_a_file_of_the_format_and_reads_back() {
     let path = folder.path().join("a.safetensors");
     for dim in 1..4 {
         let embeddings = Embeddings::new(dim, ROWS[..dim * 2].to_vec()).unwrap();
-        embeddings.save(&path).unwrap();
+        embeddings.save(&path, None).unwrap();
         assert_eq!(read_embeddings(&path).unwrap(), embeddings);
         let bytes = fs::read(&path).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let tensor = file.tensor(TENSOR_NAME).unwrap();
         assert_eq!((tensor.dtype(), tensor.shape()), (Dtype::F32, &[2, dim][..]));
     }
+}
+
+#[test]
+fn ids_are_saved_beside_their_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    let embeddings = Embeddings::new(1, ROWS[..3].to_vec()).unwrap();
+    let ids = ["7", "thé vert", "a"];
+    embeddings.save(&path, Some(&ids)).unwrap();
+    let rows = embeddings_of(&path, None, &Sources::default()).unwrap();
+    assert_eq!((rows.embeddings, rows.ids.unwrap()), (embeddings, ids.map(str::to_owned).to_vec()));
+    SafeTensors::deserialize(&fs::read(&path).unwrap()).unwrap();
 }
 
 #[test]

@@ -354,7 +354,7 @@ impl RlConfig {
             0 => self.groups_per_minibatch,
             tokens => (tokens / (rows * slots)).clamp(1, self.groups_per_minibatch),
         };
-        Pass { rows: groups * rows, slots, predictions: groups * kept }
+        Pass { rows: groups * rows, slots, predictions: groups * kept, items: 0 }
     }
 
     /// Core's objective for a signal.
