@@ -319,8 +319,8 @@ impl Decoder {
         self.items.as_ref().expect("a decoder of items")
     }
 
-    /// The logits of these items, or of all, `(N, D) -> (N, items)`, from hidden states of a decoder
-    /// of items: the products with the items' own embeddings.
+    /// The logits of these items, or of all, `(N, D) -> (N, items)`, from hidden states of a
+    /// decoder of items: the products with the items' own embeddings.
     ///
     /// # Panics
     ///

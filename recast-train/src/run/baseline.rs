@@ -71,8 +71,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// If the name does not end in `.safetensors`, something has the name already, or its folder does
-    /// not exist.
+    /// If the name does not end in `.safetensors`, something has the name already, or its folder
+    /// does not exist.
     pub fn check_export(&self, path: &Path) -> Result<()> {
         if path.extension().is_none_or(|extension| extension != "safetensors") {
             let problem = "is no name of the only format that is written";

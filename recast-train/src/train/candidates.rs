@@ -10,8 +10,8 @@ use crate::random::{Purpose, stream};
 /// ln p(t) ~ s_t - ln (sum over targets j of exp s_j + (N - T) / S sum over drawn j of exp s_j)
 /// ```
 ///
-/// The `T` targets of the step all count. Of the other `N - T` items `S` are drawn without
-/// replacement, each as likely as any other, and stand for all of them: their sum has the expected
+/// The `T` targets of the step all count. `S` of the other `N - T` items are drawn without
+/// replacement, each as likely as any other, and stand for all of them. Their sum has the expected
 /// value of the whole sum. Without a draw the cross-entropy is exact.
 ///
 /// See "On Using Very Large Target Vocabulary for Neural Machine Translation", Jean et al.,
