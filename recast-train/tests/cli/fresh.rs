@@ -1,10 +1,12 @@
 //! Fresh prompts: the newer part of training is left to reinforcement learning.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use recast_train::config::{Config, Preset};
 use recast_train::data::{FreshReport, Histories};
-use recast_train::event::Monitor;
+use recast_train::event::{Event, Listener, Message, Monitor};
 use recast_train::report::Summary;
 use recast_train::run::Run;
 use recast_train::train::{Keep, Prompts, RlPrompt, RlState, SftState};
@@ -34,15 +36,15 @@ impl Desk {
     }
 }
 
-/// The positions that have an item before them.
-fn positions(histories: &Histories) -> usize {
-    histories.iter().map(|items| items.len().saturating_sub(1)).sum()
+/// The items of sequences that predict something; none is longer than a window.
+fn items_of(histories: &Histories) -> usize {
+    histories.iter().map(<[u32]>::len).filter(|&length| length > 1).sum()
 }
 
 #[test]
 fn a_run_trains_on_the_older_part_passes_once_over_fresh_prompts_and_judges_the_last_decoder() {
     let desk = Desk::new();
-    let table = desk.done(&[&["run", "--run-dir", "run"][..], &SMALL, &FRESH, &SHORT].concat());
+    desk.done(&[&["run", "--run-dir", "run", "--quiet"][..], &SMALL, &FRESH, &SHORT].concat());
     let run = Run::open_shared(&desk.path("run"), &[], Monitor::silent()).unwrap();
     let (split, older) = (&run.prepared().split, run.prepared().supervised());
     for (all, older) in split.train.iter().zip(older.iter()) {
@@ -54,7 +56,7 @@ fn a_run_trains_on_the_older_part_passes_once_over_fresh_prompts_and_judges_the_
     assert_eq!(report.older, older.flat.len());
 
     let sft: SftState = desk.state("sft");
-    assert_eq!(sft.items_seen, positions(older) as u64);
+    assert_eq!(sft.items_seen, items_of(older) as u64);
     let steps = prompts.div_ceil(run.config().rl.prompts_per_step);
     let rl: RlState = desk.state("rl-recast");
     assert!(rl.finished && rl.step == steps && steps > 1, "{rl:?}");
@@ -68,6 +70,7 @@ fn a_run_trains_on_the_older_part_passes_once_over_fresh_prompts_and_judges_the_
     let group = &summary.groups["recast"];
     assert_eq!((group.best_step, group.best_pass_at_1), (rl.best_step, rl.best_pass_at_1));
     assert_eq!(group.best_ndcg_at_10, rl.best_ndcg_at_10);
+    let table = summary.to_string();
     for line in [report.to_string(), "each signal is judged after its last step".to_owned()] {
         assert!(table.contains(&line), "{table}");
     }
@@ -108,12 +111,7 @@ fn fresh_prompts_leave_validation_test_and_training_sequences_as_they_are() {
 }
 
 #[test]
-fn an_interrupted_pass_over_fresh_prompts_resumes_to_equal_bits() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use recast_train::event::{Event, Listener, Message};
-
+fn an_interrupted_pass_over_fresh_prompts_resumes_to_equal_values() {
     let desk = Desk::new();
     let mut config = Preset::Smoke.config();
     config.sft.epochs = 1;
@@ -123,7 +121,7 @@ fn an_interrupted_pass_over_fresh_prompts_resumes_to_equal_bits() {
     config.rl.evaluate_every = 2;
     config.rl.validation_prompts = 50;
     let whole = Run::create(Some(&desk.path("whole")), config.clone(), Monitor::silent()).unwrap();
-    whole.all().unwrap();
+    let whole = whole.all().unwrap();
 
     let asked: Arc<AtomicBool> = Arc::default();
     let ask = Arc::clone(&asked);
@@ -139,9 +137,19 @@ fn an_interrupted_pass_over_fresh_prompts_resumes_to_equal_bits() {
         .unwrap()
         .all()
         .unwrap_err();
-    Run::open(&dir, &[], Monitor::silent()).unwrap().all().unwrap();
-    let best = |run: &str| fs::read(desk.path(run).join("rl-grpo/best.bpk")).unwrap();
-    assert_eq!(best("whole"), best("run"));
+    let resumed = Run::open(&dir, &[], Monitor::silent()).unwrap().all().unwrap();
+    assert_eq!(resumed.systems, whole.systems);
+    assert_eq!(resumed.groups["grpo"].counts, whole.groups["grpo"].counts);
+    let losses = |run: &str, step: u64| -> Vec<f64> {
+        let events = fs::read_to_string(desk.path(run).join("events.jsonl")).unwrap();
+        let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let of_step = events.filter(|event| event["event"] == "rl_step" && event["step"] == step);
+        of_step.map(|event| event["loss"].as_f64().unwrap()).collect()
+    };
+    // the third step was done, then done again from the checkpoint before it
+    for (step, times) in [(1, 1), (3, 2), (6, 1)] {
+        assert_eq!(losses("run", step), vec![losses("whole", step)[0]; times], "step {step}");
+    }
 }
 
 #[test]

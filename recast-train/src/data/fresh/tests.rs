@@ -153,7 +153,7 @@ proptest! {
         let data = sequences(&log);
         let train = whole(&data);
         let Ok(found) = Fresh::new(&data, &train, FreshRule::Share(share)) else { return Ok(()) };
-        let (mut older, mut fresh) = (Vec::new(), Vec::new());
+        let (mut older, mut fresh) = (Vec::<i64>::new(), Vec::<i64>::new());
         for (range, kept) in data.offsets.windows(2).zip(found.older.iter()) {
             let (first, second) = data.timestamps[range[0]..range[1]].split_at(kept.len());
             older.extend(first);
