@@ -56,7 +56,7 @@ impl RlConfig {
     /// Checks that one rule alone tells fresh prompts.
     pub(super) fn check_fresh(&self) -> Result<()> {
         let Self { fresh_items: items, fresh_share: share, .. } = *self;
-        if !(share >= 0.0 && share < 1.0) {
+        if !(0.0..1.0).contains(&share) {
             let problem = format!("{share} is no share of the training interactions");
             let hint = "give 0 for none, or a number above 0 and below 1; 0.1 is usual";
             return Err(Error::setting("rl.fresh_share", problem, hint));
