@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::{Config, Keys};
 use crate::error::{Error, Result, SettingChange};
 use crate::storage::write_atomic;
-use crate::train::SignalName;
+use crate::train::{Prompts, SignalName};
 
 /// The settings of a stage's validations, which choose its best decoder.
 const VALIDATION: [&str; 3] = ["evaluate.search", "evaluate.beam_width", "evaluate.mask_history"];
+
+/// The rules of fresh prompts.
+const FRESH: [&str; 2] = ["rl.fresh_items", "rl.fresh_share"];
 
 /// A part of a run folder: the work of one phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +55,7 @@ impl Part {
     ///
     /// No part depends on `device`, `precision`, `replicas`, `threads` or a `micro_batch_tokens`,
     /// which a session may choose.
-    fn reads(self, key: &str) -> bool {
+    fn reads(self, key: &str, config: &Config) -> bool {
         let (section, rest) = key.split_once('.').unwrap_or((key, ""));
         if rest.ends_with("micro_batch_tokens") {
             return false;
@@ -64,19 +67,24 @@ impl Part {
             }
             Self::Sids => {
                 let of_embeddings = ["data.embedding_dim", "data.behaviour_dim"].contains(&key);
-                Self::Data.reads(key) || section == "tokenizer" || of_embeddings
+                let of_behaviour = reads_behaviour(config) && parts_training(key, config);
+                let own = section == "tokenizer" || of_embeddings || of_behaviour;
+                Self::Data.reads(key, config) || own
             }
             Self::Sft => {
                 let own = ["model", "sft"].contains(&section) || key == "data.max_history";
-                Self::Sids.reads(key) || own || VALIDATION.contains(&key)
+                let own = own || parts_training(key, config) || VALIDATION.contains(&key);
+                Self::Sids.reads(key, config) || own
             }
             Self::Rl(signal) => {
-                let own = section == "rl" && rest != "signals" && !is_of_another(signal, rest);
-                Self::Sft.reads(key) || own
+                let of_another_part = rest == "signals" || FRESH.contains(&key);
+                let own = section == "rl" && !of_another_part && !is_of_another(signal, rest);
+                Self::Sft.reads(key, config) || own
             }
             Self::Sasrec => {
                 let own = section == "sasrec" || key == "data.max_history";
-                Self::Data.reads(key) || own || VALIDATION.contains(&key)
+                let own = own || parts_training(key, config) || VALIDATION.contains(&key);
+                Self::Data.reads(key, config) || own
             }
         }
     }
@@ -97,6 +105,18 @@ impl Part {
     }
 }
 
+/// Whether a key tells which training interactions supervised training sees. A rule of fresh
+/// prompts tells nothing where the prompts are seen ones.
+fn parts_training(key: &str, config: &Config) -> bool {
+    key == "rl.prompts" || (FRESH.contains(&key) && config.rl.prompts == Prompts::Fresh)
+}
+
+/// Whether semantic IDs follow from embeddings made from interactions.
+fn reads_behaviour(config: &Config) -> bool {
+    let is_made = config.data.embeddings.is_none() || config.data.behaviour_dim > 0;
+    is_made && config.tokenizer.table.is_none()
+}
+
 /// Whether a key of `[rl]` stands in the section of another signal.
 fn is_of_another(signal: SignalName, key: &str) -> bool {
     let mut sections = key.strip_prefix("overrides.").unwrap_or(key).split('.');
@@ -115,7 +135,7 @@ pub(crate) struct Record {
 impl Record {
     /// The record of a part that is made under these settings from its beginning.
     pub(crate) fn new(part: Part, config: &Config) -> Result<Self> {
-        let settings = Keys::of(config)?.filtered(|key| part.reads(key));
+        let settings = Keys::of(config)?.filtered(|key| part.reads(key, config));
         Ok(Self { changes: Vec::new(), settings })
     }
 
@@ -145,7 +165,7 @@ impl Record {
     /// The settings of the part, from the recorded ones to those of `config`. A key that this
     /// version added has its default in older records.
     pub(crate) fn changes_to(&self, part: Part, config: &Config) -> Result<Vec<SettingChange>> {
-        let reads = |key: &str| part.reads(key);
+        let reads = |key: &str| part.reads(key, config);
         let default = Keys::of(&Config::default())?;
         let recorded = default.overlaid(self.settings.clone()).filtered(reads);
         Ok(recorded.changes(&Keys::of(config)?.filtered(reads)))

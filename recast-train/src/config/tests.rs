@@ -212,6 +212,10 @@ fn a_record_reads_back_and_tells_only_changes_that_its_part_reads() {
         ("sft.max_norm", "9.0", &[Part::Sft, recast, dapo]),
         ("model.head_dim", "8", &[Part::Sft, recast, dapo]),
         ("rl.steps", "9", &[recast, dapo]),
+        ("rl.prompts", "fresh", &[Part::Sids, Part::Sft, recast, dapo, Part::Sasrec]),
+        // a rule of fresh prompts tells nothing where the prompts are seen ones
+        ("rl.fresh_items", "9", &[]),
+        ("rl.keep", "last", &[recast, dapo]),
         ("rl.rewards.prefix", "1.0", &[recast, dapo]),
         ("rl.recast.weight", "0.5", &[recast]),
         ("rl.dapo.max_rollouts", "9", &[dapo]),
@@ -223,6 +227,41 @@ fn a_record_reads_back_and_tells_only_changes_that_its_part_reads() {
             let expected =
                 if readers.contains(&part) { vec![key.to_owned()] } else { none.clone() };
             assert_eq!(changed(part, key, value), expected, "{part:?} {key}");
+        }
+    }
+}
+
+#[test]
+fn fresh_prompts_bear_on_semantic_ids_only_where_these_follow_from_interactions() {
+    let fresh = |rule: &str| {
+        let set = [("rl.prompts", "fresh"), ("rl.fresh_items", rule), ("data.interactions", "log")];
+        let set = set.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Layers::read(None, &set).unwrap().over(&Config::default()).unwrap()
+    };
+    let given = |mut config: Config, behaviour_dim| {
+        config.data.embeddings = Some("items.npy".into());
+        config.data.behaviour_dim = behaviour_dim;
+        config
+    };
+    let imported = |mut config: Config| {
+        config.tokenizer.table = Some("table.json".into());
+        config
+    };
+    let changed = |part, old: &Config, new: &Config| -> Vec<String> {
+        let changes = Record::new(part, old).unwrap().changes_to(part, new).unwrap();
+        changes.into_iter().map(|change| change.key).collect()
+    };
+    let (one, two) = (fresh("1"), fresh("2"));
+    for (old, new, expected) in [
+        (one.clone(), two.clone(), &["rl.fresh_items"][..]),
+        (given(one.clone(), 8), given(two.clone(), 8), &["rl.fresh_items"]),
+        (given(one.clone(), 0), given(two.clone(), 0), &[]),
+        (imported(one.clone()), imported(two.clone()), &[]),
+    ] {
+        assert_eq!(changed(Part::Sids, &old, &new), expected);
+        assert_eq!(changed(Part::Data, &old, &new), Vec::<String>::new());
+        for part in [Part::Sft, Part::Rl(SignalName::Recast), Part::Sasrec] {
+            assert_eq!(changed(part, &old, &new), ["rl.fresh_items"], "{part:?}");
         }
     }
 }

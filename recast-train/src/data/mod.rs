@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! file -> Interactions -> prepare -> Sequences -> Split (training histories, examples)
+//! training histories -> Fresh (the older part, the prompts of the newer part)
 //! items file -> Items, aligned to the item vocabulary by a Join
 //! ```
 //!
 //! Users and items are `u32` indices inside; ids from the files are strings, kept in [`Ids`].
 
 mod dropped;
+mod fresh;
 mod interactions;
 mod items;
 mod join;
@@ -22,6 +24,7 @@ mod synthetic;
 mod vocabulary;
 
 pub(crate) use dropped::{Dropped, DroppedId};
+pub use fresh::{Fresh, FreshReport, FreshRule};
 pub use interactions::{Interaction, Interactions};
 pub use items::{ItemText, Items, read_items};
 pub(crate) use items::{ItemsFile, items_of};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Join, Report, SplitReport};
+use super::{FreshReport, Join, Report, SplitReport};
 
 /// The report on a log and on the files joined with it, to read before any figure made from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct DataReport {
     pub prepare: Report,
     /// The sizes of the split.
     pub split: SplitReport,
+    /// The sizes of the older and the fresh part of training; `None` where prompts are not fresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<FreshReport>,
     /// The layout as which the log was read, in words; `None` if the settings say all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_as: Option<String>,
@@ -36,6 +39,7 @@ impl fmt::Display for DataReport {
             writeln!(f, "read as {layout}")?;
         }
         write!(f, "{}\n{}", self.prepare, self.split)?;
+        self.fresh.iter().try_for_each(|fresh| write!(f, "\n{fresh}"))?;
         self.joins.iter().try_for_each(|join| write!(f, "\n{join}"))?;
         self.prepare.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }

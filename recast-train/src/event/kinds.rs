@@ -122,6 +122,12 @@ pub struct Validation<'a> {
     pub recall_at_10: f64,
     /// Mean normalised discounted gain of the first 10.
     pub ndcg_at_10: f64,
+    /// The best Pass@1 so far; `None` in supervised training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_pass_at_1: Option<f64>,
+    /// The best NDCG@10 so far; `None` in supervised training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_ndcg_at_10: Option<f64>,
     /// Completions generated so far; `None` in supervised training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated: Option<u64>,

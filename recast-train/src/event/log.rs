@@ -89,17 +89,26 @@ mod tests {
             pass_at_1: 0.0,
             recall_at_10: 0.5,
             ndcg_at_10: 0.25,
+            best_pass_at_1: None,
+            best_ndcg_at_10: None,
             generated: None,
         };
         assert_eq!(
             line(&Event::Validation(judged)).unwrap(),
             r#"{"event":"validation","phase":"sft","epoch":2,"pass_at_1":0.0,"recall_at_10":0.5,"ndcg_at_10":0.25}"#
         );
-        let judged =
-            Validation { phase: "grpo", epoch: None, step: Some(0), generated: Some(9), ..judged };
+        let judged = Validation {
+            phase: "grpo",
+            epoch: None,
+            step: Some(0),
+            best_pass_at_1: Some(0.0),
+            best_ndcg_at_10: Some(0.25),
+            generated: Some(9),
+            ..judged
+        };
         assert_eq!(
             line(&Event::Validation(judged)).unwrap(),
-            r#"{"event":"validation","phase":"grpo","step":0,"pass_at_1":0.0,"recall_at_10":0.5,"ndcg_at_10":0.25,"generated":9}"#
+            r#"{"event":"validation","phase":"grpo","step":0,"pass_at_1":0.0,"recall_at_10":0.5,"ndcg_at_10":0.25,"best_pass_at_1":0.0,"best_ndcg_at_10":0.25,"generated":9}"#
         );
     }
 }

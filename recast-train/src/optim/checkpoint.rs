@@ -3,7 +3,8 @@
 //! ```text
 //! <stage>/state.json            names the last whole checkpoint; written last
 //! <stage>/step-000120/          decoder.bpk, optimiser.bpk; reference.bpk if the reference moves
-//! <stage>/best.bpk              the decoder of the best evaluation so far
+//! <stage>/best.bpk              the decoder that the stage gives: of the best evaluation so far, or
+//!                               of the last one (`rl.keep`)
 //! ```
 
 use std::fs;
@@ -153,7 +154,7 @@ impl Stage {
         load_decoder(model, &path).map(Some)
     }
 
-    /// Keeps a decoder as the best so far.
+    /// Keeps a decoder as the one that the stage gives: the best so far, unless the last counts.
     ///
     /// # Errors
     ///
@@ -163,7 +164,7 @@ impl Stage {
         save_decoder(model, &self.best_path())
     }
 
-    /// The best decoder so far.
+    /// The decoder that the stage gives: the best so far, unless the last counts.
     ///
     /// # Errors
     ///

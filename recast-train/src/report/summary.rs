@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use recast_core::Regime;
 use serde::{Deserialize, Serialize};
 
+use crate::data::FreshReport;
 use crate::decode::Search;
 use crate::error::{Error, Result};
 use crate::evaluate::{EvaluateConfig, Evaluation};
 use crate::event::{GroupCounts, PhaseSeconds, SystemResult};
-use crate::train::RlState;
+use crate::train::{Keep, RlState};
 
 impl SystemResult {
     pub(crate) fn new(name: &str, title: &str, found: Evaluation) -> Self {
@@ -41,6 +42,15 @@ pub struct GroupSummary {
     pub optimiser_steps: usize,
     /// The step of the best validation Pass@1; 0 is the supervised decoder.
     pub best_step: usize,
+    /// The best validation Pass@1; older summaries lack it.
+    #[serde(default)]
+    pub best_pass_at_1: f64,
+    /// The best validation NDCG@10; older summaries lack it.
+    #[serde(default)]
+    pub best_ndcg_at_10: f64,
+    /// The step of the best validation NDCG@10.
+    #[serde(default)]
+    pub best_ndcg_step: usize,
     /// Seconds of each phase of the loop.
     pub seconds: PhaseSeconds,
     /// The mean of each named reward over all groups, before weights and repair; older summaries
@@ -70,6 +80,12 @@ pub struct Summary {
     pub warnings: Vec<String>,
     /// The number of test prompts.
     pub test_prompts: usize,
+    /// The fresh prompts of reinforcement learning; `None` where supervised training saw them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<FreshReport>,
+    /// The decoder of each signal that was judged.
+    #[serde(default)]
+    pub keep: Keep,
     /// The search of the decoders, and whether it left out items of the history.
     pub evaluate: EvaluateConfig,
     /// The run's seed.
@@ -92,6 +108,9 @@ impl GroupSummary {
             counts,
             optimiser_steps: state.optimiser_steps,
             best_step: state.best_step,
+            best_pass_at_1: state.best_pass_at_1,
+            best_ndcg_at_10: state.best_ndcg_at_10,
+            best_ndcg_step: state.best_ndcg_step,
             seconds: state.seconds,
             rewards: state.rewards.by_name(),
         }
@@ -161,6 +180,12 @@ impl Display for Summary {
             },
             self.seed
         )?;
+        if let Some(fresh) = &self.fresh {
+            writeln!(f, "{fresh}")?;
+        }
+        if self.keep == Keep::Last && !self.groups.is_empty() {
+            writeln!(f, "each signal is judged after its last step")?;
+        }
         let shared_ids = self.collision_rate > 0.0;
         let (warnings, systems) = (&self.warnings, &self.systems);
         write!(f, "{}", SystemTable { warnings, systems, shared_ids })?;

@@ -19,6 +19,9 @@ impl Run {
     /// Trains SASRec with cross-entropy over all items, or resumes its training; judges SASRec,
     /// popularity and item-kNN at item level.
     ///
+    /// SASRec sees the sequences of supervised training, popularity and item-kNN all training
+    /// interactions: where prompts are fresh, SASRec has the data of the supervised decoder.
+    ///
     /// # Errors
     ///
     /// If there are more than 65536 items, the user interrupts, training diverges, or a checkpoint

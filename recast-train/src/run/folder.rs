@@ -225,6 +225,7 @@ impl Run {
     pub(super) fn train_inputs<'a>(&'a self, tokenized: &'a Tokenized) -> TrainInputs<'a> {
         TrainInputs {
             train: &self.prepared.split.train,
+            older: self.prepared.older.as_ref(),
             valid: &self.prepared.split.valid,
             catalogue: self.catalogue(tokenized),
             evaluation: &self.config.evaluate,
@@ -258,9 +259,8 @@ impl Run {
         if let Some(table) = self.item_table.get() {
             return Ok(Arc::clone(table));
         }
-        let Prepared { sequences, split, .. } = &self.prepared;
-        let mut is_trained = vec![false; sequences.n_items()];
-        for &item in split.train.iter().flatten() {
+        let mut is_trained = vec![false; self.prepared.sequences.n_items()];
+        for &item in self.prepared.supervised().iter().flatten() {
             is_trained[item as usize] = true;
         }
         let content = match self.config.model.content {

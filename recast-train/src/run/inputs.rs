@@ -8,9 +8,9 @@ use super::alignment::{aligned, embeddings_warning};
 use crate::catalogue::{ImportedTable, SidTable};
 use crate::config::Config;
 use crate::data::{
-    DataReport, Dropped, Folder, Items, ItemsFile, Join, OwnSplit, PrepareOptions, Report,
-    RowOrder, Sequences, Split, SplitKind, Synthetic, items_of, prepare, prepared, read_items,
-    read_log,
+    DataReport, Dropped, Folder, Format, Fresh, FreshRule, Histories, Items, ItemsFile, Join,
+    OwnSplit, PrepareOptions, Report, RowOrder, Sequences, Split, SplitKind, Synthetic, items_of,
+    prepare, prepared, read_items, read_log,
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
@@ -74,6 +74,16 @@ impl Inputs {
         }
         if data.split != SplitKind::Given {
             interactions.given = None;
+        }
+        let has_positions = data.log_format() == Some(Format::MiniOneRec);
+        if (interactions.in_row_order || has_positions)
+            && matches!(config.rl.fresh(), Some(FreshRule::Share(_)))
+        {
+            interactions.warnings.push(
+                "rl.fresh_share takes the order of rows as time, since the log has no times; an item of a user's one \
+                 row counts by its place"
+                    .to_owned(),
+            );
         }
         let read_as = interactions.read_as.take();
         let row_order = RowOrder::of_log(&interactions.items);
@@ -186,11 +196,21 @@ pub struct Prepared {
     pub items: Items,
     /// Training, validation and test.
     pub split: Split,
+    /// The older part of the training sequences, where the prompts of reinforcement learning are
+    /// fresh.
+    pub older: Option<Histories>,
     /// The report on the data.
     pub report: DataReport,
 }
 
 impl Prepared {
+    /// The sequences that supervised training, the trained baseline and embeddings made from the
+    /// data see: the older part if there is one, else all training sequences.
+    #[must_use]
+    pub fn supervised(&self) -> &Histories {
+        self.older.as_ref().unwrap_or(&self.split.train)
+    }
+
     pub(super) fn load(run_dir: &Path, config: &Config) -> Result<Self> {
         let sequences = Sequences::load(&sequences_path(run_dir))?;
         let path = items_path(run_dir);
@@ -205,13 +225,18 @@ impl Prepared {
         if limit > 0 {
             split.test.truncate(limit);
         }
-        Ok(Self { sequences, items, split, report: load_report(run_dir)? })
+        let mut report = load_report(run_dir)?;
+        let fresh = fresh(&sequences, &split, config)?;
+        // the prompts may have become fresh, or seen ones, since the data were prepared
+        report.fresh = fresh.as_ref().map(|fresh| fresh.report);
+        let older = fresh.map(|fresh| fresh.older);
+        Ok(Self { sequences, items, split, older, report })
     }
 
-    /// The given embeddings, or those made from training sequences and text. Given vectors of
-    /// behaviour join them, else co-occurrence joins the given ones if asked for.
+    /// The given embeddings, or those made from the sequences of supervised training and text. Given
+    /// vectors of behaviour join them, else co-occurrence joins the given ones if asked for.
     pub(super) fn embeddings(&self, run_dir: &Path, config: &Config) -> Result<Embeddings> {
-        let train: Vec<&[u32]> = self.split.train.iter().collect();
+        let train: Vec<&[u32]> = self.supervised().iter().collect();
         let n_items = self.sequences.n_items();
         if config.data.embeddings.is_some() {
             let given = read_embeddings(&embeddings_path(run_dir))?;
@@ -241,8 +266,14 @@ fn data_report(
     read_as: Option<String>,
     config: &Config,
 ) -> Result<DataReport> {
-    let split = Split::new(sequences, config.data.split)?.report();
-    Ok(DataReport { prepare, split, read_as, joins: Vec::new() })
+    let split = Split::new(sequences, config.data.split)?;
+    let fresh = fresh(sequences, &split, config)?.map(|fresh| fresh.report);
+    Ok(DataReport { prepare, split: split.report(), fresh, read_as, joins: Vec::new() })
+}
+
+/// The training part by age; `None` where the prompts are seen ones.
+fn fresh(sequences: &Sequences, split: &Split, config: &Config) -> Result<Option<Fresh>> {
+    config.rl.fresh().map(|rule| Fresh::new(sequences, &split.train, rule)).transpose()
 }
 
 fn load_report(run_dir: &Path) -> Result<DataReport> {

@@ -151,6 +151,8 @@ impl Run {
             run_dir: self.dir.clone(),
             warnings,
             test_prompts: test.len(),
+            fresh: self.prepared.report.fresh,
+            keep: self.config.rl.keep,
             evaluate: self.config.evaluate.clone(),
             seed: self.config.seed,
             bayes_pass_at_1: self

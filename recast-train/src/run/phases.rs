@@ -10,7 +10,7 @@ use crate::model::{CatalogueShape, Decoder, Input, MemoryEstimate, ModelConfig, 
 use crate::optim::Stage;
 use crate::report::Summary;
 use crate::reward::Rewards;
-use crate::train::{SftState, SignalName, rl, sft};
+use crate::train::{Keep, SftState, SignalName, rl, sft};
 
 impl Run {
     /// Does every phase that is not done yet: semantic IDs, supervised training, reinforcement
@@ -88,11 +88,17 @@ impl Run {
             )
         })?;
         self.monitor.say(&format!(
-            "rl {}: best validation Pass@1 {:.4} after step {} of {}",
+            "rl {}: best validation Pass@1 {:.4} after step {} of {}, NDCG@10 {:.4} after step {}{}",
             signal.key(),
             state.best_pass_at_1,
             state.best_step,
-            state.step
+            state.step,
+            state.best_ndcg_at_10,
+            state.best_ndcg_step,
+            match config.rl.keep {
+                Keep::Best => "",
+                Keep::Last => "; the last decoder is kept",
+            }
         ));
         Ok(decoder)
     }

@@ -11,9 +11,9 @@ pub(crate) use likelihood::Likelihood;
 pub use likelihood::Normalise;
 pub(crate) use rl::Update;
 pub use rl::{
-    AllZeroState, Bound, DapoConfig, Divisor, Estimator, GrpoConfig, KeptGroup, Layout,
-    LuffyConfig, Override, PreferenceConfig, Ratio, RecastConfig, Repair, RereConfig, RlConfig,
-    RlPrompt, RlState, RlZvpConfig, SapoConfig, Scale, Selector, SignalName, Target,
+    AllZeroState, Bound, DapoConfig, Divisor, Estimator, GrpoConfig, Keep, KeptGroup, Layout,
+    LuffyConfig, Override, PreferenceConfig, Prompts, Ratio, RecastConfig, Repair, RereConfig,
+    RlConfig, RlPrompt, RlState, RlZvpConfig, SapoConfig, Scale, Selector, SignalName, Target,
     completion_log_probs, micro_batches, rl, update_batch,
 };
 pub use sasrec::SasrecConfig;
@@ -31,6 +31,9 @@ use crate::optim::Replicas;
 pub struct TrainInputs<'a> {
     /// Training sequences, by user.
     pub train: &'a Histories,
+    /// The older part of the training sequences, where supervised training sees that part alone and
+    /// the prompts of reinforcement learning stand behind it.
+    pub older: Option<&'a Histories>,
     /// Validation examples.
     pub valid: &'a [Example],
     /// Semantic IDs and prompts.
@@ -41,4 +44,12 @@ pub struct TrainInputs<'a> {
     pub replicas: &'a Replicas,
     /// The seed of all randomness.
     pub seed: u64,
+}
+
+impl<'a> TrainInputs<'a> {
+    /// The sequences that supervised training sees.
+    #[must_use]
+    pub fn supervised(&self) -> &'a Histories {
+        self.older.unwrap_or(self.train)
+    }
 }

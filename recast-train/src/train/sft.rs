@@ -190,7 +190,7 @@ pub(crate) fn sft(
     stage: &Stage,
     monitor: &Monitor,
 ) -> Result<(Decoder, SftState)> {
-    let windows = windows(inputs.train, inputs.catalogue.max_history + 1);
+    let windows = windows(inputs.supervised(), inputs.catalogue.max_history + 1);
     let sequences: Vec<Vec<u32>> = windows
         .iter()
         .map(|window| {
@@ -303,6 +303,8 @@ pub(crate) fn sft(
                 pass_at_1: found.pass_at_1,
                 recall_at_10: found.recall_at_10,
                 ndcg_at_10: found.ndcg_at_10,
+                best_pass_at_1: None,
+                best_ndcg_at_10: None,
                 generated: None,
             }))?;
             monitor.say(&format!(

@@ -18,9 +18,9 @@ use burn::tensor::{Device, Tensor};
 use recast_core::Signal;
 
 pub use self::config::{
-    Bound, DapoConfig, Divisor, Estimator, GrpoConfig, LuffyConfig, Override, PreferenceConfig,
-    Ratio, RecastConfig, Repair, RereConfig, RlConfig, RlZvpConfig, SapoConfig, Scale, SignalName,
-    Target,
+    Bound, DapoConfig, Divisor, Estimator, GrpoConfig, Keep, LuffyConfig, Override,
+    PreferenceConfig, Prompts, Ratio, RecastConfig, Repair, RereConfig, RlConfig, RlZvpConfig,
+    SapoConfig, Scale, SignalName, Target,
 };
 pub use self::loss::{KeptGroup, Layout, completion_log_probs, micro_batches, update_batch};
 use self::prompts::PromptOrder;
@@ -41,7 +41,11 @@ use crate::optim::{Optimiser, Stage, check_finite, learning_rate};
 use crate::reward::Rewards;
 
 /// Trains the supervised decoder with one signal, or resumes the stage's checkpoint. The result is
-/// the best decoder by validation Pass@1; the supervised decoder is one of the candidates.
+/// the decoder that [`Keep`] names.
+///
+/// The prompts are those behind the older part of the training sequences, if `inputs` has such a
+/// part, else all. Without a number of steps, training makes one pass over the prompts; the last
+/// step is filled up from a second pass.
 ///
 /// A step generates a group for each prompt, rewards, repairs and selects. The step then computes
 /// old and reference log-probabilities of the kept completions, and takes one optimiser step for
@@ -63,7 +67,8 @@ pub fn rl(
     monitor: &Monitor,
 ) -> Result<(Decoder, RlState)> {
     config.with_signal(name).check()?;
-    let prompts = PromptOrder::new(inputs.train, inputs.seed)?;
+    let prompts = PromptOrder::new(inputs.train, inputs.older, inputs.seed)?;
+    let steps = config.planned_steps(prompts.len());
     let validation = validation_sample(inputs.valid, config.validation_prompts, inputs.seed);
     let optimiser = Optimiser::new(config.weight_decay as f32, config.max_norm as f32);
     let loaded = stage.load::<RlState>(start.clone(), optimiser.clone())?;
@@ -95,15 +100,16 @@ pub fn rl(
         rewards,
         name,
         config,
+        steps,
         prompts,
         monitor,
     };
     let label = format!("rl {}", name.key());
-    let progress = monitor.progress(&label, config.steps as u64);
+    let progress = monitor.progress(&label, steps as u64);
     progress.resume_at(training.state.step as u64);
     while !training.state.finished {
         let state = training.state.clone();
-        if state.step.is_multiple_of(config.evaluate_every) || state.step == config.steps {
+        if state.step.is_multiple_of(config.evaluate_every) || state.step == steps {
             let started = Instant::now();
             let policy = training.policy.valid();
             let label = format!("rl {} validation", name.key());
@@ -117,6 +123,7 @@ pub fn rl(
             )?
             .item;
             training.state.seconds.evaluate += started.elapsed().as_secs_f64();
+            let is_best = training.state.judge(&found);
             monitor.record(&Event::Validation(Validation {
                 phase: name.key(),
                 epoch: None,
@@ -124,6 +131,8 @@ pub fn rl(
                 pass_at_1: found.pass_at_1,
                 recall_at_10: found.recall_at_10,
                 ndcg_at_10: found.ndcg_at_10,
+                best_pass_at_1: Some(training.state.best_pass_at_1),
+                best_ndcg_at_10: Some(training.state.best_ndcg_at_10),
                 generated: Some(state.groups.generated),
             }))?;
             monitor.say(&format!(
@@ -134,12 +143,14 @@ pub fn rl(
                 found.recall_at_10,
                 found.ndcg_at_10
             ));
-            if found.pass_at_1 > state.best_pass_at_1 {
-                training.state.best_pass_at_1 = found.pass_at_1;
-                training.state.best_step = state.step;
+            let is_kept = match config.keep {
+                Keep::Best => is_best,
+                Keep::Last => true,
+            };
+            if is_kept {
                 stage.save_best(&training.policy)?;
             }
-            training.state.finished = state.step == config.steps;
+            training.state.finished = state.step == steps;
             let reference = syncs.then_some(&training.reference);
             let (policy, optimiser) = (&training.policy, &training.optimiser);
             stage.save(state.step, policy, optimiser, reference, &training.state)?;
@@ -168,6 +179,8 @@ struct Training<'a> {
     update: Update<'a>,
     generation: Generation,
     config: &'a RlConfig,
+    /// Rollout steps of the whole training.
+    steps: usize,
     prompts: PromptOrder,
     monitor: &'a Monitor,
 }
@@ -249,7 +262,7 @@ impl Training<'_> {
         check_finite(&format!("rl {}", self.name), self.state.optimiser_steps, &found)?;
 
         let started = Instant::now();
-        let steps = self.config.steps * self.config.minibatches();
+        let steps = self.steps * self.config.minibatches();
         let warmup = (steps as f64 * self.config.warmup) as usize;
         // by the planned steps: a signal that skips groups keeps the schedule of the others
         let step = self.state.step * self.config.minibatches() + sums.minibatches;

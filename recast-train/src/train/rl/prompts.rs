@@ -20,11 +20,23 @@ impl RlPrompt {
     /// All prompts: each item with a predecessor gives one prompt, for any number of targets.
     #[must_use]
     pub fn all(train: &Histories) -> Vec<Self> {
-        let of_user = |(user, items): (usize, &[u32])| {
-            (1..items.len())
-                .map(move |position| Self { user: user as u32, position: position as u32 })
-        };
-        train.iter().enumerate().flat_map(of_user).collect()
+        (0u32..).zip(train.iter()).flat_map(|(user, items)| Self::of_user(user, 1, items)).collect()
+    }
+
+    /// The fresh prompts: each item behind the user's `older` items, if any item is before it.
+    ///
+    /// # Panics
+    ///
+    /// If a user of `train` has no entry in `older`.
+    #[must_use]
+    pub fn fresh(train: &Histories, older: &Histories) -> Vec<Self> {
+        let of_user = |(user, items)| Self::of_user(user, older.sequence(user).len().max(1), items);
+        (0u32..).zip(train.iter()).flat_map(of_user).collect()
+    }
+
+    /// The prompts of a user whose first targets stand at `first` or later.
+    fn of_user(user: u32, first: usize, items: &[u32]) -> impl Iterator<Item = Self> + use<> {
+        (first..items.len()).map(move |position| Self { user, position: position as u32 })
     }
 
     /// The items before the first target.
@@ -51,13 +63,16 @@ pub(super) struct PromptOrder {
 }
 
 impl PromptOrder {
-    /// The order of all prompts of the training part.
+    /// The order of all prompts of the training part, or of those behind its `older` part.
     ///
     /// # Errors
     ///
     /// If the training part has no prompt.
-    pub(super) fn new(train: &Histories, seed: u64) -> Result<Self> {
-        let prompts = RlPrompt::all(train);
+    pub(super) fn new(train: &Histories, older: Option<&Histories>, seed: u64) -> Result<Self> {
+        let prompts = match older {
+            Some(older) => RlPrompt::fresh(train, older),
+            None => RlPrompt::all(train),
+        };
         if prompts.is_empty() {
             let problem = "no user has two items in the training part, so there is no prompt to \
                            complete by reinforcement learning";
@@ -65,6 +80,11 @@ impl PromptOrder {
             return Err(Error::data(problem, hint));
         }
         Ok(Self { prompts, shuffled: Vec::new(), pass: None, seed })
+    }
+
+    /// The number of prompts of a pass, at least 1.
+    pub(super) fn len(&self) -> usize {
+        self.prompts.len()
     }
 
     /// `count` prompts of the endless order from number `start`.
@@ -101,6 +121,21 @@ mod tests {
     }
 
     #[test]
+    fn fresh_prompts_stand_behind_the_older_part_and_have_a_history() {
+        let (mut train, mut older) = (Histories::default(), Histories::default());
+        for (items, first) in [(&[3, 1, 2, 5][..], 2), (&[4, 6], 0), (&[7], 0), (&[8, 9], 2)] {
+            train.push(items);
+            older.push(&items[..first]);
+        }
+        let prompts: Vec<(u32, u32)> = RlPrompt::fresh(&train, &older)
+            .iter()
+            .map(|prompt| (prompt.user, prompt.position))
+            .collect();
+        assert_eq!(prompts, [(0, 2), (0, 3), (1, 1)]);
+        assert_eq!(PromptOrder::new(&train, Some(&older), 5).unwrap().len(), 3);
+    }
+
+    #[test]
     fn targets_end_with_the_training_part() {
         let mut train = Histories::default();
         train.push(&[3, 1, 2]);
@@ -114,7 +149,7 @@ mod tests {
         let mut train = Histories::default();
         train.push(&[3]);
         train.push(&[4]);
-        let message = PromptOrder::new(&train, 5).err().unwrap().to_string();
+        let message = PromptOrder::new(&train, None, 5).err().unwrap().to_string();
         assert!(message.contains("there is no prompt"), "{message}");
     }
 
@@ -122,7 +157,7 @@ mod tests {
     fn each_pass_holds_every_prompt_once_in_an_order_of_its_own() {
         let mut train = Histories::default();
         train.push(&(0..20).collect::<Vec<u32>>());
-        let mut order = PromptOrder::new(&train, 5).unwrap();
+        let mut order = PromptOrder::new(&train, None, 5).unwrap();
         let passes = [order.take(0, 19), order.take(19, 19)];
         for pass in &passes {
             let mut positions: Vec<u32> = pass.iter().map(|prompt| prompt.position).collect();

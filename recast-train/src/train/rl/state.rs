@@ -6,7 +6,7 @@ use recast_core::signal::Skip;
 use serde::{Deserialize, Serialize};
 
 use super::select::GroupOutcome;
-use crate::event::{GroupCounts, PhaseSeconds};
+use crate::event::{GroupCounts, Metrics, PhaseSeconds};
 use crate::reward::RewardMeans;
 
 impl GroupCounts {
@@ -43,6 +43,12 @@ pub struct RlState {
     pub groups: GroupCounts,
     /// Seconds so far.
     pub seconds: PhaseSeconds,
+    /// The best validation NDCG@10, at item level; older checkpoints lack it.
+    #[serde(default)]
+    pub best_ndcg_at_10: f64,
+    /// The step with the best NDCG@10.
+    #[serde(default)]
+    pub best_ndcg_step: usize,
     /// Whether all steps are done.
     pub finished: bool,
     /// The mean of each named reward so far; older checkpoints lack it.
@@ -64,6 +70,8 @@ impl RlState {
             optimiser_steps: 0,
             best_pass_at_1: f64::NEG_INFINITY,
             best_step: 0,
+            best_ndcg_at_10: f64::NEG_INFINITY,
+            best_ndcg_step: 0,
             groups: GroupCounts::default(),
             seconds: PhaseSeconds::default(),
             finished: false,
@@ -71,6 +79,21 @@ impl RlState {
             further_prompts: 0,
             all_zero: AllZeroState::default(),
         }
+    }
+}
+
+impl RlState {
+    /// Compares a validation after this state's step with the best ones before; tells whether its
+    /// Pass@1 is the best.
+    pub(super) fn judge(&mut self, found: &Metrics) -> bool {
+        if found.ndcg_at_10 > self.best_ndcg_at_10 {
+            (self.best_ndcg_at_10, self.best_ndcg_step) = (found.ndcg_at_10, self.step);
+        }
+        let is_best = found.pass_at_1 > self.best_pass_at_1;
+        if is_best {
+            (self.best_pass_at_1, self.best_step) = (found.pass_at_1, self.step);
+        }
+        is_best
     }
 }
 
@@ -94,5 +117,23 @@ impl AllZeroState {
 impl From<AllZeroParts<f32>> for AllZeroState {
     fn from(AllZeroParts { total, weight, .. }: AllZeroParts<f32>) -> Self {
         Self { total, weight }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_pass_and_the_best_ndcg_have_their_own_steps() {
+        let mut state = RlState::fresh();
+        let found = |pass_at_1, ndcg_at_10| Metrics { pass_at_1, ndcg_at_10, ..Metrics::default() };
+        assert!(state.judge(&found(0.2, 0.3)));
+        state.step = 20;
+        assert!(!state.judge(&found(0.2, 0.4)));
+        state.step = 40;
+        assert!(state.judge(&found(0.3, 0.4)));
+        assert_eq!((state.best_pass_at_1, state.best_step), (0.3, 40));
+        assert_eq!((state.best_ndcg_at_10, state.best_ndcg_step), (0.4, 20));
     }
 }

@@ -2,21 +2,22 @@
 
 mod objective;
 mod options;
+mod protocol;
 mod signal_name;
 
 use std::collections::BTreeMap;
 
 use recast_core::Signal;
-use recast_core::objective::Objective;
 use recast_core::signal::RepairPolicy;
 use serde::{Deserialize, Serialize};
 
+use self::objective::overrides;
 pub use self::objective::{Bound, Estimator, Override};
-use self::objective::{Numbers, overrides};
 pub use self::options::{
     DapoConfig, Divisor, GrpoConfig, LuffyConfig, PreferenceConfig, Ratio, RecastConfig, Repair,
     RereConfig, RlZvpConfig, SapoConfig, Scale, Target,
 };
+pub use self::protocol::{Keep, Prompts};
 pub use self::signal_name::SignalName;
 use super::loss::Layout;
 use crate::decode::{Rollout, RolloutConfig, RolloutKind};
@@ -32,10 +33,17 @@ use crate::reward::RewardsConfig;
 pub struct RlConfig {
     /// The signals to train with, each from the same supervised checkpoint.
     pub signals: Vec<SignalName>,
-    /// Rollout steps.
+    /// Rollout steps; 0 means one pass over all prompts.
     pub steps: usize,
     /// Prompts of a step, a group each.
     pub prompts_per_step: usize,
+    /// The prompts: those that supervised training has seen, or fresh ones.
+    pub prompts: Prompts,
+    /// The newest training interactions of each user that are fresh; 0 where `fresh_share` tells.
+    pub fresh_items: usize,
+    /// The newest share of all training interactions that is fresh, below 1; 0 where `fresh_items`
+    /// tells.
+    pub fresh_share: f64,
     /// Completions `G` of a group.
     pub group_size: usize,
     /// The generation of a group's completions.
@@ -83,6 +91,8 @@ pub struct RlConfig {
     pub kl_times_ratio: bool,
     /// Steps between two evaluations.
     pub evaluate_every: usize,
+    /// The decoder that training gives: the best in validation, or the last.
+    pub keep: Keep,
     /// Validation prompts of an evaluation, drawn by the seed; 0 means all.
     pub validation_prompts: usize,
     /// The weight of each named reward.
@@ -115,6 +125,9 @@ impl Default for RlConfig {
             signals: vec![SignalName::Grpo, SignalName::Rere, SignalName::Recast],
             steps: 100,
             prompts_per_step: 64,
+            prompts: Prompts::Seen,
+            fresh_items: 1,
+            fresh_share: 0.0,
             group_size: 32,
             rollout: RolloutKind::Beam,
             temperature: 1.0,
@@ -138,6 +151,7 @@ impl Default for RlConfig {
             kl_value_limit: 10.0,
             kl_times_ratio: false,
             evaluate_every: 20,
+            keep: Keep::Best,
             validation_prompts: 2000,
             rewards: RewardsConfig::default(),
             overrides: overrides(),
@@ -159,11 +173,11 @@ impl RlConfig {
     ///
     /// # Errors
     ///
-    /// If a count is 0, or a rate or weight is out of its range. If the ranking penalty would count
-    /// twice or follow no ranks. If core refuses a signal, its loss or its objective.
+    /// If a count is 0, or a rate, share or weight is out of its range. If not one rule tells fresh
+    /// prompts. If the ranking penalty would count twice or follow no ranks. If core refuses a
+    /// signal, its loss or its objective.
     pub fn check(&self) -> Result<()> {
         for (key, value) in [
-            ("rl.steps", self.steps),
             ("rl.prompts_per_step", self.prompts_per_step),
             ("rl.targets", self.targets),
             ("rl.groups_per_minibatch", self.groups_per_minibatch),
@@ -189,6 +203,7 @@ impl RlConfig {
             return Err(Error::setting("rl.signals", problem, "name each signal once"));
         }
         check_rates("rl", self.learning_rate, self.warmup, self.weight_decay, self.max_norm)?;
+        self.check_fresh()?;
         self.check_rollout()?;
         self.check_recast()?;
         let mix = self.rere.sync_reference_mix;
@@ -357,35 +372,10 @@ impl RlConfig {
         Pass { rows: groups * rows, slots, predictions: groups * kept, items: 0 }
     }
 
-    /// Core's objective for a signal.
-    ///
-    /// # Errors
-    ///
-    /// If core refuses a number.
-    pub fn objective(&self, name: SignalName) -> Result<Objective<f32>> {
-        let numbers = Numbers {
-            clip_low: self.clip_low,
-            clip_high: self.clip_high,
-            ratio_bound: self.ratio_bound,
-            dual_clip: self.dual_clip,
-            ecpo_delta: self.ecpo_delta,
-            kl_coef: self.kl_coef,
-            kl_estimator: self.kl_estimator,
-            kl_value_limit: self.kl_value_limit,
-            kl_times_ratio: self.kl_times_ratio,
-        };
-        numbers.objective(name, self.overrides.get(&name).copied().unwrap_or_default())
-    }
-
     /// The rollout of groups.
     pub(super) fn rollout(&self) -> Result<Rollout> {
         let Self { rollout, temperature, top_k, top_p, .. } = *self;
         RolloutConfig { rollout, temperature, top_k, top_p }.rollout()
-    }
-
-    /// Optimiser steps that follow one rollout step.
-    pub(super) fn minibatches(&self) -> usize {
-        self.prompts_per_step.div_ceil(self.groups_per_minibatch)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use recast_core::objective::{Clip, KlEstimator, Objective};
 use serde::{Deserialize, Serialize};
 
-use super::SignalName;
+use super::{RlConfig, SignalName};
 use crate::error::{Error, Result};
 
 /// The bound of the ratio beside the clip.
@@ -75,29 +75,17 @@ pub(super) fn overrides() -> BTreeMap<SignalName, Override> {
     ])
 }
 
-/// The numbers of all signals.
-pub(super) struct Numbers {
-    pub(super) clip_low: f64,
-    pub(super) clip_high: f64,
-    pub(super) ratio_bound: Bound,
-    pub(super) dual_clip: f64,
-    pub(super) ecpo_delta: f64,
-    pub(super) kl_coef: f64,
-    pub(super) kl_estimator: Estimator,
-    pub(super) kl_value_limit: f64,
-    pub(super) kl_times_ratio: bool,
-}
-
 /// Log-ratios are clamped to this limit on both sides, as in verl.
 const LOG_RATIO_LIMIT: f32 = 20.0;
 
-impl Numbers {
+impl RlConfig {
     /// Core's objective for a signal.
     ///
     /// # Errors
     ///
     /// If core refuses a number.
-    pub(super) fn objective(&self, name: SignalName, own: Override) -> Result<Objective<f32>> {
+    pub fn objective(&self, name: SignalName) -> Result<Objective<f32>> {
+        let own = self.overrides.get(&name).copied().unwrap_or_default();
         let low = own.clip_low.unwrap_or(self.clip_low) as f32;
         let high = own.clip_high.unwrap_or(self.clip_high) as f32;
         let clip = match own.ratio_bound.unwrap_or(self.ratio_bound) {

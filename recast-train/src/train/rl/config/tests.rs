@@ -1,4 +1,7 @@
+use recast_core::objective::Objective;
+
 use super::*;
+use crate::data::FreshRule;
 
 fn refusal(change: impl FnOnce(&mut RlConfig)) -> String {
     let mut config = RlConfig::default();
@@ -129,4 +132,32 @@ fn settings_are_written_as_words() {
     assert_eq!(config.signals, [SignalName::SDpo]);
     assert!(matches!(config.signal(SignalName::Recast), Signal::Recast(recast)
         if recast.repair == (RepairPolicy::Gated { threshold: 0.5 })));
+}
+
+#[test]
+fn fresh_prompts_follow_one_rule() {
+    let of = |prompts, fresh_items, fresh_share| {
+        let config = RlConfig { prompts, fresh_items, fresh_share, ..RlConfig::default() };
+        config.check().map(|()| config.fresh()).map_err(|fault| fault.to_string())
+    };
+    assert_eq!(RlConfig::default().fresh(), None);
+    assert_eq!(of(Prompts::Fresh, 1, 0.0), Ok(Some(FreshRule::Items(1))));
+    assert_eq!(of(Prompts::Fresh, 0, 0.1), Ok(Some(FreshRule::Share(0.1))));
+    assert_eq!(of(Prompts::Seen, 0, 0.1), Ok(None));
+    for (items, share, expected) in [
+        (1, 0.1, "'rl.fresh_share': is 0.1 beside rl.fresh_items = 1: two rules; set one of both"),
+        (0, 0.0, "'rl.fresh_items': is 0 beside rl.fresh_share = 0, so that no prompt is fresh"),
+        (0, 1.0, "'rl.fresh_share': 1 is no share"),
+        (0, -0.1, "'rl.fresh_share': -0.1 is no share"),
+        (0, f64::NAN, "'rl.fresh_share': NaN is no share"),
+    ] {
+        let message = of(Prompts::Fresh, items, share).unwrap_err();
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn no_steps_mean_one_pass_over_all_prompts() {
+    let of = |steps, prompts| RlConfig { steps, ..RlConfig::default() }.planned_steps(prompts);
+    assert_eq!([of(0, 1), of(0, 64), of(0, 65), of(7, 65)], [1, 1, 2, 7]);
 }
