@@ -164,7 +164,7 @@ fn an_anchor_is_rewarded_like_any_completion() {
 fn the_ranking_reward_under_grpo_is_rere() {
     let ranked = weighted("hit = 1.0\nranking = 1.0");
     for targets in [&[0][..], &[2], &[4], &[1, 3]] {
-        let grpo = Signal::Grpo { epsilon: 1e-4, scale: RewardScale::Group };
+        let grpo = Signal::Grpo { epsilon: 1e-4, scale: RewardScale::Group, add_gt: false };
         let grpo = select(&grpo, &ranked, &example().2, targets);
         assert_eq!(selection(grpo), selection(of_hits(&Signal::rere(), targets)));
     }
