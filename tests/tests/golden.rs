@@ -7,8 +7,8 @@ mod cases;
 
 use recast_core::batch::{Batch, BatchOutcome};
 use recast_core::objective::{
-    AnchorRatio, CompletionTokens, KlEstimator, Objective, PolicyLoss, Surrogate, TokenTerm,
-    completion_loss, kl_penalty,
+    CompletionTokens, KlEstimator, Objective, PolicyLoss, Surrogate, TokenTerm, completion_loss,
+    kl_penalty,
 };
 use recast_core::signal::RewardScale;
 use recast_core::{Signal, advantage};
