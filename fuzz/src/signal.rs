@@ -1,6 +1,8 @@
 //! Groups from bytes, through every signal.
 
-use recast_core::signal::{Normaliser, Recast, RepairPolicy, RewardScale};
+use recast_core::signal::{
+    NegativeChoice, NegativeRule, Normaliser, Recast, RepairPolicy, RewardScale,
+};
 use recast_core::{Group, Outcome, Regime, Signal, Skip};
 
 /// The first byte has a bit for each option. Bit 0 stands for raw numbers, bit 1 for old log-probs,
@@ -37,6 +39,7 @@ pub fn signal(data: &[u8]) {
     if flags & 32 == 32 {
         group = group.with_lengths(&lengths).expect("one positive length for each completion");
     }
+    group = group.with_draw(u64::from(*flags) << 56);
     if flags & 4 == 4 {
         group = group.with_duplicates(&duplicates).unwrap_or(group);
     }
@@ -44,7 +47,10 @@ pub fn signal(data: &[u8]) {
         check(signal, group);
         if let Some(slot) = signal.repair(group) {
             let in_every_group =
-                matches!(signal, Signal::Luffy { .. } | Signal::Rere { add_gt: true, .. });
+                matches!(
+                    signal,
+                    Signal::Luffy { .. } | Signal::Rere { add_gt: true, .. } | Signal::Supervised
+                );
             assert!(in_every_group || group.regime() == Regime::AllZero);
             let (mut rewards, mut scores) = (rewards.clone(), scores.clone());
             (rewards[slot], scores[slot]) = (1.0, 1.0);
@@ -73,7 +79,7 @@ fn signals() -> Vec<Signal<f32>> {
     let mut signals = vec![
         Signal::grpo(),
         Signal::rere(),
-        Signal::Grpo { epsilon: 0.0, scale: RewardScale::Group },
+        Signal::Grpo { epsilon: 0.0, scale: RewardScale::Group, add_gt: true },
         Signal::grpo_by_batch(),
         Signal::Rere { epsilon: 1e-4, add_gt: true },
         Signal::DrGrpo,
@@ -93,6 +99,7 @@ fn signals() -> Vec<Signal<f32>> {
         Signal::gmpo(),
         Signal::reinforce_plus_plus(),
         Signal::Opo,
+        Signal::Supervised,
         Signal::Recast(Recast { positive_only: true, ..Recast::default() }),
     ];
     for repair in [RepairPolicy::Always, RepairPolicy::Never] {
@@ -100,6 +107,15 @@ fn signals() -> Vec<Signal<f32>> {
             for normaliser in [Normaliser::Kept, Normaliser::Group] {
                 let recast = Recast { repair, boundary, normaliser, ..Recast::default() };
                 signals.push(Signal::Recast(recast));
+            }
+        }
+    }
+    for negative_choice in [NegativeChoice::Hardest, NegativeChoice::Uniform] {
+        for negative in [NegativeRule::Always, NegativeRule::SharedPrefix] {
+            for negative_weight in [0.0, 0.5] {
+                let negative =
+                    Recast { negative_choice, negative, negative_weight, ..Recast::default() };
+                signals.push(Signal::Recast(negative));
             }
         }
     }
@@ -140,20 +156,32 @@ fn check(signal: Signal<f32>, group: Group<'_, f32>) -> bool {
     assert!(differences && !small || advantages.iter().all(|advantage| advantage.is_finite()));
     assert!((kept.len()..=group.len()).contains(&selection.divisor));
     match signal {
-        Signal::Recast(Recast { boundary: true, weight, positive_only, .. }) => {
-            let alone = positive_only && group.regime() == Regime::AllHit;
-            assert_eq!(kept.len(), if alone { 1 } else { 2 });
-            for (&slot, &advantage) in kept.iter().zip(advantages) {
-                assert_eq!(advantage, if group.is_hit(slot) { weight } else { -weight });
+        Signal::Recast(Recast {
+            boundary: true,
+            weight,
+            positive_only,
+            negative_weight,
+            negative,
+            ..
+        }) => {
+            let all_hit = group.regime() == Regime::AllHit;
+            assert!(positive_only || !all_hit);
+            match kept.len() {
+                1 if all_hit || negative_weight == 0.0 => {}
+                1 => assert_eq!(negative, NegativeRule::SharedPrefix),
+                count => assert_eq!(count, 2),
             }
-            assert!(alone || advantages[0] + advantages[1] == 0.0);
+            for (&slot, &advantage) in kept.iter().zip(advantages) {
+                let of_miss = -weight * negative_weight;
+                assert_eq!(advantage, if group.is_hit(slot) { weight } else { of_miss });
+            }
         }
         Signal::Dpo { negatives, .. } => {
             assert!((2..=negatives + 1).contains(&kept.len()));
             let positives = advantages.iter().filter(|&&advantage| advantage == 1.0);
             assert_eq!(positives.count(), 1);
         }
-        Signal::PassAtK => assert_eq!(kept.len(), 1),
+        Signal::PassAtK | Signal::Supervised => assert_eq!(kept.len(), 1),
         _ => assert_eq!(kept.len(), group.len()),
     }
     true

@@ -40,17 +40,17 @@ pub struct BoundaryPair {
 #[must_use]
 pub fn boundary_pair<T: Real>(group: Group<'_, T>) -> Option<BoundaryPair> {
     // A tie stays with the earlier slot.
-    Some(BoundaryPair {
-        positive: strongest_positive(group)?,
-        negative: group
-            .negatives()
-            .reduce(|best, slot| if group.is_harder(slot, best) { slot } else { best })?,
-    })
+    Some(BoundaryPair { positive: strongest_positive(group)?, negative: hardest_negative(group)? })
 }
 
 /// The strongest positive, with or without a negative beside it.
 pub(crate) fn strongest_positive<T: Real>(group: Group<'_, T>) -> Option<usize> {
     group.positives().reduce(|best, slot| if group.is_stronger(slot, best) { slot } else { best })
+}
+
+/// The hardest negative, with or without a positive beside it.
+pub(crate) fn hardest_negative<T: Real>(group: Group<'_, T>) -> Option<usize> {
+    group.negatives().reduce(|best, slot| if group.is_harder(slot, best) { slot } else { best })
 }
 
 #[cfg(test)]

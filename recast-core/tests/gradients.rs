@@ -178,7 +178,8 @@ impl<T: Real> Tokens<T> {
             is_anchor: anchor_ratio.is_some(),
         };
         let anchor_ratio = anchor_ratio.unwrap_or(AnchorRatio::Detached);
-        completion_loss(&PolicyLoss { surrogate, anchor_ratio }, tokens, objective, gradients)
+        let loss = PolicyLoss { surrogate, anchor_ratio, negative_margin: None };
+        completion_loss(&loss, tokens, objective, gradients)
     }
 }
 
@@ -338,7 +339,8 @@ proptest! {
         }
         let anchor = ratio.is_some().then_some(completions.len() - 1);
         let anchor_ratio = ratio.unwrap_or(AnchorRatio::Recompute);
-        let policy = Loss::Policy(PolicyLoss { surrogate, anchor_ratio });
+        let policy =
+            Loss::Policy(PolicyLoss { surrogate, anchor_ratio, negative_margin: None });
         let preference = Loss::Preference(Preference::new(beta).expect("within the range above"));
         let objective = numbers.objective();
         for loss in [policy, preference] {

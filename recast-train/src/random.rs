@@ -33,7 +33,8 @@ pub enum Purpose {
     Neighbours = 11,
     /// The completions of a prompt; one stream for each prompt of the endless order.
     Rollout = 12,
-    /// The target of an anchor; one stream for each prompt of the endless order.
+    /// The target of an anchor, then a uniform negative; one stream for each prompt of the endless
+    /// order.
     Anchor = 13,
     /// The items beside a step's targets in the items' cross-entropy; one stream an optimiser step.
     Candidates = 14,

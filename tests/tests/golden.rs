@@ -7,8 +7,8 @@ mod cases;
 
 use recast_core::batch::{Batch, BatchOutcome};
 use recast_core::objective::{
-    AnchorRatio, CompletionTokens, KlEstimator, Objective, PolicyLoss, Surrogate, TokenTerm,
-    completion_loss, kl_penalty,
+    CompletionTokens, KlEstimator, Objective, PolicyLoss, Surrogate, TokenTerm, completion_loss,
+    kl_penalty,
 };
 use recast_core::signal::RewardScale;
 use recast_core::{Signal, advantage};
@@ -42,7 +42,7 @@ tests![
 
 /// A completion that was sampled, under one surrogate.
 fn sampled(surrogate: Surrogate<f64>) -> PolicyLoss<f64> {
-    PolicyLoss { surrogate, anchor_ratio: AnchorRatio::Recompute }
+    PolicyLoss { surrogate, ..PolicyLoss::default() }
 }
 
 /// Asserts that a method gives the advantages of every case.
@@ -221,7 +221,7 @@ fn opo_gives_the_advantages_of_verl() {
 fn grpo_scaled_by_the_batch_gives_the_advantages_of_trl() {
     for case in &Golden::read().batch_scaling {
         let epsilon = case.epsilon.expect("an epsilon");
-        let signal = Signal::Grpo { epsilon, scale: RewardScale::Batch };
+        let signal = Signal::Grpo { epsilon, scale: RewardScale::Batch, add_gt: false };
         assert_batch(case, &signal, GOLDEN_STANDARDISED);
     }
 }

@@ -1,22 +1,30 @@
 //! The loop's loss of each signal is core's: value and gradient, on a fixed group.
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use recast_burn::objective::{LogProbs, policy_loss};
 use recast_core::objective::{GroupTokens, group_loss};
 use recast_core::repair::Evidence;
 use recast_core::{Group, Outcome, Signal};
-use recast_train::catalogue::{SidTable, Trie};
+use recast_train::catalogue::{Node, SidTable, Trie};
 use recast_train::decode::Completion;
+use recast_train::model::Decoder;
 use recast_train::reward::Rewards;
-use recast_train::train::{KeptGroup, RlConfig, Selector, SignalName, update_batch};
+use recast_train::train::{
+    KeptGroup, Layout, RlConfig, Selector, SignalName, completion_log_probs, update_batch,
+};
 
+use crate::decoder::{
+    Catalogue, assert_weights_close, decoder, leaves, parameter_gradients, prompt,
+};
 use crate::device::devices;
 use crate::numbers::{assert_each_close, seeded, values};
-use crate::tolerance::OBJECTIVE;
+use crate::tolerance::{DECODER, OBJECTIVE, on};
 
 tests![
     every_signal_selects_as_core_does,
     every_signal_has_the_value_and_the_gradient_of_cores_loss,
+    repair_with_the_positive_alone_updates_as_supervised_training_does,
 ];
 
 const LEVELS: usize = 3;
@@ -54,6 +62,17 @@ struct ByCore {
 }
 
 fn by_core(signal: &Signal<f32>, target: usize) -> Option<ByCore> {
+    if !signal.needs_rollout() {
+        // the group is the anchor alone
+        let (mut slots, mut advantages) = ([0], [0.0]);
+        let group = Group::new(&[1.0], &[1.0], None).expect("a group");
+        let Outcome::Trained(selection) = signal.select(group, &mut slots, &mut advantages) else {
+            panic!("the anchor is a positive");
+        };
+        let (slots, divisor) = (selection.kept.to_vec(), selection.divisor);
+        let advantages = selection.advantages.to_vec();
+        return Some(ByCore { slots, advantages, divisor, anchor: signal.repair(group) });
+    }
     let mut hits: Vec<f32> = (0..4).map(|slot| f32::from(u8::from(slot == target))).collect();
     let score = |sid: &[u16; LEVELS]| {
         let credit = recast_core::reward::PrefixCredit::decimal();
@@ -190,5 +209,53 @@ fn every_signal_has_the_value_and_the_gradient_of_cores_loss() {
             assert!(expected.iter().any(|&gradient| gradient.abs() > 0.0), "{name}");
             assert_each_close(&values(&found), &expected, OBJECTIVE, at);
         }
+    }
+}
+
+/// The gradients of a decoder's first update on all-zero groups, under a signal.
+fn update(
+    name: SignalName,
+    config: &RlConfig,
+    model: &Decoder,
+    catalogue: &Catalogue,
+) -> Vec<(String, Vec<f32>)> {
+    let (sids, trie) = catalogue;
+    let (signal, objective) = (config.signal(name), config.objective(name).expect("numbers"));
+    let leaves = leaves(trie);
+    let selector = Selector { signal: &signal, rewards: &Rewards::hit_alone(), sids, trie };
+    let mut groups = Vec::new();
+    for (items, target) in [(&[1, 2, 3][..], 20), (&[11, 12], 9), (&[30], 25)] {
+        let wanted = trie.walk(sids.sid(target)).expect("a target of the catalogue");
+        let misses = leaves.iter().filter(|&&leaf| leaf != wanted).take(4);
+        let completion =
+            |(i, &leaf): (usize, &Node)| Completion { leaf, log_prob: -1.0 - i as f32 };
+        let completions: Vec<Completion> = misses.enumerate().map(completion).collect();
+        let prompt = prompt(model, sids, items);
+        groups.extend(selector.kept(prompt, &completions, &[target]).expect("finite numbers"));
+    }
+    assert_eq!(groups.len(), 3);
+    let policy = completion_log_probs(model, trie, &groups, Layout::Packed);
+    let at_hand = policy.clone().detach();
+    let log_probs = LogProbs {
+        policy_log_probs: policy,
+        old_log_probs: at_hand.clone(),
+        ref_log_probs: at_hand,
+    };
+    let levels = trie.levels();
+    let batch = update_batch(&groups, 3, levels, signal.loss(), &objective).expect("a batch");
+    let gradients = policy_loss(log_probs, &batch).backward();
+    parameter_gradients(model, &GradientsParams::from_grads(gradients, model))
+}
+
+fn repair_with_the_positive_alone_updates_as_supervised_training_does() {
+    let mut config = RlConfig::default();
+    config.kl_coef = 0.0;
+    config.recast.negative_weight = 0.0;
+    let catalogue = crate::decoder::catalogue();
+    for (device_name, device) in devices() {
+        let model = decoder(&catalogue.0, &device);
+        let [recast, supervised] = [SignalName::Recast, SignalName::Supervised]
+            .map(|name| update(name, &config, &model, &catalogue));
+        assert_weights_close(&recast, &supervised, on(&device, DECODER), &device_name);
     }
 }

@@ -39,7 +39,8 @@ pub struct LogProbs {
     /// Log-probabilities under the rollout policy. An anchor with a detached or shaped ratio needs
     /// none, nor does a preference loss.
     pub old_log_probs: Tensor<1>,
-    /// Log-probabilities under the frozen reference. A policy loss without a KL penalty needs none.
+    /// Log-probabilities under the frozen reference. A policy loss without a KL penalty and without
+    /// a margin of negatives needs none.
     pub ref_log_probs: Tensor<1>,
 }
 

@@ -120,14 +120,27 @@ impl<'a> Terms<'a> {
     }
 
     fn by_token(&self, losses: Tensor<1>) -> Tensor<1> {
-        let losses = self.with_anchors(losses, self.batch.levels(), |terms| terms);
-        self.penalised(losses, || self.token_penalties())
+        let levels = self.batch.levels();
+        let losses = self.with_anchors(losses, levels, |terms| terms);
+        self.penalised(self.without_stopped(losses, levels), || self.token_penalties())
     }
 
     fn by_completion(&self, losses: Tensor<1>, penalties: impl FnOnce() -> Tensor<1>) -> Tensor<1> {
         let levels = self.batch.levels();
         let losses = self.with_anchors(losses, 1, |terms| level_mean(terms, levels));
-        self.penalised(losses, penalties)
+        self.penalised(self.without_stopped(losses, 1), penalties)
+    }
+
+    /// Removes the losses of negatives that the policy holds below the margin. The comparison
+    /// carries no gradient.
+    fn without_stopped(&self, losses: Tensor<1>, levels: usize) -> Tensor<1> {
+        let Some(margin) = self.loss.negative_margin else { return losses };
+        let below = |negative| if negative { -margin } else { f32::MIN };
+        let bounds: Vec<f32> = self.batch.negatives().map(below).collect();
+        let leads = self.policy.clone().detach() - self.reference.clone();
+        let leads = level_mean(leads, self.batch.levels()) * self.batch.levels() as f32;
+        let stopped = leads.lower(column(&bounds, &losses.device()));
+        losses.mask_fill(stopped.repeat_dim(0, levels), 0.0)
     }
 
     /// Replaces the losses of anchors by those of their own ratios.

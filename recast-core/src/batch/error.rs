@@ -73,6 +73,22 @@ pub enum BatchError {
         /// The number of lengths.
         lengths: usize,
     },
+    /// The numbers of first codes and of rewards differ.
+    #[error("{codes} first codes for {rewards} rewards: give one for each completion")]
+    FirstCodeCount {
+        /// The number of rewards.
+        rewards: usize,
+        /// The number of first codes.
+        codes: usize,
+    },
+    /// The numbers of draws and of groups differ.
+    #[error("{draws} draws for {groups} groups: give one for each group")]
+    DrawCount {
+        /// The number of groups.
+        groups: usize,
+        /// The number of draws.
+        draws: usize,
+    },
     /// A group was refused; its indices count from the start of the group.
     #[error("group {group}: {error}")]
     Group {

@@ -5,9 +5,10 @@
 //! feature `rayon` each call has a parallel form with equal results: groups do not see each other.
 
 mod error;
+mod negative;
 mod signals;
 
-use crate::group::{Group, GroupError, Hit, check};
+use crate::group::{Group, GroupError, Hit, NegativeData, check};
 use crate::real::Real;
 use crate::signal::{Outcome, Selection};
 
@@ -51,6 +52,8 @@ pub struct Batch<'a, T> {
     duplicate_of: Option<&'a [usize]>,
     lengths: Option<&'a [usize]>,
     hit: Hit<'a, T>,
+    first_codes: Option<&'a [usize]>,
+    draws: Option<&'a [u64]>,
 }
 
 impl<'a, T: Real> Batch<'a, T> {
@@ -109,6 +112,8 @@ impl<'a, T: Real> Batch<'a, T> {
             duplicate_of: None,
             lengths: None,
             hit: Hit::usual(),
+            first_codes: None,
+            draws: None,
         };
         for group in 0..batch.len() {
             let range = batch.range(group);
@@ -254,7 +259,11 @@ impl<'a, T: Real> Batch<'a, T> {
             self.lengths.map(|lengths| &lengths[range.clone()]),
             match self.hit {
                 Hit::Threshold(threshold) => Hit::Threshold(threshold),
-                Hit::Marks(hits) => Hit::Marks(&hits[range]),
+                Hit::Marks(hits) => Hit::Marks(&hits[range.clone()]),
+            },
+            NegativeData {
+                first_codes: self.first_codes.map(|codes| &codes[range]),
+                draw: self.draws.map_or(0, |draws| draws[group]),
             },
         )
     }

@@ -83,6 +83,14 @@ pub enum GroupError {
         /// The completion.
         index: usize,
     },
+    /// The numbers of first codes and of rewards differ.
+    #[error("{codes} first codes for {rewards} rewards: give one for each completion")]
+    FirstCodeCount {
+        /// The number of rewards, G.
+        rewards: usize,
+        /// The number of first codes.
+        codes: usize,
+    },
     /// A duplicate index does not name a first completion at or before its own place.
     #[error("completion {index} cannot be a duplicate of {first}: name the first with its SID")]
     DuplicateNotFirst {

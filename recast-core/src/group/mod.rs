@@ -2,11 +2,13 @@
 
 mod check;
 mod error;
+mod negative;
 
 use crate::real::Real;
 
 pub(crate) use self::check::check;
 pub use self::error::GroupError;
+pub(crate) use self::negative::NegativeData;
 
 /// The regime of a group: the number of its hits, from none to all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +57,7 @@ pub struct Group<'a, T> {
     duplicate_of: Option<&'a [usize]>,
     lengths: Option<&'a [usize]>,
     hit: Hit<'a, T>,
+    negative: NegativeData<'a>,
 }
 
 /// The rule for a hit.
@@ -108,17 +111,19 @@ impl<'a, T: Real> Group<'a, T> {
         old_log_probs: Option<&'a [T]>,
     ) -> Self {
         let (duplicate_of, lengths, hit) = (None, None, Hit::usual());
-        Self { rewards, structural_scores, old_log_probs, duplicate_of, lengths, hit }
+        let negative = NegativeData::default();
+        Self { rewards, structural_scores, old_log_probs, duplicate_of, lengths, hit, negative }
     }
 
-    /// The same view with duplicates, lengths and hits that were checked before.
+    /// The same view with data that were checked before.
     pub(crate) fn with_checked(
         self,
         duplicate_of: Option<&'a [usize]>,
         lengths: Option<&'a [usize]>,
         hit: Hit<'a, T>,
+        negative: NegativeData<'a>,
     ) -> Self {
-        Self { duplicate_of, lengths, hit, ..self }
+        Self { duplicate_of, lengths, hit, negative, ..self }
     }
 
     /// Sets the least reward of a hit.

@@ -3,14 +3,14 @@ use super::{
     AnchorRatio, Clamped, Objective, PolicyLoss, Surrogate, TokenTerm, anchor, kl_penalty,
     sequence, surrogate,
 };
-use crate::real::Real;
+use crate::real::{Real, sum};
 
 /// The tokens of one completion. One token alone is a completion too.
 ///
 /// # Shapes
 ///
 /// Every column: (S). `old_log_probs` may be empty for an anchor whose ratio is detached or shaped,
-/// `ref_log_probs` if `kl_coef` is 0: the loss then does not read them.
+/// `ref_log_probs` if `kl_coef` is 0 and negatives have no margin: the loss then does not read them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompletionTokens<'a, T> {
     /// Log-probabilities under the current policy.
@@ -45,11 +45,20 @@ impl<T: Real> CompletionTokens<'_, T> {
         }
     }
 
-    fn assert_slices(&self, loss: &PolicyLoss<T>, penalised: bool) {
+    /// Whether the completion is a negative that the policy holds below the margin.
+    fn is_stopped(&self, loss: &PolicyLoss<T>) -> bool {
+        let total = |column: &[T]| sum(column.iter().copied());
+        loss.negative_margin.is_some_and(|margin| {
+            let lead = total(self.policy_log_probs) - total(self.ref_log_probs);
+            total(self.advantages) < T::zero() && lead < -margin
+        })
+    }
+
+    fn assert_slices(&self, loss: &PolicyLoss<T>, reads_references: bool) {
         let tokens = self.len();
         assert!(
             (self.old_log_probs.len() == tokens || !self.has_ratio(loss))
-                && (self.ref_log_probs.len() == tokens || !penalised)
+                && (self.ref_log_probs.len() == tokens || !reads_references)
                 && self.advantages.len() == tokens,
             "{tokens} tokens, {} old and {} reference log-probs, {} advantages: give one for each \
              token",
@@ -70,7 +79,8 @@ impl<T: Real> CompletionTokens<'_, T> {
 /// [`Surrogate`] has the formulas of a completion that was sampled, [`AnchorRatio`] those of an
 /// anchor, [`kl_penalty`] the penalty. With [`kl_times_ratio`](Objective::kl_times_ratio) each k is
 /// multiplied by the ratio of its token, under [`Surrogate::Sequence`] by that of the completion.
-/// The penalty of an anchor without a ratio is not multiplied \[ours\]. At kinks the gradient is
+/// The penalty of an anchor without a ratio is not multiplied \[ours\]. A negative below its
+/// [margin](PolicyLoss::negative_margin) has surrogate and gradient 0. At kinks the gradient is
 /// the inner side's. No tokens give 0. `O(S)` time, no allocation.
 ///
 /// Grade: \[paper\] for ReCast's outer objective, PPO's clip plus KL, unchanged; the numbers of the
@@ -107,7 +117,7 @@ pub fn completion_loss<T: Real>(
     gradients: &mut [T],
 ) -> T {
     let penalised = !objective.kl_coef.is_zero();
-    tokens.assert_slices(loss, penalised);
+    tokens.assert_slices(loss, penalised || loss.negative_margin.is_some());
     assert!(
         gradients.len() == tokens.len(),
         "{} tokens need as many gradients, got {}",
@@ -118,6 +128,10 @@ pub fn completion_loss<T: Real>(
         return T::zero();
     }
     let value = match tokens.anchor_ratio(loss) {
+        _ if tokens.is_stopped(loss) => {
+            gradients.fill(T::zero());
+            T::zero()
+        }
         AnchorRatio::Recompute => sampled(loss.surrogate, &tokens, objective, gradients),
         AnchorRatio::Weighted { weight } => {
             let value = sampled(loss.surrogate, &tokens, objective, gradients);
@@ -143,7 +157,8 @@ pub fn completion_loss<T: Real>(
 /// its advantage does not reach (a positive below `1 - low`, say) is not clipped. CISPO counts
 /// every ratio outside of the clip; a sequence ratio counts all tokens or none. GMPO counts each
 /// bounded log-ratio, SAPO nothing. A ratio equal to its bound is not clipped. Neither is a token
-/// with advantage 0, nor a token of an anchor without a ratio. `O(S)` time.
+/// with advantage 0, nor a token of an anchor without a ratio. A negative's margin does not count.
+/// `O(S)` time.
 ///
 /// # Panics
 ///

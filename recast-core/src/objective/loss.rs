@@ -50,19 +50,37 @@ impl<T: Real> Loss<T> {
     }
 }
 
-/// The surrogate of sampled completions, and the ratio of an anchor.
+/// The surrogate of sampled completions, the ratio of an anchor, and the bound of a negative.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicyLoss<T> {
     /// The surrogate of a completion that was sampled.
     pub surrogate: Surrogate<T>,
     /// The ratio of an anchor.
     pub anchor_ratio: AnchorRatio<T>,
+    /// The margin in nats at which a negative completion stops to train; `None` for no bound
+    /// \[ours\].
+    ///
+    /// ```text
+    /// surrogate of the completion = 0   while mean over t of A_t < 0
+    ///                                   and sum over t of (policy_t - ref_t) < -margin
+    /// ```
+    ///
+    /// The current policy is compared, not the one that sampled: a negative that falls below the
+    /// margin within a step stops there. The comparison carries no gradient. A completion at the
+    /// margin still trains. The KL penalty stays, and may draw the completion back. With a margin
+    /// the references are read, also with `kl_coef` 0.
+    pub negative_margin: Option<T>,
 }
 
 impl<T> Default for PolicyLoss<T> {
-    /// PPO's clip for sampled completions and anchors alike, as in ReCast and GRPO.
+    /// PPO's clip for sampled completions and anchors alike, as in ReCast and GRPO; no bound of
+    /// negatives.
     fn default() -> Self {
-        Self { surrogate: Surrogate::Clipped, anchor_ratio: AnchorRatio::Recompute }
+        Self {
+            surrogate: Surrogate::Clipped,
+            anchor_ratio: AnchorRatio::Recompute,
+            negative_margin: None,
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use crate::real::Real;
 ///
 /// M completions of N tokens in all. `offsets`: (M + 1), from 0 to N; `weights`, `is_anchor`: (M);
 /// all others (N). Columns that the loss does not read may be empty: the references if `kl_coef`
-/// is 0. The old log-probabilities may be empty if every completion is an anchor without a ratio.
+/// is 0 and negatives have no margin. The old log-probabilities may be empty if every completion is
+/// an anchor without a ratio.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicyTokens<'a, T> {
     /// The start of each completion, and the end of the last one.

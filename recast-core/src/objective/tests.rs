@@ -26,7 +26,7 @@ fn completion<'a>(
 }
 
 fn of(surrogate: Surrogate<f64>) -> PolicyLoss<f64> {
-    PolicyLoss { surrogate, anchor_ratio: AnchorRatio::Recompute }
+    PolicyLoss { surrogate, ..PolicyLoss::default() }
 }
 
 /// One sampled token under a policy loss.

@@ -12,8 +12,8 @@ impl<T: Real> Signal<T> {
     ///
     /// # Errors
     ///
-    /// If epsilon is negative or not finite, or a weight, gamma, alpha, beta or temperature is
-    /// out of range. Also if a preference has no negative, or a number of the repair policy is
+    /// If epsilon is negative or not finite, or a weight, margin, gamma, alpha, beta or temperature
+    /// is out of range. Also if a preference has no negative, or a number of the repair policy is
     /// out of range.
     ///
     /// # Examples
@@ -63,7 +63,7 @@ impl<T: Real> Signal<T> {
                     return Err(SignalError::Beta { value: beta.widen() });
                 }
             }
-            Self::DrGrpo | Self::Rloo | Self::PassAtK | Self::Opo => {}
+            Self::DrGrpo | Self::Rloo | Self::PassAtK | Self::Opo | Self::Supervised => {}
         }
         Ok(self)
     }
@@ -73,6 +73,16 @@ impl<T: Real> Recast<T> {
     fn check(self) -> Result<(), SignalError> {
         if !is_positive(self.weight) {
             return Err(SignalError::Weight { value: self.weight.widen() });
+        }
+        let share = self.negative_weight;
+        if !(share >= T::zero() && (self.weight * share).is_finite()) {
+            return Err(SignalError::NegativeWeight { value: share.widen() });
+        }
+        match self.negative_margin {
+            Some(margin) if !is_positive(margin) => {
+                return Err(SignalError::NegativeMargin { value: margin.widen() });
+            }
+            Some(_) | None => {}
         }
         check_anchor_ratio(self.anchor_ratio)?;
         self.repair.check()?;

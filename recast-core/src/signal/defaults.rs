@@ -18,7 +18,7 @@ impl<T: Real> Signal<T> {
     /// assert!(Signal::<f32>::all().into_iter().all(|signal| signal.check().is_ok()));
     /// ```
     #[must_use]
-    pub fn all() -> [Self; 18] {
+    pub fn all() -> [Self; 19] {
         [
             Self::recast(),
             Self::grpo(),
@@ -38,6 +38,7 @@ impl<T: Real> Signal<T> {
             Self::gmpo(),
             Self::reinforce_plus_plus(),
             Self::Opo,
+            Self::Supervised,
         ]
     }
 
@@ -47,16 +48,16 @@ impl<T: Real> Signal<T> {
         Self::Recast(Recast::default())
     }
 
-    /// GRPO with OpenOneRec's epsilon, 1e-6.
+    /// GRPO with OpenOneRec's epsilon, 1e-6, without `add_gt`.
     #[must_use]
     pub fn grpo() -> Self {
-        Self::Grpo { epsilon: T::of(1e-6), scale: RewardScale::Group }
+        Self::Grpo { epsilon: T::of(1e-6), scale: RewardScale::Group, add_gt: false }
     }
 
-    /// GRPO with the deviation of the whole step and TRL's epsilon, 1e-4.
+    /// GRPO with the deviation of the whole step and TRL's epsilon, 1e-4, without `add_gt`.
     #[must_use]
     pub fn grpo_by_batch() -> Self {
-        Self::Grpo { epsilon: T::of(1e-4), scale: RewardScale::Batch }
+        Self::Grpo { epsilon: T::of(1e-4), scale: RewardScale::Batch, add_gt: false }
     }
 
     /// DAPO with GRPO's epsilon, 1e-6.

@@ -18,6 +18,21 @@ pub enum SignalError {
         /// The weight.
         value: f64,
     },
+    /// The share of a negative is negative or NaN, or its advantage overflows.
+    #[error(
+        "negative weight {value} is not at least 0, or too large: 1 is usual, 0 leaves the \
+         negative out"
+    )]
+    NegativeWeight {
+        /// The share.
+        value: f64,
+    },
+    /// The margin of a negative is not positive, infinite or NaN.
+    #[error("negative margin {value} is not finite and above 0 nats: leave it out for no bound")]
+    NegativeMargin {
+        /// The margin.
+        value: f64,
+    },
     /// The weight of an anchor is negative, infinite or NaN.
     #[error("weight {value} of the anchor is not finite and at least 0")]
     AnchorWeight {

@@ -12,10 +12,10 @@ use crate::advantage::{calibrate, centre, centre_by_length, leave_one_out, stand
 use crate::group::{Group, Regime};
 use crate::real::Real;
 use crate::reward::write_ranking_rewards;
-use crate::signal::selection::{contrast, keep_all, keep_best, prefer};
+use crate::signal::selection::{contrast, keep_all, keep_best, keep_positive, prefer};
 
 pub use self::error::SignalError;
-pub use self::recast::{Normaliser, Recast};
+pub use self::recast::{NegativeChoice, NegativeRule, Normaliser, Recast};
 pub use self::selection::{Outcome, Selection, Skip};
 pub use crate::repair::RepairPolicy;
 
@@ -57,6 +57,8 @@ pub enum Signal<T> {
         epsilon: T,
         /// The rewards over which the standard deviation is taken.
         scale: RewardScale,
+        /// Whether the last completion of an all-zero group becomes the anchor.
+        add_gt: bool,
     },
     /// Rewards less their mean, all G completions: see
     /// [`advantage::dr_grpo`](crate::advantage::dr_grpo).
@@ -174,6 +176,18 @@ pub enum Signal<T> {
     /// [`advantage::opo`](crate::advantage::opo). Without
     /// [lengths](Group::with_lengths) all are equal, as semantic IDs are.
     Opo,
+    /// Supervised training continued, on the targets of the prompts of other signals: the control of
+    /// reinforcement learning itself \[ours\]. No rollout is needed: see
+    /// [`needs_rollout`](Self::needs_rollout). A group is the anchor alone, with advantage 1 and a
+    /// detached ratio, so that the gradient is that of the anchor's mean negative log-probability:
+    ///
+    /// ```text
+    /// gradient = mean over groups of the mean over t of -d policy_t
+    /// ```
+    ///
+    /// The value is -1 throughout. `kl_coef` 0 is the objective's. A group of several completions
+    /// keeps its strongest positive alone.
+    Supervised,
 }
 
 /// The rewards over which GRPO takes its standard deviation. The mean is the group's either way.
@@ -193,7 +207,7 @@ impl<T: Real> Signal<T> {
     /// Writes the slots to train on and their advantages into the caller's slices.
     ///
     /// ```text
-    /// ReCast          kept = {i+, i-}          A = +w, -w
+    /// ReCast          kept = {i+, i-}          A = +w, -w negative_weight
     /// GRPO, GSPO      kept = 0..G              A = (r - mean) / (std + epsilon)
     /// CISPO, SAPO     kept = 0..G              the same
     /// GMPO, RL-ZVP    kept = 0..G              the same
@@ -207,9 +221,10 @@ impl<T: Real> Signal<T> {
     /// ReRe            kept = 0..G              GRPO over r_i = hit_i + ranking penalty_i
     /// Pass@k          kept = {argmax r}        A = r_max - r_2nd
     /// DPO, S-DPO      kept = {i+, n hardest}   A = +1, -1, ..., -1
+    /// Supervised      kept = {i+}              A = +1
     /// ```
     ///
-    /// Slots ascend. The hardest negatives are ordered as in
+    /// [`Recast`] says when ReCast keeps `i+` alone. Slots ascend. The hardest negatives are ordered as in
     /// [`boundary_pair`](crate::boundary::boundary_pair); later duplicates are passed over; where
     /// there are fewer than n, all are kept. Skipped groups:
     ///
@@ -217,7 +232,7 @@ impl<T: Real> Signal<T> {
     /// |---|---|---|---|
     /// | ReCast with a boundary | yes | yes, or the positive alone | |
     /// | ReCast without, unless it never repairs | yes | | |
-    /// | GCPO | yes | | |
+    /// | GCPO, Supervised | yes | | |
     /// | DAPO, DPO, S-DPO | yes | yes | |
     /// | Pass@k | if nothing is ahead | if nothing is ahead | yes |
     ///
@@ -254,7 +269,7 @@ impl<T: Real> Signal<T> {
                 }
                 keep_all(group, kept, advantages, |values| standardise(values, recast.epsilon))
             }
-            Self::Grpo { epsilon, scale: RewardScale::Group }
+            Self::Grpo { epsilon, scale: RewardScale::Group, .. }
             | Self::Gspo { epsilon }
             | Self::RlZvp { epsilon, .. }
             | Self::Luffy { epsilon: Some(epsilon), .. }
@@ -297,6 +312,7 @@ impl<T: Real> Signal<T> {
             }),
             Self::PassAtK => keep_best(group, kept, advantages),
             Self::Dpo { negatives, .. } => prefer(negatives, group, kept, advantages),
+            Self::Supervised => keep_positive(group, kept, advantages),
         }
     }
 }

@@ -13,6 +13,29 @@ pub enum Normaliser {
     Group,
 }
 
+/// The miss of a group that stands for all misses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NegativeChoice {
+    /// The hardest negative \[paper\].
+    #[default]
+    Hardest,
+    /// Any miss that repeats no earlier completion, with equal probability, by the group's
+    /// [draw](crate::Group::with_draw): the control of hardness \[ours\].
+    Uniform,
+}
+
+/// The negatives that train beside their positive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NegativeRule {
+    /// Every negative \[paper\].
+    #[default]
+    Always,
+    /// A negative that has at least the first code of the positive; other positives stand alone
+    /// \[ours\]. Without [codes](crate::Group::with_first_codes) a structural score above 0
+    /// stands for a common first code.
+    SharedPrefix,
+}
+
 /// The settings of ReCast. Switching repair and boundary gives the four cells of its ablation.
 ///
 /// | repair | boundary | update |
@@ -21,6 +44,18 @@ pub enum Normaliser {
 /// | never | yes | a pair in naturally mixed groups, the others are skipped |
 /// | always | no | GRPO over the repaired group |
 /// | never | no | GRPO |
+///
+/// Four settings shape the negative of a boundary pair; without a boundary nothing reads them:
+///
+/// ```text
+/// i-            the miss of negative_choice
+/// kept          {i+, i-}, or {i+} if negative_weight = 0 or the rule leaves i- out
+/// A             +weight, -weight negative_weight
+/// term of i-    0 while sum over t of (policy_t - ref_t) < -negative_margin, else the surrogate
+/// ```
+///
+/// Whether a group is skipped depends on none of the four, so that runs train on equal groups. A
+/// positive that stands alone has the divisor of one kept sequence, or of the group.
 ///
 /// # Examples
 ///
@@ -49,6 +84,16 @@ pub struct Recast<T> {
     pub epsilon: T,
     /// The divisor of the sum over the kept sequences.
     pub normaliser: Normaliser,
+    /// The share of the weight in the negative's advantage; 1 by default, 0 leaves the negative out
+    /// \[ours\].
+    pub negative_weight: T,
+    /// The choice of the negative.
+    pub negative_choice: NegativeChoice,
+    /// The negatives that train.
+    pub negative: NegativeRule,
+    /// The margin below the reference, in nats, at which a negative stops to train: see
+    /// [`PolicyLoss::negative_margin`](crate::objective::PolicyLoss::negative_margin) \[ours\].
+    pub negative_margin: Option<T>,
     /// Whether a group without a negative keeps its strongest positive alone, with `+w`, instead of
     /// being skipped \[ours\]. Only a signal with a boundary pair reads the setting.
     pub positive_only: bool,
@@ -61,8 +106,8 @@ pub struct Recast<T> {
 
 impl<T: Real> Default for Recast<T> {
     /// ReCast always repairs, from the first target, with a recomputed ratio. The boundary pair has
-    /// weight 1, the loss is the mean over the kept sequences, epsilon is 1e-6. Groups without a
-    /// negative are skipped.
+    /// weight 1, the loss is the mean over the kept sequences, epsilon is 1e-6. The hardest negative
+    /// always trains, with the whole weight and no margin. Groups without a negative are skipped.
     fn default() -> Self {
         Self {
             repair: RepairPolicy::Always,
@@ -70,6 +115,10 @@ impl<T: Real> Default for Recast<T> {
             weight: T::one(),
             epsilon: T::of(1e-6),
             normaliser: Normaliser::Kept,
+            negative_weight: T::one(),
+            negative_choice: NegativeChoice::Hardest,
+            negative: NegativeRule::Always,
+            negative_margin: None,
             positive_only: false,
             anchor_target: AnchorTarget::First,
             anchor_ratio: AnchorRatio::Recompute,

@@ -2,7 +2,7 @@
 
 use super::{Recast, Signal};
 use crate::anchor::{AnchorTarget, anchor_target};
-use crate::group::Group;
+use crate::group::{Group, Regime};
 use crate::real::Real;
 use crate::repair::{Evidence, repair_slot};
 use crate::reward::PrefixCredit;
@@ -23,13 +23,15 @@ impl<T: Real> Signal<T> {
     /// ```text
     /// ReCast, DPO              repair slot of an all-zero group, if the policy repairs
     /// GCPO                     repair slot of an all-zero group
+    /// GRPO with add_gt         the last slot of an all-zero group
     /// ReRe with add_gt, LUFFY  the last slot of every group
+    /// Supervised               the last slot of every group: the only one
     /// all others               none
     /// ```
     ///
     /// The caller overwrites that completion (reward 1, structural score 1) and builds the group
     /// anew; see [`repair_slot`]. If the anchor is not valid, the caller leaves the group as it is:
-    /// ReCast, GCPO and DPO then skip it. `O(G)` time.
+    /// ReCast, GCPO, DPO and Supervised then skip it. `O(G)` time.
     ///
     /// # Examples
     ///
@@ -53,8 +55,13 @@ impl<T: Real> Signal<T> {
                 if repair.repairs(evidence) { repair_slot(group) } else { None }
             }
             Self::Gcpo { .. } => repair_slot(group),
-            Self::Rere { add_gt: true, .. } | Self::Luffy { .. } => Some(group.len() - 1),
-            Self::Grpo { .. }
+            Self::Grpo { add_gt: true, .. } => {
+                (group.regime() == Regime::AllZero).then(|| group.len() - 1)
+            }
+            Self::Rere { add_gt: true, .. } | Self::Luffy { .. } | Self::Supervised => {
+                Some(group.len() - 1)
+            }
+            Self::Grpo { add_gt: false, .. }
             | Self::DrGrpo
             | Self::Rloo
             | Self::Dapo { .. }
@@ -69,6 +76,30 @@ impl<T: Real> Signal<T> {
             | Self::ReinforcePlusPlus { .. }
             | Self::Opo => None,
         }
+    }
+
+    /// Whether the signal reads completions that the policy wrote: all do but
+    /// [`Supervised`](Self::Supervised), whose groups are the anchor alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use recast_core::{Group, Outcome, Signal};
+    ///
+    /// let signal = Signal::<f64>::Supervised;
+    /// assert!(Signal::<f64>::recast().needs_rollout() && !signal.needs_rollout());
+    /// let anchor = Group::new(&[1.0], &[1.0], None)?;
+    /// assert_eq!(signal.repair(anchor), Some(0));
+    /// let (mut kept, mut advantages) = ([0], [0.0]);
+    /// let Outcome::Trained(selection) = signal.select(anchor, &mut kept, &mut advantages) else {
+    ///     unreachable!("the anchor is a positive");
+    /// };
+    /// assert_eq!((selection.kept, selection.advantages), (&[0][..], &[1.0][..]));
+    /// # Ok::<(), recast_core::GroupError>(())
+    /// ```
+    #[must_use]
+    pub fn needs_rollout(&self) -> bool {
+        !matches!(self, Self::Supervised)
     }
 
     /// The target that the anchor of a group is written from, as an index.
@@ -127,7 +158,8 @@ impl<T: Real> Signal<T> {
             | Self::Sapo { .. }
             | Self::Gmpo { .. }
             | Self::ReinforcePlusPlus { .. }
-            | Self::Opo => AnchorTarget::First,
+            | Self::Opo
+            | Self::Supervised => AnchorTarget::First,
         };
         anchor_target(choice, completions, targets, levels, credit, draw)
     }

@@ -1,6 +1,6 @@
-use super::{Normaliser, Recast};
+use super::{NegativeChoice, NegativeRule, Normaliser, Recast};
 use crate::advantage::lead;
-use crate::boundary::{boundary_pair, strongest_positive};
+use crate::boundary::{hardest_negative, strongest_positive};
 use crate::group::{Group, Regime};
 use crate::real::Real;
 
@@ -50,28 +50,60 @@ pub(super) fn contrast<'o, T: Real>(
     kept: &'o mut [usize],
     advantages: &'o mut [T],
 ) -> Outcome<'o, T> {
-    let count = if let Some(pair) = boundary_pair(group) {
-        // A pair needs two completions, so both slices hold two.
-        (kept[0], kept[1], advantages[0], advantages[1]) = if pair.positive < pair.negative {
-            (pair.positive, pair.negative, recast.weight, -recast.weight)
-        } else {
-            (pair.negative, pair.positive, -recast.weight, recast.weight)
-        };
-        2
-    } else {
-        match strongest_positive(group) {
-            Some(positive) if recast.positive_only => {
-                (kept[0], advantages[0]) = (positive, recast.weight);
-                1
-            }
-            _ => return Outcome::Skipped(one_sided(group)),
-        }
+    let negative = match recast.negative_choice {
+        NegativeChoice::Hardest => hardest_negative(group),
+        NegativeChoice::Uniform => group.drawn_negative(),
     };
+    let positive = strongest_positive(group);
+    let Some(positive) = positive.filter(|_| negative.is_some() || recast.positive_only) else {
+        return Outcome::Skipped(one_sided(group));
+    };
+    let count =
+        if let Some(negative) = negative.filter(|&slot| trains(recast, group, slot, positive)) {
+            let (gain, loss) = (recast.weight, -(recast.weight * recast.negative_weight));
+            // A pair needs two completions, so both slices hold two.
+            (kept[0], kept[1], advantages[0], advantages[1]) = if positive < negative {
+                (positive, negative, gain, loss)
+            } else {
+                (negative, positive, loss, gain)
+            };
+            2
+        } else {
+            (kept[0], advantages[0]) = (positive, recast.weight);
+            1
+        };
     let divisor = match recast.normaliser {
         Normaliser::Kept => count,
         Normaliser::Group => group.len(),
     };
     Outcome::Trained(Selection { kept: &kept[..count], advantages: &advantages[..count], divisor })
+}
+
+/// Whether the chosen negative trains beside the positive.
+fn trains<T: Real>(
+    recast: Recast<T>,
+    group: Group<'_, T>,
+    negative: usize,
+    positive: usize,
+) -> bool {
+    !recast.negative_weight.is_zero()
+        && match recast.negative {
+            NegativeRule::Always => true,
+            NegativeRule::SharedPrefix => group.shares_a_prefix(negative, positive),
+        }
+}
+
+/// Keeps the strongest positive alone, with advantage 1 and divisor 1.
+pub(super) fn keep_positive<'o, T: Real>(
+    group: Group<'_, T>,
+    kept: &'o mut [usize],
+    advantages: &'o mut [T],
+) -> Outcome<'o, T> {
+    let Some(positive) = strongest_positive(group) else {
+        return Outcome::Skipped(Skip::NoPositive);
+    };
+    (kept[0], advantages[0]) = (positive, T::one());
+    Outcome::Trained(Selection { kept: &kept[..1], advantages: &advantages[..1], divisor: 1 })
 }
 
 /// Keeps all G with the advantages that `shape` makes of the rewards in place.

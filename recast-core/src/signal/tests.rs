@@ -1,5 +1,6 @@
 //! Every signal on groups of every regime.
 
+mod negative;
 mod others;
 
 use super::*;
@@ -183,6 +184,7 @@ fn every_kind_of_signal_is_in_the_list_once() {
             Signal::Gmpo { .. } => 15,
             Signal::ReinforcePlusPlus { .. } => 16,
             Signal::Opo => 17,
+            Signal::Supervised => 18,
         };
         assert_eq!(place, index);
     }
@@ -249,17 +251,19 @@ fn a_reward_below_the_threshold_is_a_miss_to_every_signal() {
 #[test]
 fn each_signal_names_its_loss_with_all_its_numbers() {
     for signal in defaults::<f64>() {
-        let policy = |surrogate| {
-            Loss::Policy(PolicyLoss { surrogate, anchor_ratio: AnchorRatio::Recompute })
-        };
+        let policy = |surrogate| Loss::Policy(PolicyLoss { surrogate, ..PolicyLoss::default() });
         let expected = match signal {
             Signal::Gspo { .. } | Signal::Gcpo { .. } => policy(Surrogate::Sequence),
             Signal::Gmpo { .. } => policy(Surrogate::GeometricMean),
             Signal::Cispo { .. } => policy(Surrogate::Cispo),
             Signal::Sapo { .. } => policy(Surrogate::Sapo { positive: 1.0, negative: 1.05 }),
             Signal::Luffy { .. } => Loss::Policy(PolicyLoss {
-                surrogate: Surrogate::Clipped,
                 anchor_ratio: AnchorRatio::Shaped { gamma: 0.1 },
+                ..PolicyLoss::default()
+            }),
+            Signal::Supervised => Loss::Policy(PolicyLoss {
+                anchor_ratio: AnchorRatio::Detached,
+                ..PolicyLoss::default()
             }),
             Signal::Dpo { negatives, .. } => {
                 let beta = if negatives == 1 { 0.1 } else { 1.0 };

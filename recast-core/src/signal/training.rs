@@ -28,7 +28,16 @@ impl<T: Real> Signal<T> {
     #[must_use]
     pub fn loss(&self) -> Loss<T> {
         let (surrogate, anchor_ratio) = match *self {
-            Self::Recast(recast) => (Surrogate::Clipped, recast.anchor_ratio),
+            Self::Recast(recast) => {
+                let negative_margin = recast.negative_margin.filter(|_| recast.boundary);
+                let anchor_ratio = recast.anchor_ratio;
+                return Loss::Policy(PolicyLoss {
+                    anchor_ratio,
+                    negative_margin,
+                    ..PolicyLoss::default()
+                });
+            }
+            Self::Supervised => (Surrogate::Clipped, AnchorRatio::Detached),
             Self::Luffy { gamma, .. } => (Surrogate::Clipped, AnchorRatio::Shaped { gamma }),
             Self::Grpo { .. }
             | Self::DrGrpo
@@ -48,7 +57,7 @@ impl<T: Real> Signal<T> {
             Self::Gmpo { .. } => (Surrogate::GeometricMean, AnchorRatio::Recompute),
             Self::Dpo { beta, .. } => return Loss::Preference(Preference::of_checked(beta)),
         };
-        Loss::Policy(PolicyLoss { surrogate, anchor_ratio })
+        Loss::Policy(PolicyLoss { surrogate, anchor_ratio, negative_margin: None })
     }
 
     /// The scale of advantages after every group of a step was selected.
@@ -57,7 +66,9 @@ impl<T: Real> Signal<T> {
     #[must_use]
     pub fn batch_scale(&self) -> BatchScale<T> {
         match *self {
-            Self::Grpo { epsilon, scale: RewardScale::Batch } => BatchScale::of_rewards(epsilon),
+            Self::Grpo { epsilon, scale: RewardScale::Batch, .. } => {
+                BatchScale::of_rewards(epsilon)
+            }
             Self::ReinforcePlusPlus { epsilon } => BatchScale::of_tokens(epsilon),
             Self::Recast(_)
             | Self::Grpo { scale: RewardScale::Group, .. }
@@ -75,7 +86,8 @@ impl<T: Real> Signal<T> {
             | Self::Cispo { .. }
             | Self::Sapo { .. }
             | Self::Gmpo { .. }
-            | Self::Opo => BatchScale::none(),
+            | Self::Opo
+            | Self::Supervised => BatchScale::none(),
         }
     }
 
@@ -147,7 +159,8 @@ impl<T: Real> Signal<T> {
             | Self::Sapo { .. }
             | Self::Gmpo { .. }
             | Self::ReinforcePlusPlus { .. }
-            | Self::Opo => out.fill(advantage),
+            | Self::Opo
+            | Self::Supervised => out.fill(advantage),
         }
     }
 }

@@ -122,7 +122,7 @@ proptest! {
 
     #[test]
     fn grpo_by_batch_is_grpo_where_the_batch_is_one_group(rewards in rewards(1)) {
-        let signal = Signal::Grpo { epsilon: 1e-6, scale: RewardScale::Batch };
+        let signal = Signal::Grpo { epsilon: 1e-6, scale: RewardScale::Batch, add_gt: false };
         let mut advantages = written(&dr_grpo, &rewards);
         let mut scale = signal.batch_scale();
         scale.observe(&rewards, &advantages, &vec![3; rewards.len()]);

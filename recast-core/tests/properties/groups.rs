@@ -3,7 +3,9 @@
 use approx::assert_abs_diff_eq;
 use proptest::prelude::*;
 use recast_core::batch::{Batch, BatchError};
-use recast_core::signal::{Normaliser, Recast, RepairPolicy};
+use recast_core::signal::{
+    NegativeChoice, NegativeRule, Normaliser, Recast, RepairPolicy, RewardScale,
+};
 use recast_core::{Group, Outcome, Real, Signal, Skip};
 
 /// A group that owns its numbers.
@@ -80,6 +82,7 @@ pub(crate) fn signals<T: Real>() -> Vec<Signal<T>> {
         Signal::PassAtK,
         Signal::dpo(),
         Signal::s_dpo(3),
+        Signal::Supervised,
         Signal::Dpo { repair: RepairPolicy::Never, negatives: 2, beta: T::of(0.1) },
     ]);
     for repair in [
@@ -98,13 +101,29 @@ pub(crate) fn signals<T: Real>() -> Vec<Signal<T>> {
             }
         }
     }
+    signals.extend(negatives().map(Signal::Recast));
     signals
+}
+
+/// ReCast with each setting of its negative, but for the choice by a draw.
+pub(crate) fn negatives<T: Real>() -> impl Iterator<Item = Recast<T>> {
+    let shares = [T::zero(), T::of(0.5), T::one()];
+    let rules = [NegativeRule::Always, NegativeRule::SharedPrefix];
+    shares.into_iter().flat_map(move |negative_weight| {
+        rules.map(|negative| Recast { negative_weight, negative, ..Recast::default() })
+    })
+}
+
+/// ReCast with a negative by a draw; the draw counts slots, so that a permutation is another input.
+pub(crate) fn drawn<T: Real>() -> Signal<T> {
+    Signal::Recast(Recast { negative_choice: NegativeChoice::Uniform, ..Recast::default() })
 }
 
 /// The signals that keep every completion of every group.
 pub(crate) fn whole_group_signals<T: Real>() -> Vec<Signal<T>> {
     vec![
         Signal::grpo(),
+        Signal::Grpo { epsilon: T::of(1e-6), scale: RewardScale::Group, add_gt: true },
         Signal::rere(),
         Signal::Rere { epsilon: T::of(1e-4), add_gt: true },
         Signal::DrGrpo,

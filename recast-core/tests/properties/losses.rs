@@ -137,6 +137,38 @@ proptest! {
         }
     }
 
+    // A negative stops below its margin: its advantages then count as 0. All else is as before.
+    #[test]
+    fn a_margin_stops_the_surrogate_of_a_negative_below_it_and_nothing_else(
+        tokens in proptest::collection::vec(token(), 1..6),
+        objective in objective(),
+        kind in kind(),
+        margin in 0.01..4.0_f64,
+        is_anchor in any::<bool>(),
+    ) {
+        let [policy, old, reference, advantages] =
+            [0, 1, 2, 3].map(|index| tokens.iter().map(|token| token[index]).collect::<Vec<_>>());
+        let sum = |column: &[f64]| column.iter().sum::<f64>();
+        let lead = sum(&policy) - sum(&reference);
+        prop_assume!((lead + margin).abs() > ROUNDING && sum(&advantages).abs() > ROUNDING);
+        let at = |negative_margin, advantages: &[f64]| {
+            let loss =
+                PolicyLoss { surrogate: kind.surrogate(), negative_margin, ..Default::default() };
+            let tokens = CompletionTokens {
+                policy_log_probs: &policy,
+                old_log_probs: &old,
+                ref_log_probs: &reference,
+                advantages,
+                is_anchor,
+            };
+            let mut gradients = vec![f64::NAN; policy.len()];
+            (completion_loss(&loss, tokens, &objective, &mut gradients), gradients)
+        };
+        let stops = sum(&advantages) < 0.0 && lead < -margin;
+        let expected = if stops { vec![0.0; tokens.len()] } else { advantages.clone() };
+        prop_assert_eq!(at(Some(margin), &advantages), at(None, &expected));
+    }
+
     // Before the policy moves all systems push alike: they differ in later steps.
     #[test]
     fn at_ratio_one_every_surrogate_has_the_same_gradient(

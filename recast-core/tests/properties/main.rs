@@ -6,6 +6,7 @@ mod batches;
 mod codes;
 mod groups;
 mod losses;
+mod negatives;
 mod selection;
 #[path = "../../src/tolerance.rs"]
 #[expect(dead_code, reason = "one table for unit tests and properties, each uses its rows")]

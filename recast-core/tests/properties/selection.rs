@@ -86,8 +86,10 @@ proptest! {
                     let repairs = all_zero && repair != RepairPolicy::Never;
                     prop_assert_eq!(slot.is_some(), repairs);
                 }
-                Signal::Gcpo { .. } => prop_assert_eq!(slot.is_some(), all_zero),
-                Signal::Rere { add_gt: true, .. } | Signal::Luffy { .. } => {
+                Signal::Gcpo { .. } | Signal::Grpo { add_gt: true, .. } => {
+                    prop_assert_eq!(slot.is_some(), all_zero);
+                }
+                Signal::Rere { add_gt: true, .. } | Signal::Luffy { .. } | Signal::Supervised => {
                     prop_assert_eq!(slot, Some(owned.rewards.len() - 1));
                 }
                 _ => prop_assert_eq!(slot, None),

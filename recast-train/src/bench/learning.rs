@@ -150,7 +150,7 @@ impl<'a> Learner<'a> {
                 &self.model,
                 minibatch,
                 Some(old),
-                reference.clone(),
+                Some(reference),
             )?;
             self.model = self.optimiser.step(1e-6, self.model.clone(), found.clipped);
         }

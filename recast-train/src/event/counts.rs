@@ -14,6 +14,14 @@ pub struct GroupCounts {
     pub multi_hit: u64,
     /// Groups of hits only.
     pub all_hit: u64,
+    /// Groups of the anchor alone, for which nothing was generated; older checkpoints lack this
+    /// count.
+    #[serde(default)]
+    pub without_rollout: u64,
+    /// Groups with a gradient: at least one kept completion has an advantage other than 0. Older
+    /// checkpoints lack this count.
+    #[serde(default)]
+    pub with_signal: u64,
     /// Groups that the anchor repaired; anchors are no generated completions.
     pub repaired: u64,
     /// Groups left out because no completion is a positive.
@@ -33,7 +41,13 @@ impl GroupCounts {
     /// The number of all groups.
     #[must_use]
     pub fn groups(&self) -> u64 {
-        self.all_zero + self.single_hit + self.multi_hit + self.all_hit
+        self.all_zero + self.single_hit + self.multi_hit + self.all_hit + self.without_rollout
+    }
+
+    /// The share of groups with a gradient among all groups; 0 without groups.
+    #[must_use]
+    pub fn share_with_signal(&self) -> f64 {
+        self.with_signal as f64 / self.groups().max(1) as f64
     }
 
     /// The share of a regime among all groups; 0 without groups.

@@ -40,7 +40,7 @@ struct Event {
 /// Validation results of one signal: pairs of completions generated and Pass@1.
 type Curve = Vec<(u64, f64)>;
 
-/// The budgets of a run: one for each other signal, if ReCast is trained.
+/// The budgets of a run: one for each other signal with completions, if ReCast is trained.
 ///
 /// # Errors
 ///
@@ -49,6 +49,8 @@ pub(super) fn budgets(run_dir: &Path) -> Result<Vec<BudgetRatio>> {
     let mut curves = curves(&run_dir.join("events.jsonl"))?;
     let Some(recast) = curves.remove("recast") else { return Ok(Vec::new()) };
     let of_baseline = |(baseline, curve): (String, Curve)| {
+        // supervised training generates nothing, so there is no budget to compare
+        curve.last().filter(|&&(generated, _)| generated > 0)?;
         let (baseline_generated, target) = best(&curve)?;
         let recast_generated = reached(&recast, target);
         let run_dir = run_dir.to_owned();
@@ -122,6 +124,21 @@ mod tests {
         let curve = vec![(0, 0.1), (10, 0.9), (20, 0.1), (30, 0.5), (40, 0.6)];
         assert_eq!(reached(&curve, 0.5), Some(30));
         assert_eq!(reached(&curve, 0.6), None);
+    }
+
+    #[test]
+    fn a_signal_that_generates_nothing_has_no_budget() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |phase: &str, generated: u64| {
+            format!(
+                "{{\"event\":\"validation\",\"phase\":\"{phase}\",\"generated\":{generated},\"pass_at_1\":0.1}}\n"
+            )
+        };
+        let lines = [("recast", 0), ("recast", 10), ("supervised", 0), ("grpo", 0), ("grpo", 10)];
+        let lines: String = lines.map(|(phase, generated)| line(phase, generated)).concat();
+        fs::write(folder.path().join("events.jsonl"), lines).unwrap();
+        let found = budgets(folder.path()).unwrap();
+        assert_eq!(found.iter().map(|budget| &budget.baseline).collect::<Vec<_>>(), ["grpo"]);
     }
 
     #[test]

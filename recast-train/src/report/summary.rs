@@ -36,6 +36,9 @@ pub struct GroupSummary {
     pub multi_hit: f64,
     /// Share of groups of hits only.
     pub all_hit: f64,
+    /// Share of groups with a gradient; older summaries lack it.
+    #[serde(default)]
+    pub with_signal: Option<f64>,
     /// Counts of groups by regime, of repairs and of sequences.
     pub counts: GroupCounts,
     /// Optimiser steps.
@@ -105,6 +108,7 @@ impl GroupSummary {
             single_hit: counts.share(Regime::SingleHit),
             multi_hit: counts.share(Regime::MultiHit),
             all_hit: counts.share(Regime::AllHit),
+            with_signal: Some(counts.share_with_signal()),
             counts,
             optimiser_steps: state.optimiser_steps,
             best_step: state.best_step,
@@ -195,12 +199,13 @@ impl Display for Summary {
         if !self.groups.is_empty() {
             writeln!(
                 f,
-                "\n{:<8} {:>8} {:>10} {:>9} {:>8} {:>9} {:>10} {:>9} {:>10} {:>9}",
+                "\n{:<8} {:>8} {:>10} {:>9} {:>8} {:>11} {:>9} {:>10} {:>9} {:>10} {:>9}",
                 "groups",
                 "all-zero",
                 "single-hit",
                 "multi-hit",
                 "all-hit",
+                "with signal",
                 "repaired",
                 "generated",
                 "trained",
@@ -209,9 +214,11 @@ impl Display for Summary {
             )?;
         }
         for (signal, group) in &self.groups {
+            let with_signal = group.with_signal.map_or("-".to_owned(), percent);
             writeln!(
                 f,
-                "{signal:<8} {:>7.1}% {:>9.1}% {:>8.1}% {:>7.1}% {:>9} {:>10} {:>9} {:>10} {:>9}",
+                "{signal:<8} {:>7.1}% {:>9.1}% {:>8.1}% {:>7.1}% {with_signal:>11} {:>9} {:>10} {:>9} \
+                 {:>10} {:>9}",
                 100.0 * group.all_zero,
                 100.0 * group.single_hit,
                 100.0 * group.multi_hit,
@@ -254,4 +261,8 @@ impl Display for Summary {
         }
         Ok(())
     }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
 }

@@ -12,9 +12,9 @@ pub use likelihood::Normalise;
 pub(crate) use rl::Update;
 pub use rl::{
     AllZeroState, Bound, DapoConfig, Divisor, Estimator, GrpoConfig, Keep, KeptGroup, Layout,
-    LuffyConfig, Override, PreferenceConfig, Prompts, Ratio, RecastConfig, Repair, RereConfig,
-    RlConfig, RlPrompt, RlState, RlZvpConfig, SapoConfig, Scale, Selector, SignalName, Target,
-    completion_log_probs, micro_batches, rl, update_batch,
+    LuffyConfig, Negative, NegativeChoice, Override, PreferenceConfig, Prompts, Ratio,
+    RecastConfig, Repair, RereConfig, RlConfig, RlPrompt, RlState, RlZvpConfig, SapoConfig, Scale,
+    Selector, SignalName, Target, completion_log_probs, micro_batches, rl, update_batch,
 };
 pub use sasrec::SasrecConfig;
 pub(crate) use sasrec::item_tokens;

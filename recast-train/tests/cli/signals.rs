@@ -152,6 +152,63 @@ fn rere_has_the_flags_of_its_authors() {
 }
 
 #[test]
+fn supervised_training_goes_on_without_a_rollout() {
+    let desk = Desk::new();
+    let signals = "signals=[\"supervised\",\"grpo\"]";
+    let steps = trained(&desk, "run", &[signals, "groups_per_minibatch=4"]);
+    let last = |name: &str| steps.iter().rfind(|step| step["signal"] == name).unwrap().clone();
+    let supervised = last("supervised");
+    let of = |key: &str| number(&supervised, &format!("/groups/{key}")) as u64;
+    // 2 steps of 8 prompts: each target once, and no group of completions
+    for (key, expected) in [("without_rollout", 16), ("with_signal", 16), ("trained", 16)] {
+        assert_eq!(of(key), expected, "{key}");
+    }
+    for key in ["generated", "all_zero", "single_hit", "multi_hit", "all_hit", "repaired"] {
+        assert_eq!(of(key), 0, "{key}");
+    }
+    for path in ["/kl", "/clip_fraction", "/seconds/generate", "/mean_reward"] {
+        assert_eq!(number(&supervised, path).to_bits(), 0.0_f64.to_bits(), "{path}");
+    }
+    assert!(number(&supervised, "/gradient_norm") > 0.0);
+    // GRPO learns from mixed groups alone
+    let grpo = last("grpo");
+    let of = |key: &str| number(&grpo, &format!("/groups/{key}")) as u64;
+    assert_eq!(of("with_signal"), of("single_hit") + of("multi_hit"));
+    let summary = fs::read_to_string(desk.path("run/summary.json")).unwrap();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(number(&summary, "/groups/supervised/with_signal").to_bits(), 1.0_f64.to_bits());
+    let judged = desk.done(&["eval", "--run-dir", "run", "--quiet"]);
+    let row = judged.lines().find(|line| line.starts_with("supervised")).unwrap();
+    assert!(judged.contains("with signal") && row.contains("100.0%"), "{judged}");
+}
+
+#[test]
+fn the_settings_of_the_negative_change_what_is_trained() {
+    let desk = Desk::new();
+    let groups = |run_dir: &str, settings: &[&str]| {
+        let steps = trained(&desk, run_dir, &[&["signals=[\"recast\"]"], settings].concat());
+        let last = steps.last().unwrap();
+        let of = |key: &str| number(last, &format!("/groups/{key}")) as u64;
+        (of("trained"), of("with_signal"), number(last, "/gradient_norm"))
+    };
+    let pairs = groups("pairs", &[]);
+    assert_eq!(pairs.0, 2 * pairs.1);
+    let alone = groups("alone", &["recast.negative_weight=0"]);
+    assert_eq!((alone.0, alone.1), (pairs.1, pairs.1));
+    let close = groups("close", &["recast.negative=shared_prefix"]);
+    assert!(alone.0 <= close.0 && close.0 < pairs.0, "{close:?} {pairs:?}");
+    let uniform = ["recast.negative_choice=uniform"];
+    let first = groups("uniform", &uniform);
+    assert_eq!((first.0, first.1), (pairs.0, pairs.1));
+    assert!((first.2 - pairs.2).abs() > 0.0, "another negative has another gradient");
+    assert_eq!(groups("uniform-again", &uniform), first);
+    // a tight margin takes the gradient of negatives away
+    let bounded = ["recast.negative_margin=1e-6", "learning_rate=0.01"];
+    let free = groups("free", &["learning_rate=0.01"]);
+    assert!((groups("bounded", &bounded).2 - free.2).abs() > 0.0);
+}
+
+#[test]
 fn sampled_groups_are_trained_on_and_depend_on_the_seed_alone() {
     let desk = Desk::new();
     for rollout in ["sample", "gumbel"] {
@@ -244,6 +301,11 @@ fn a_bad_value_names_its_key() {
         ("rl.recast.anchor_target=last", "closest"),
         ("rl.recast.anchor_ratio=fixed", "detached"),
         ("rl.recast.normaliser=all", "kept"),
+        ("rl.recast.negative=never", "shared_prefix"),
+        ("rl.recast.negative_choice=easiest", "uniform"),
+        ("rl.recast.negative_weight=-1", "'rl.recast.negative_weight'"),
+        ("rl.recast.negative_margin=-1", "'rl.recast.negative_margin'"),
+        ("rl.grpo.add_gt=1", "add_gt"),
         ("rl.grpo.scale=none", "batch"),
         ("rl.rere.sync_reference_mix=2", "'rl.rere.sync_reference_mix'"),
         ("rl.dapo.max_rollouts=0", "'rl.dapo.max_rollouts'"),

@@ -113,7 +113,7 @@ impl LossCase {
             AnchorRatio::Shaped { gamma } => AnchorRatio::Shaped { gamma: gamma.into() },
             AnchorRatio::Weighted { weight } => AnchorRatio::Weighted { weight: weight.into() },
         };
-        PolicyLoss { surrogate, anchor_ratio }
+        PolicyLoss { surrogate, anchor_ratio, negative_margin: None }
     }
 
     pub(super) fn loss<T: Real + From<f32>>(&self, ratio: AnchorRatio<f32>) -> Loss<T> {

@@ -2,7 +2,10 @@
 
 use burn::tensor::{Device, Tensor};
 use recast_burn::objective::{GroupAdvantages, LogProbs, UpdateBatch, policy_loss, unit_losses};
-use recast_core::objective::{AnchorRatio, GroupTokens, Loss, Objective, Preference, group_loss};
+use recast_core::Signal;
+use recast_core::objective::{
+    AnchorRatio, GroupTokens, Loss, Objective, PolicyLoss, Preference, group_loss,
+};
 
 use super::cases::{Cases, Token, column, log_probs};
 use crate::device::devices;
@@ -11,6 +14,8 @@ use crate::tolerance::OBJECTIVE;
 
 tests![
     every_device_gives_cores_value_and_gradient_of_groups,
+    every_device_stops_negatives_below_their_margin_as_core_does,
+    the_gradient_of_supervised_training_is_that_of_the_mean_negative_log_probability,
     a_unit_is_a_token_a_completion_or_a_group,
     the_parts_of_a_minibatch_add_up,
     every_device_gives_cores_preference_and_its_gradient,
@@ -155,6 +160,65 @@ fn every_device_gives_cores_value_and_gradient_of_groups() {
                 });
             }
         }
+    }
+}
+
+fn every_device_stops_negatives_below_their_margin_as_core_does() {
+    let ratio = AnchorRatio::Recompute;
+    let groups = groups(ratio);
+    let of_groups = groups.len();
+    for (device_name, device) in devices() {
+        for case in &Cases::read().losses {
+            // no sum of the differences is as near as rounding to a margin
+            for margin in [0.123, 1.37] {
+                let of_core = PolicyLoss {
+                    negative_margin: Some(f64::from(margin)),
+                    ..case.policy_loss::<f64>(ratio)
+                };
+                let (losses, gradient) =
+                    all_expected(&groups, &Loss::Policy(of_core), &case.objective(), of_groups);
+                let free = all_expected(&groups, &case.loss(ratio), &case.objective(), of_groups);
+                assert!(free.1 != gradient, "{}: no negative is below {margin}", case.name);
+                let loss = PolicyLoss { negative_margin: Some(margin), ..case.policy_loss(ratio) };
+                let batch = batch(&groups, Loss::Policy(loss), case.objective(), of_groups);
+                let (log_probs, policy) = on_device(&groups, &device);
+                let loss = policy_loss(log_probs, &batch);
+
+                let name = format!("{device_name}, {}, margin {margin}", case.name);
+                let value = losses.iter().sum::<f64>() / of_groups as f64;
+                assert_each_close(&values(&loss), &[value], OBJECTIVE, |_| name.clone());
+                let found = values(&policy.grad(&loss.backward()).expect("a gradient"));
+                assert_each_close(&found, &gradient, OBJECTIVE, |i| format!("{name}, number {i}"));
+            }
+        }
+    }
+}
+
+fn the_gradient_of_supervised_training_is_that_of_the_mean_negative_log_probability() {
+    let signal = Signal::<f32>::Supervised;
+    let numbers = seeded(9000, 4 * LEVELS);
+    // neither old nor reference log-probabilities are read
+    let token = |&policy: &f32| Token {
+        policy: policy - 2.5,
+        old: f32::NAN,
+        reference: f32::NAN,
+        advantage: 1.0,
+    };
+    let tokens: Vec<Token> = numbers.iter().map(token).collect();
+    let group = |tokens: &[Token]| Kept { tokens: tokens.to_vec(), anchor: Some(0), divisor: 1 };
+    let groups: Vec<Kept> = tokens.chunks(LEVELS).map(group).collect();
+    let case = Objective::default();
+    let objective =
+        Objective::new(case.clip(), case.log_ratio_limit(), case.kl_estimator(), 0.0).expect("0");
+    for (device_name, device) in devices() {
+        let batch = batch(&groups, signal.loss(), objective, groups.len());
+        let (log_probs, policy) = on_device(&groups, &device);
+        let loss = policy_loss(log_probs, &batch);
+        let found = values(&policy.grad(&loss.backward()).expect("a gradient"));
+        // of -mean over all tokens of policy_t
+        let expected = vec![-1.0 / tokens.len() as f64; tokens.len()];
+        let name = |i: usize| format!("{device_name}, number {i}");
+        assert_each_close(&found, &expected, OBJECTIVE, name);
     }
 }
 

@@ -262,6 +262,14 @@ impl UpdateBatch {
         self.anchors.contains(&true).then_some(&self.anchors[..])
     }
 
+    /// Whether the mean advantage of each completion is below 0.
+    pub(super) fn negatives(&self) -> impl Iterator<Item = bool> {
+        (0..self.completions).map(|completion| {
+            let tokens = self.token_advantages.iter().skip(completion).step_by(self.completions);
+            tokens.sum::<f32>() < 0.0
+        })
+    }
+
     /// The sides of each group; empty except for a preference.
     pub(super) fn sides(&self) -> &[Sides] {
         &self.sides

@@ -103,7 +103,7 @@ fn anchor_loss(
         is_anchor: true,
     };
     let mut gradient = [f64::NAN];
-    let loss = PolicyLoss { surrogate: Surrogate::Clipped, anchor_ratio };
+    let loss = PolicyLoss { anchor_ratio, ..PolicyLoss::default() };
     let value = completion_loss(&loss, tokens, objective, &mut gradient);
     TokenTerm { value, gradient: gradient[0] }
 }
@@ -242,7 +242,7 @@ fn the_penalty_of_an_anchor_without_a_ratio_is_multiplied_by_none() {
 fn an_anchor_that_has_no_ratio_needs_no_old_log_probs_and_is_never_clipped() {
     for surrogate in [Surrogate::Clipped, Surrogate::Sequence, Surrogate::GeometricMean] {
         for anchor_ratio in [AnchorRatio::Detached, AnchorRatio::Shaped { gamma: 0.1 }] {
-            let loss = PolicyLoss { surrogate, anchor_ratio };
+            let loss = PolicyLoss { surrogate, anchor_ratio, negative_margin: None };
             let anchor = CompletionTokens {
                 policy_log_probs: &[-0.1, -3.0],
                 old_log_probs: &[],
@@ -292,6 +292,36 @@ fn clipped_tokens_are_counted_by_the_rule_of_their_surrogate() {
 #[should_panic(expected = "2 tokens, 2 old and 0 reference log-probs, 2 advantages")]
 fn a_missing_reference_panics_with_the_lengths() {
     let _ = sequence_loss(&[-1.0; 2], &[-1.0; 2], &[], 1.0, &objective(1.0), &mut [0.0; 2]);
+}
+
+#[test]
+fn a_negative_below_its_margin_keeps_the_penalty_alone() {
+    let loss = PolicyLoss { negative_margin: Some(1.0), ..PolicyLoss::default() };
+    let of = |policy: [f64; 2], advantage: f64, kl_coef: f64| {
+        let advantages = [advantage; 2];
+        let tokens = CompletionTokens {
+            ref_log_probs: &[-1.0; 2],
+            ..completion(&policy, &policy, &advantages)
+        };
+        let mut gradients = [f64::NAN; 2];
+        (completion_loss(&loss, tokens, &objective(kl_coef), &mut gradients), gradients)
+    };
+    assert_eq!(of([-1.5, -2.0], -1.0, 0.0), (0.0, [0.0; 2]));
+    // at the margin, above it and as a positive the completion trains
+    assert_eq!(of([-1.0, -2.0], -1.0, 0.0), (1.0, [0.5; 2]));
+    assert_eq!(of([-1.0, -1.5], -1.0, 0.0), (1.0, [0.5; 2]));
+    assert_eq!(of([-1.5, -2.0], 1.0, 0.0), (-1.0, [-0.5; 2]));
+    let (value, gradients) = of([-1.5, -2.0], -1.0, 0.1);
+    assert!(value > 0.0 && gradients.iter().all(|&gradient| gradient < 0.0));
+}
+
+#[test]
+#[should_panic(expected = "2 tokens, 2 old and 0 reference log-probs, 2 advantages")]
+fn a_margin_reads_the_references() {
+    let loss = PolicyLoss { negative_margin: Some(1.0), ..PolicyLoss::default() };
+    let tokens =
+        CompletionTokens { ref_log_probs: &[], ..completion(&[-1.0; 2], &[-1.0; 2], &[1.0; 2]) };
+    let _ = completion_loss(&loss, tokens, &objective(0.0), &mut [0.0; 2]);
 }
 
 #[test]

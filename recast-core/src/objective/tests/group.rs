@@ -107,7 +107,7 @@ fn a_group_is_the_sum_of_its_completions_over_the_divisor() {
     let (group, objective) = (group(), Objective::default());
     for surrogate in [Surrogate::Clipped, Surrogate::Sequence, Surrogate::GeometricMean] {
         for anchor_ratio in [AnchorRatio::Recompute, AnchorRatio::Detached] {
-            let loss = PolicyLoss { surrogate, anchor_ratio };
+            let loss = PolicyLoss { surrogate, anchor_ratio, negative_margin: None };
             let mut gradients = [f64::NAN; 5];
             let value = group_loss(&Loss::Policy(loss), group, &objective, &mut gradients);
             let tokens = PolicyTokens {

@@ -11,7 +11,7 @@ use recast_core::{Signal, signal::Recast};
 use super::advantages::{by_token, scale_by_batch};
 use super::loss::{KeptGroup, entropies, path_log_probs};
 use super::prompts::RlPrompt;
-use super::select::{GroupOutcome, RewardedGroup, Selected, Selector};
+use super::select::{Draws, GroupOutcome, RewardedGroup, Selected, Selector};
 use super::{SignalName, Training};
 use crate::catalogue::Node;
 use crate::decode::Searcher;
@@ -52,7 +52,11 @@ impl Training<'_> {
             if rollout > 0 {
                 self.state.further_prompts += count;
             }
-            self.rollout_of(frozen, &prompts, first, &mut found)?;
+            if self.signal.needs_rollout() {
+                self.rollout_of(frozen, &prompts, first, &mut found)?;
+            } else {
+                self.anchors_of(frozen, &prompts, &mut found)?;
+            }
         }
         found.mean_reward /= found.groups.max(1) as f64;
         self.state.rewards.add(&found.rewards);
@@ -89,8 +93,9 @@ impl Training<'_> {
                 let targets = prompt.targets(train, count);
                 let wanted = selector.leaves(targets);
                 let completions = generation.narrowed(completions, &wanted, catalogue.trie);
-                let draw = stream(seed, Purpose::Anchor, (first + i) as u64).next_u64();
-                selector.reward(tokens, &completions, targets, draw)
+                let mut random = stream(seed, Purpose::Anchor, (first + i) as u64);
+                let draws = Draws { anchor: random.next_u64(), negative: random.next_u64() };
+                selector.reward(tokens, &completions, targets, draws)
             })
             .collect::<Result<_>>()?;
         let evidence = self.evidence(frozen, &rewarded)?;
@@ -108,6 +113,27 @@ impl Training<'_> {
         found.mean_reward += outcomes.iter().map(|o| f64::from(o.mean_reward)).sum::<f64>();
         found.groups += outcomes.len();
         found.kept.extend(outcomes.into_iter().filter_map(|outcome| outcome.kept.ok()));
+        self.state.seconds.select += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// The anchor of each prompt, without a rollout: no completion is generated or rewarded.
+    fn anchors_of(
+        &mut self,
+        frozen: &Decoder,
+        prompts: &[RlPrompt],
+        found: &mut StepGroups,
+    ) -> Result<()> {
+        let started = Instant::now();
+        let (train, catalogue) = (self.inputs.train, self.inputs.catalogue);
+        let (signal, rewards) = (&self.signal, self.rewards);
+        let selector = Selector { signal, rewards, sids: catalogue.sids, trie: catalogue.trie };
+        for prompt in prompts {
+            let tokens = catalogue.prompt(frozen, prompt.history(train));
+            let kept = selector.anchor_alone(tokens, prompt.targets(train, self.config.targets))?;
+            self.state.groups.count_anchor(&kept);
+            found.kept.extend(kept.ok());
+        }
         self.state.seconds.select += started.elapsed().as_secs_f64();
         Ok(())
     }

@@ -18,9 +18,9 @@ use burn::tensor::{Device, Tensor};
 use recast_core::Signal;
 
 pub use self::config::{
-    Bound, DapoConfig, Divisor, Estimator, GrpoConfig, Keep, LuffyConfig, Override,
-    PreferenceConfig, Prompts, Ratio, RecastConfig, Repair, RereConfig, RlConfig, RlZvpConfig,
-    SapoConfig, Scale, SignalName, Target,
+    Bound, DapoConfig, Divisor, Estimator, GrpoConfig, Keep, LuffyConfig, Negative, NegativeChoice,
+    Override, PreferenceConfig, Prompts, Ratio, RecastConfig, Repair, RereConfig, RlConfig,
+    RlZvpConfig, SapoConfig, Scale, SignalName, Target,
 };
 pub use self::loss::{KeptGroup, Layout, completion_log_probs, micro_batches, update_batch};
 use self::prompts::PromptOrder;
@@ -205,15 +205,23 @@ impl Training<'_> {
 
         // log-probs of the whole step come first: the rollout policy precedes any update. The
         // update of the first minibatch computes its own old log-probs.
-        let later = minibatches.get(1..).unwrap_or_default();
+        let sampled = self.signal.needs_rollout();
+        // an anchor alone was not sampled: its detached ratio has no old log-prob
+        let later = if sampled { minibatches.get(1..).unwrap_or_default() } else { &[] };
         let later = self.timed_log_probs(&frozen, later, |seconds| &mut seconds.old_log_prob)?;
         let old = std::iter::once(None).chain(later.into_iter().map(Some));
+        // a step with a rollout tells its divergence, whether the loss reads it or not
+        let referred =
+            if sampled || update.objective.kl_coef() > 0.0 { &minibatches[..] } else { &[] };
         let reference = self.reference.clone();
         let reference =
-            self.timed_log_probs(&reference, &minibatches, |seconds| &mut seconds.ref_log_prob)?;
+            self.timed_log_probs(&reference, referred, |seconds| &mut seconds.ref_log_prob)?;
+        let columns = old
+            .chain(std::iter::repeat(None))
+            .zip(reference.into_iter().map(Some).chain(std::iter::repeat(None)));
         let mut sums = StepSums::default();
-        for ((groups, old), reference) in minibatches.iter().zip(old).zip(reference) {
-            self.optimiser_step(groups, old.as_deref(), reference, &mut sums)?;
+        for (groups, (old, reference)) in minibatches.iter().zip(columns) {
+            self.optimiser_step(groups, old.as_deref(), reference.as_deref(), &mut sums)?;
         }
         self.state.step += 1;
         self.sync_reference();
@@ -251,7 +259,7 @@ impl Training<'_> {
         &mut self,
         minibatch: &Minibatch<'_>,
         old: Option<&[Tensor<1>]>,
-        reference: Vec<Tensor<1>>,
+        reference: Option<&[Tensor<1>]>,
         sums: &mut StepSums,
     ) -> Result<()> {
         let started = Instant::now();

@@ -35,6 +35,13 @@ pub(crate) struct Selected {
     pub(crate) reads_entropies: bool,
 }
 
+impl Selected {
+    /// Whether an advantage differs from 0, so that the group has a gradient.
+    pub(crate) fn teaches(&self) -> bool {
+        self.reads_entropies || self.advantages.iter().any(|advantage| advantage.abs() > 0.0)
+    }
+}
+
 /// The outcome of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct GroupOutcome {
@@ -63,6 +70,15 @@ pub struct Selector<'a> {
     pub trie: &'a Trie,
 }
 
+/// Random bits of a prompt, 64 for each choice.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Draws {
+    /// For a uniform target of the anchor.
+    pub(crate) anchor: u64,
+    /// For a uniform negative.
+    pub(crate) negative: u64,
+}
+
 /// A group with its rewards, before repair.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RewardedGroup {
@@ -73,6 +89,7 @@ pub(crate) struct RewardedGroup {
     hits: Vec<bool>,
     scores: Vec<f32>,
     duplicate_of: Vec<usize>,
+    negative_draw: u64,
     totals: Vec<f32>,
     means: Vec<f32>,
     regime: Regime,
@@ -93,7 +110,7 @@ impl Selector<'_> {
     /// A completion is a hit if its semantic ID is that of a target, for any rewards: see
     /// [`reward`](crate::reward). Its structural score is the prefix credit of the closest target.
     /// Targets that share a semantic ID count once. A completion that repeats an earlier one has
-    /// the rewards of the earlier one. `draw` is 64 random bits, read only for a uniform target.
+    /// the rewards of the earlier one. `draws` are read only for uniform choices.
     ///
     /// # Errors
     ///
@@ -103,7 +120,7 @@ impl Selector<'_> {
         prompt: Vec<u32>,
         completions: &[Completion],
         targets: &[u32],
-        draw: u64,
+        draws: Draws,
     ) -> Result<RewardedGroup> {
         let Self { signal, sids, trie, .. } = *self;
         let wanted = self.leaves(targets);
@@ -121,7 +138,7 @@ impl Selector<'_> {
         let regime = checked(&totals, &scores, &old_log_probs, &hits, &duplicate_of)?.regime();
         let written: Vec<u16> = leaves.iter().flat_map(|&leaf| self.sid(leaf)).copied().collect();
         let anchor = signal
-            .anchor_target(&written, &targets, levels, credit, draw)
+            .anchor_target(&written, &targets, levels, credit, draws.anchor)
             .and_then(|target| trie.walk(&targets[target * levels..][..levels]));
         Ok(RewardedGroup {
             prompt,
@@ -130,6 +147,7 @@ impl Selector<'_> {
             hits,
             scores,
             duplicate_of,
+            negative_draw: draws.negative,
             totals,
             means,
             regime,
@@ -159,6 +177,7 @@ impl Selector<'_> {
             mut hits,
             mut scores,
             mut duplicate_of,
+            negative_draw,
             mut totals,
             means: reward_means,
             regime,
@@ -173,7 +192,12 @@ impl Selector<'_> {
             duplicate::redeclare(&leaves, 1, slot, &mut duplicate_of);
             totals = self.rewarded(&leaves, &hits, &scores, &duplicate_of).0;
         }
-        let group = checked(&totals, &scores, &old_log_probs, &hits, &duplicate_of)?;
+        let first_code = |&leaf: &Node| usize::from(self.sid(leaf)[0]);
+        let first_codes: Vec<usize> = leaves.iter().map(first_code).collect();
+        let group = checked(&totals, &scores, &old_log_probs, &hits, &duplicate_of)?
+            .with_first_codes(&first_codes)
+            .map_err(not_finite)?
+            .with_draw(negative_draw);
         let reads_entropies = self.signal.reads_entropies(group);
         let (mut kept, mut advantages) = (vec![0; count], vec![0.0; count]);
         let kept = match self.signal.select(group, &mut kept, &mut advantages) {
@@ -196,7 +220,28 @@ impl Selector<'_> {
         Ok(GroupOutcome { regime, mean_reward, reward_means, repaired: slot.is_some(), kept })
     }
 
+    /// The anchor of a prompt, as the group of a signal that needs no rollout.
+    ///
+    /// The group has no old log-probability: none is read. A target outside the trie is skipped.
+    ///
+    /// # Errors
+    ///
+    /// If a number of the group is not finite.
+    pub(crate) fn anchor_alone(
+        &self,
+        prompt: Vec<u32>,
+        targets: &[u32],
+    ) -> Result<std::result::Result<Selected, Skip>> {
+        let first = targets.get(..1).unwrap_or_default();
+        let Some(&leaf) = self.leaves(first).first() else { return Ok(Err(Skip::NoPositive)) };
+        let anchor = Completion { leaf, log_prob: 0.0 };
+        let group = self.reward(prompt, &[anchor], targets, Draws::default())?;
+        Ok(self.select(group, Evidence::default())?.kept)
+    }
+
     /// The kept completions of a group, without evidence beside the group; `None` if none is kept.
+    ///
+    /// A signal that needs no rollout reads no completions. A uniform choice takes the first.
     ///
     /// # Errors
     ///
@@ -208,8 +253,13 @@ impl Selector<'_> {
         completions: &[Completion],
         targets: &[u32],
     ) -> Result<Option<KeptGroup>> {
-        let group = self.reward(prompt, completions, targets, 0)?;
-        let Ok(kept) = self.select(group, Evidence::default())?.kept else { return Ok(None) };
+        let kept = if self.signal.needs_rollout() {
+            let group = self.reward(prompt, completions, targets, Draws::default())?;
+            self.select(group, Evidence::default())?.kept
+        } else {
+            self.anchor_alone(prompt, targets)?
+        };
+        let Ok(kept) = kept else { return Ok(None) };
         if kept.reads_entropies {
             let problem = "RL-ZVP reads entropies in a group of equal rewards";
             return Err(Error::data(problem, "train it with the loop, which computes them"));

@@ -5,7 +5,7 @@ use recast_core::repair::{AllZeroParts, AllZeroRate, RepairError};
 use recast_core::signal::Skip;
 use serde::{Deserialize, Serialize};
 
-use super::select::GroupOutcome;
+use super::select::{GroupOutcome, Selected};
 use crate::event::{GroupCounts, Metrics, PhaseSeconds};
 use crate::reward::RewardMeans;
 
@@ -19,8 +19,21 @@ impl GroupCounts {
         self.all_hit += regimes.all_hit;
         self.repaired += u64::from(outcome.repaired);
         self.generated += generated as u64;
-        match &outcome.kept {
-            Ok(kept) => self.trained += kept.leaves.len() as u64,
+        self.count_kept(&outcome.kept);
+    }
+
+    /// Counts a group that is the anchor alone.
+    pub(super) fn count_anchor(&mut self, kept: &Result<Selected, Skip>) {
+        self.without_rollout += 1;
+        self.count_kept(kept);
+    }
+
+    fn count_kept(&mut self, kept: &Result<Selected, Skip>) {
+        match kept {
+            Ok(kept) => {
+                self.trained += kept.leaves.len() as u64;
+                self.with_signal += u64::from(kept.teaches());
+            }
             Err(Skip::NoPositive) => self.skipped_no_positive += 1,
             Err(Skip::NoNegative) => self.skipped_no_negative += 1,
             Err(Skip::NoLead) => self.skipped_no_lead += 1,

@@ -40,7 +40,8 @@ struct Part<'a> {
     batch: UpdateBatch,
     /// None if the current policy is the rollout policy.
     old: Option<Tensor<1>>,
-    reference: Tensor<1>,
+    /// None if the loss reads no reference.
+    reference: Option<Tensor<1>>,
 }
 
 /// Sums over the tokens of a minibatch.
@@ -111,8 +112,9 @@ impl Update<'_> {
 
     /// The gradients of the loss of a minibatch, and the log-probabilities of its tokens.
     ///
-    /// Without old log-probabilities the current policy is the rollout policy. Loss, norm and
-    /// log-probabilities are read at once: the step waits for the device once.
+    /// Without old log-probabilities the current policy is the rollout policy. Without reference
+    /// ones the policy is its own reference, at divergence 0. Loss, norm and log-probabilities are
+    /// read at once: the step waits for the device once.
     ///
     /// # Errors
     ///
@@ -123,18 +125,17 @@ impl Update<'_> {
         policy: &Decoder,
         minibatch: &Minibatch<'_>,
         old: Option<&[Tensor<1>]>,
-        reference: Vec<Tensor<1>>,
+        reference: Option<&[Tensor<1>]>,
     ) -> Result<StepGradients> {
         let levels = policy.levels();
         let of_groups = minibatch.iter().map(|groups| groups.len()).sum();
         let parts: Vec<Part<'_>> = minibatch
             .iter()
             .enumerate()
-            .zip(reference)
-            .map(|((i, &groups), reference)| {
+            .map(|(i, &groups)| {
                 let batch = update_batch(groups, of_groups, levels, self.loss, &self.objective)?;
-                let old = old.map(|old| old[i].clone());
-                Ok(Part { groups, batch, old, reference })
+                let of_part = |column: &[Tensor<1>]| column[i].clone();
+                Ok(Part { groups, batch, old: old.map(of_part), reference: reference.map(of_part) })
             })
             .collect::<Result<_>>()?;
         let loss = |model: &Decoder, _: usize, part: &Part<'_>| {
@@ -142,7 +143,8 @@ impl Update<'_> {
             let device = policy.device().inner();
             let at_hand = policy.clone().inner();
             let old = part.old.clone().map_or(at_hand.clone(), |old| old.to_device(&device));
-            let reference = part.reference.clone().to_device(&device);
+            let reference = part.reference.clone();
+            let reference = reference.map_or(at_hand.clone(), |found| found.to_device(&device));
             let read = Tensor::cat(vec![at_hand, old.clone(), reference.clone()], 0);
             let log_probs = LogProbs {
                 policy_log_probs: policy,

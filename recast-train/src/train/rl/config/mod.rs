@@ -3,6 +3,7 @@
 mod objective;
 mod options;
 mod protocol;
+mod recast;
 mod signal_name;
 
 use std::collections::BTreeMap;
@@ -14,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use self::objective::overrides;
 pub use self::objective::{Bound, Estimator, Override};
 pub use self::options::{
-    DapoConfig, Divisor, GrpoConfig, LuffyConfig, PreferenceConfig, Ratio, RecastConfig, Repair,
-    RereConfig, RlZvpConfig, SapoConfig, Scale, Target,
+    DapoConfig, GrpoConfig, LuffyConfig, PreferenceConfig, RereConfig, RlZvpConfig, SapoConfig,
+    Scale,
 };
 pub use self::protocol::{Keep, Prompts};
+pub use self::recast::{Divisor, Negative, NegativeChoice, Ratio, RecastConfig, Repair, Target};
 pub use self::signal_name::SignalName;
 use super::loss::Layout;
 use crate::decode::{Rollout, RolloutConfig, RolloutKind};
@@ -205,7 +207,7 @@ impl RlConfig {
         check_rates("rl", self.learning_rate, self.warmup, self.weight_decay, self.max_norm)?;
         self.check_fresh()?;
         self.check_rollout()?;
-        self.check_recast()?;
+        self.recast.check()?;
         let mix = self.rere.sync_reference_mix;
         if !(mix > 0.0 && mix <= 1.0) {
             let problem = format!("{mix} is no share of the policy");
@@ -258,23 +260,6 @@ impl RlConfig {
         Ok(())
     }
 
-    /// Checks numbers of ReCast that core sees only in some of its modes.
-    fn check_recast(&self) -> Result<()> {
-        let recast = &self.recast;
-        for (key, value, range, holds) in [
-            ("repair_threshold", recast.repair_threshold, "within 0 and 1", 0.0..=1.0),
-            ("repair_decay", recast.repair_decay, "at least 0 and below 1", 0.0..=1.0 - 1e-9),
-            ("repair_tau", recast.repair_tau, "within 0 and 1", 0.0..=1.0),
-        ] {
-            if !holds.contains(&value) {
-                let problem = format!("{value} is not {range}");
-                let hint = "see recast init for the usual values";
-                return Err(Error::setting(format!("rl.recast.{key}"), problem, hint));
-            }
-        }
-        Ok(())
-    }
-
     /// Core's signal of the name `name` under these settings.
     #[must_use]
     pub fn signal(&self, name: SignalName) -> Signal<f32> {
@@ -286,7 +271,7 @@ impl RlConfig {
         match name {
             SignalName::Grpo => {
                 let (epsilon, scale) = self.grpo.scale();
-                Signal::Grpo { epsilon, scale }
+                Signal::Grpo { epsilon, scale, add_gt: self.grpo.add_gt }
             }
             SignalName::Rere => match Signal::rere() {
                 Signal::Rere { epsilon, .. } => Signal::Rere { epsilon, add_gt: self.rere.add_gt },
@@ -316,14 +301,16 @@ impl RlConfig {
             SignalName::Gmpo => Signal::gmpo(),
             SignalName::ReinforcePlusPlus => Signal::reinforce_plus_plus(),
             SignalName::Opo => Signal::Opo,
+            SignalName::Supervised => Signal::Supervised,
         }
     }
 
-    /// Completions of a group under a signal.
+    /// Completions of a group under a signal; a group without a rollout is the anchor alone.
     #[must_use]
     pub fn group_size_of(&self, name: SignalName) -> usize {
         match (name, self.rere.group_size) {
             (SignalName::Rere, size) if size > 0 => size,
+            (SignalName::Supervised, _) => 1,
             _ => self.group_size,
         }
     }
@@ -332,7 +319,7 @@ impl RlConfig {
     fn kept_of(&self, name: SignalName) -> usize {
         let kept = match name {
             SignalName::Recast if self.recast.boundary => 2,
-            SignalName::PassAtK => 1,
+            SignalName::PassAtK | SignalName::Supervised => 1,
             SignalName::Dpo => self.dpo.negatives + 1,
             SignalName::SDpo => self.s_dpo.negatives + 1,
             SignalName::Recast

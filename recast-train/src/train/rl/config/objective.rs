@@ -72,6 +72,7 @@ pub(super) fn overrides() -> BTreeMap<SignalName, Override> {
         ),
         (SignalName::Cispo, Override { kl_coef: Some(0.0), ..clip(1.0, 4.0) }),
         (SignalName::Gmpo, clip(0.4, 0.4)),
+        (SignalName::Supervised, no_penalty),
     ])
 }
 

@@ -49,11 +49,13 @@ pub enum SignalName {
     ReinforcePlusPlus,
     /// Rewards less their mean weighted by length.
     Opo,
+    /// Supervised training continued on the prompts' targets, without a rollout.
+    Supervised,
 }
 
 impl SignalName {
     /// Every name; the systems of the default comparison come first.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Grpo,
         Self::Rere,
         Self::Recast,
@@ -73,6 +75,7 @@ impl SignalName {
         Self::Gmpo,
         Self::ReinforcePlusPlus,
         Self::Opo,
+        Self::Supervised,
     ];
 
     /// The name in settings, folders, events and on the command line.
@@ -98,6 +101,7 @@ impl SignalName {
             Self::Gmpo => "gmpo",
             Self::ReinforcePlusPlus => "reinforce_plus_plus",
             Self::Opo => "opo",
+            Self::Supervised => "supervised",
         }
     }
 
@@ -124,6 +128,7 @@ impl SignalName {
             Self::Gmpo => "GMPO",
             Self::ReinforcePlusPlus => "REINFORCE++",
             Self::Opo => "OPO",
+            Self::Supervised => "SFT on",
         }
     }
 }

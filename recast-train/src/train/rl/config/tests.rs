@@ -1,4 +1,5 @@
 use recast_core::objective::Objective;
+use recast_core::signal::{self, NegativeRule, Recast};
 
 use super::*;
 use crate::data::FreshRule;
@@ -33,6 +34,7 @@ fn the_baselines_are_cores_with_its_usual_objective() {
         (SignalName::Luffy, Signal::luffy()),
         (SignalName::Sapo, Signal::sapo()),
         (SignalName::RlZvp, Signal::rl_zvp()),
+        (SignalName::Supervised, Signal::Supervised),
     ] {
         assert_eq!(config.signal(name), signal);
     }
@@ -45,7 +47,13 @@ fn a_signal_takes_what_its_authors_set() {
     let clip = |name| config.objective(name).unwrap().clip();
     assert_eq!((clip(SignalName::Ngrpo).low(), clip(SignalName::Ngrpo).high()), (0.16, 0.24));
     assert_eq!((clip(SignalName::Gspo).low(), clip(SignalName::Gspo).high()), (3e-4, 4e-4));
-    for name in [SignalName::Dapo, SignalName::Gcpo, SignalName::Luffy, SignalName::Cispo] {
+    for name in [
+        SignalName::Dapo,
+        SignalName::Gcpo,
+        SignalName::Luffy,
+        SignalName::Cispo,
+        SignalName::Supervised,
+    ] {
         assert_eq!(config.objective(name).unwrap().kl_coef().to_bits(), 0.0_f32.to_bits());
     }
 }
@@ -59,6 +67,10 @@ fn numbers_out_of_range_are_refused_by_their_key() {
     };
     for (key, value) in [
         ("recast.repair_threshold", "1.5"),
+        ("recast.negative_weight", "-0.1"),
+        ("recast.negative_weight", "inf"),
+        ("recast.negative_margin", "-1.0"),
+        ("recast.negative_margin", "nan"),
         ("recast.repair_tau", "-0.1"),
         ("recast.repair_decay", "1.0"),
         ("rere.sync_reference_mix", "0.0"),
@@ -118,6 +130,26 @@ fn a_signal_outside_of_the_list_is_checked_as_one_of_it() {
         let message = config.with_signal(name).check().unwrap_err().to_string();
         assert!(message.contains(key), "{message}");
     }
+}
+
+#[test]
+fn the_settings_of_the_negative_and_of_the_ground_truth_reach_core() {
+    let config: RlConfig = toml::from_str(
+        "[recast]\nnegative = \"shared_prefix\"\nnegative_choice = \"uniform\"\n\
+         negative_weight = 0.5\nnegative_margin = 2.0\n[grpo]\nadd_gt = true\n",
+    )
+    .unwrap();
+    config.check().unwrap();
+    assert!(matches!(config.signal(SignalName::Recast), Signal::Recast(recast)
+    if recast == Recast {
+        negative: NegativeRule::SharedPrefix,
+        negative_choice: signal::NegativeChoice::Uniform,
+        negative_weight: 0.5,
+        negative_margin: Some(2.0),
+        ..Recast::default()
+    }));
+    assert!(matches!(config.signal(SignalName::Grpo), Signal::Grpo { add_gt: true, .. }));
+    assert_eq!(config.group_size_of(SignalName::Supervised), 1);
 }
 
 #[test]

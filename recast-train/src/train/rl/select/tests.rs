@@ -2,10 +2,11 @@ use std::io::Write;
 
 use recast_core::anchor::AnchorTarget;
 use recast_core::repair::RepairPolicy;
-use recast_core::signal::{Recast, RewardScale};
+use recast_core::signal::{NegativeChoice, NegativeRule, Recast, RewardScale};
 
 use super::*;
 use crate::data::{Histories, read_items};
+use crate::event::GroupCounts;
 use crate::reward::RewardsConfig;
 
 /// Rounding of a deviation of four f32 near 1.
@@ -30,7 +31,7 @@ fn select(
 ) -> GroupOutcome {
     let (sids, trie, _) = example();
     let selector = Selector { signal, rewards, sids: &sids, trie: &trie };
-    let group = selector.reward(vec![7], completions, targets, 0).unwrap();
+    let group = selector.reward(vec![7], completions, targets, Draws::default()).unwrap();
     selector.select(group, Evidence::default()).unwrap()
 }
 
@@ -94,7 +95,7 @@ fn the_structural_score_is_that_of_the_closest_target() {
     let found = [completion(0), completion(1), completion(2)];
     let (signal, rewards) = (Signal::recast(), Rewards::hit_alone());
     let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
-    let group = selector.reward(vec![7], &found, &[3, 4], 0).unwrap();
+    let group = selector.reward(vec![7], &found, &[3, 4], Draws::default()).unwrap();
     let kept = selector.select(group, Evidence::default()).unwrap().kept.unwrap();
     // (1,7,3) follows the second target; the anchor, the first target, takes slot 0
     assert_eq!(kept.leaves, [trie.walk(sids.sid(3)).unwrap(), found[2].leaf]);
@@ -164,7 +165,7 @@ fn an_anchor_is_rewarded_like_any_completion() {
 fn the_ranking_reward_under_grpo_is_rere() {
     let ranked = weighted("hit = 1.0\nranking = 1.0");
     for targets in [&[0][..], &[2], &[4], &[1, 3]] {
-        let grpo = Signal::Grpo { epsilon: 1e-4, scale: RewardScale::Group };
+        let grpo = Signal::Grpo { epsilon: 1e-4, scale: RewardScale::Group, add_gt: false };
         let grpo = select(&grpo, &ranked, &example().2, targets);
         assert_eq!(selection(grpo), selection(of_hits(&Signal::rere(), targets)));
     }
@@ -185,7 +186,7 @@ fn a_completion_that_is_drawn_twice_counts_once_for_the_pair() {
     completions[2] = completions[1];
     let (signal, rewards) = (Signal::recast(), weighted("hit = 1.0\ndiversity = 0.5"));
     let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
-    let group = selector.reward(vec![7], &completions, &[0], 0).unwrap();
+    let group = selector.reward(vec![7], &completions, &[0], Draws::default()).unwrap();
     assert_eq!(group.duplicate_of, [0, 1, 1, 3]);
     assert_eq!(group.totals[1].to_bits(), group.totals[2].to_bits());
     let kept = selector.select(group, Evidence::default()).unwrap().kept.unwrap();
@@ -216,7 +217,7 @@ fn evidence_holds_a_repair_back() {
     let rewards = Rewards::hit_alone();
     let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
     let outcome = |anchor_log_prob| {
-        let group = selector.reward(vec![7], &completions, &[4], 0).unwrap();
+        let group = selector.reward(vec![7], &completions, &[4], Draws::default()).unwrap();
         selector.select(group, Evidence { anchor_log_prob, ..Evidence::default() }).unwrap()
     };
     assert!(outcome(Some(-3.0)).repaired);
@@ -230,11 +231,109 @@ fn the_anchor_is_written_from_the_target_that_is_asked_for() {
         let signal = Signal::Recast(Recast { anchor_target, ..Recast::default() });
         let rewards = Rewards::hit_alone();
         let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
-        let group = selector.reward(vec![7], &completions[..2], &[3, 4], draw).unwrap();
+        let draws = Draws { anchor: draw, ..Draws::default() };
+        let group = selector.reward(vec![7], &completions[..2], &[3, 4], draws).unwrap();
         trie.items(group.anchor.unwrap())[0]
     };
     // the group is (4,4,4) and (1,2,9), the targets are (5,5,5) and (1,2,3)
     assert_eq!(anchor(AnchorTarget::First, 0), 3);
     assert_eq!(anchor(AnchorTarget::Closest, 0), 4);
     assert_eq!([0, u64::MAX].map(|draw| anchor(AnchorTarget::Uniform, draw)), [3, 4]);
+}
+
+#[test]
+fn supervised_training_has_the_anchor_alone_and_generates_nothing() {
+    let (sids, trie, completions) = example();
+    let rewards = Rewards::hit_alone();
+    let selector =
+        Selector { signal: &Signal::Supervised, rewards: &rewards, sids: &sids, trie: &trie };
+    let kept = selector.anchor_alone(vec![7], &[4, 0]).unwrap();
+    let mut counts = GroupCounts::default();
+    counts.count_anchor(&kept);
+    let expected =
+        GroupCounts { without_rollout: 1, with_signal: 1, trained: 1, ..GroupCounts::default() };
+    assert_eq!((counts, counts.groups()), (expected, 1));
+    let kept = kept.unwrap();
+    assert_eq!(kept.leaves, [trie.walk(sids.sid(4)).unwrap()]);
+    assert_eq!((&kept.advantages[..], kept.anchor, kept.divisor), (&[1.0][..], Some(0), 1));
+    // completions are not read, whatever they hit
+    let alone = selector.kept(vec![7], &[], &[4]).unwrap();
+    assert_eq!(selector.kept(vec![7], &completions, &[4]).unwrap(), alone);
+    assert_eq!(selector.anchor_alone(vec![7], &[]).unwrap(), Err(Skip::NoPositive));
+}
+
+#[test]
+fn repair_with_the_positive_alone_keeps_what_supervised_training_keeps() {
+    let (sids, trie, completions) = example();
+    let rewards = Rewards::hit_alone();
+    let alone = Signal::Recast(Recast { negative_weight: 0.0, ..Recast::default() });
+    let [repaired, supervised] = [alone, Signal::Supervised].map(|signal| {
+        let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
+        selector.kept(vec![7], &completions, &[4]).unwrap().unwrap()
+    });
+    assert_eq!(repaired, supervised);
+}
+
+#[test]
+fn groups_with_a_gradient_are_counted() {
+    let with_signal = |signal: &Signal<f32>, targets: &[u32]| {
+        let mut counts = GroupCounts::default();
+        counts.count(&of_hits(signal, targets), 4);
+        counts.with_signal
+    };
+    let add_gt = Signal::Grpo { epsilon: 1e-6, scale: RewardScale::Group, add_gt: true };
+    for (signal, all_zero, all_hit) in [
+        (Signal::grpo(), 0, 0),
+        (add_gt, 1, 0),
+        (Signal::recast(), 1, 0),
+        (Signal::rl_zvp(), 1, 1),
+        (Signal::dapo(), 0, 0),
+    ] {
+        assert_eq!(with_signal(&signal, &[4]), all_zero, "{signal:?}");
+        assert_eq!(with_signal(&signal, &[0, 1, 2, 3]), all_hit, "{signal:?}");
+        assert_eq!(with_signal(&signal, &[1]), 1, "{signal:?}");
+    }
+}
+
+#[test]
+fn grpo_takes_the_target_into_a_group_that_lacks_it() {
+    let signal = Signal::Grpo { epsilon: 1e-6, scale: RewardScale::Group, add_gt: true };
+    let (sids, trie, completions) = example();
+    let outcome = of_hits(&signal, &[4]);
+    assert!(outcome.repaired);
+    let kept = outcome.kept.unwrap();
+    assert_eq!((kept.leaves.len(), kept.anchor), (4, Some(3)));
+    assert_eq!(kept.leaves[3], trie.walk(sids.sid(4)).unwrap());
+    assert!(kept.advantages[3] > 0.0);
+    let outcome = of_hits(&signal, &[1]);
+    assert!(!outcome.repaired);
+    assert_eq!(outcome.kept.unwrap().leaves[3], completions[3].leaf);
+}
+
+#[test]
+fn a_negative_shares_the_first_code_of_the_positive_or_leaves() {
+    let signal =
+        Signal::Recast(Recast { negative: NegativeRule::SharedPrefix, ..Recast::default() });
+    // the anchor is (1,2,3): the hardest negative (1,2,9) has its first code
+    assert_eq!(of_hits(&signal, &[4]).kept.unwrap().advantages, [-1.0, 1.0]);
+    // the positive is the natural hit (5,5,5): no other completion begins with 5
+    assert_eq!(of_hits(&signal, &[3]).kept.unwrap().advantages, [1.0]);
+    // the hardest negative follows the second target, the positive is the first
+    assert_eq!(of_hits(&signal, &[3, 4]).kept.unwrap().advantages, [1.0]);
+}
+
+#[test]
+fn a_uniform_negative_is_the_one_that_the_draw_names() {
+    let (sids, trie, completions) = example();
+    let signal =
+        Signal::Recast(Recast { negative_choice: NegativeChoice::Uniform, ..Recast::default() });
+    let rewards = Rewards::hit_alone();
+    let selector = Selector { signal: &signal, rewards: &rewards, sids: &sids, trie: &trie };
+    // the misses are in the slots 0, 2 and 3
+    for (negative, slot) in [(0, 0), (u64::MAX / 2, 2), (u64::MAX, 3)] {
+        let draws = Draws { negative, ..Draws::default() };
+        let group = selector.reward(vec![7], &completions, &[1], draws).unwrap();
+        let kept = selector.select(group, Evidence::default()).unwrap().kept.unwrap();
+        assert!(kept.slots.contains(&slot) && kept.slots.contains(&1), "{:?}", kept.slots);
+    }
 }
