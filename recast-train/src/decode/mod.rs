@@ -19,7 +19,7 @@ pub use beam::{beam_search, unconstrained_beam_search};
 pub(crate) use exact::{best_leaves, node_log_probs};
 pub use exact::{exact_search, leaf_log_probs};
 pub use on_device::{DeviceTrie, device_beam_search, device_rollout};
-pub(crate) use path::{CodeLogProb, code_log_probs};
+pub(crate) use path::code_log_probs;
 pub use rollout::{Rollout, RolloutConfig, RolloutKind};
 pub use sample::rollout;
 

@@ -132,3 +132,87 @@ impl Sums {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+    use recast_burn::DeviceKind;
+
+    use super::*;
+    use crate::catalogue::SidTable;
+    use crate::decode::leaf_log_probs;
+    use crate::model::ModelConfig;
+    use crate::random::{Purpose, stream};
+
+    #[test]
+    fn a_diagnosis_is_that_of_every_semantic_id_scored() {
+        let mut rng = stream(1, Purpose::Catalogue, 0);
+        let codes: Vec<u16> = (0..240).map(|at| rng.random_range(0..[4, 6, 9][at % 3])).collect();
+        let sids = SidTable::new(vec![4, 6, 9], codes).unwrap();
+        let trie = Trie::new(&sids);
+        let catalogue = Catalogue { sids: &sids, trie: &trie, max_history: 4 };
+        let device = DeviceKind::Cpu.device();
+        let model = Decoder::new(&ModelConfig::tiny(), sids.codes_per_level(), 1, &device);
+        let mut items =
+            |count: usize| -> Vec<u32> { (0..count).map(|_| rng.random_range(0..80)).collect() };
+        let examples: Vec<Example> = [(3, 1), (1, 1), (6, 2), (4, 3), (2, 1)]
+            .into_iter()
+            .map(|(history, targets)| Example {
+                user: 0,
+                history: items(history),
+                targets: items(targets),
+            })
+            .collect();
+        let config = EvaluateConfig { batch_prompts: 2, ..EvaluateConfig::default() };
+        let monitor = Monitor::silent();
+        let name = ("sft", "SFT");
+        let found = diagnose(&model, catalogue, &examples, 20, &config, &monitor, name).unwrap();
+        assert_eq!((found.prompts, found.nll_trie.len()), (5, 3));
+        assert!((found.share - 0.25).abs() < 1e-12);
+
+        let (mut nll, mut recall) = (0.0, [0.0; 2]);
+        for Example { history, targets, .. } in &examples {
+            let prompt = catalogue.prompt(&model, history);
+            let leaves = leaf_log_probs(&model, &trie, &[&prompt]).remove(0);
+            let first = trie.nodes_at(3).start as usize;
+            let leaf = |item: &u32| trie.walk(sids.sid(*item)).unwrap();
+            let of = |item: &u32| f64::from(leaves[leaf(item).index() as usize - first]);
+            nll -= targets.iter().map(of).sum::<f64>() / targets.len() as f64;
+            for (length, recall) in (1..).zip(&mut recall) {
+                // the probability of a prefix is that of all semantic IDs that begin so
+                let mut prefixes: Vec<(f64, Node)> = Vec::new();
+                for (log_prob, index) in leaves.iter().zip(trie.nodes_at(3)) {
+                    let prefix = trie.path(trie.node(index).unwrap())[length];
+                    let probability = f64::from(*log_prob).exp();
+                    match prefixes.iter_mut().find(|known| known.1 == prefix) {
+                        Some(known) => known.0 += probability,
+                        None => prefixes.push((probability, prefix)),
+                    }
+                }
+                prefixes.sort_by(|a, b| b.0.total_cmp(&a.0));
+                let best: HashSet<Node> = prefixes.iter().take(10).map(|it| it.1).collect();
+                let own: HashSet<Node> =
+                    targets.iter().map(|item| trie.path(leaf(item))[length]).collect();
+                *recall += own.intersection(&best).count() as f64 / own.len() as f64;
+            }
+        }
+        assert!((found.nll_trie.iter().sum::<f64>() - nll / 5.0).abs() < 1e-5, "{found:?}");
+        let pairs = found.nll_vocabulary.iter().zip(&found.nll_trie);
+        assert!(pairs.into_iter().all(|(all, trie)| *all >= trie - 1e-6), "{found:?}");
+        for (found, expected) in found.prefix_recall_at_10.iter().zip(recall) {
+            assert!((found - expected / 5.0).abs() < 1e-9);
+        }
+        // at most four prefixes of one code are all among the first ten
+        assert!((found.prefix_recall_at_10[0] - 1.0).abs() < 1e-12);
+        assert!(found.prefix_recall_at_10[1] < 1.0);
+
+        let ranking = Ranking { search: Search::Exact, ..config.ranking() };
+        let histories: Vec<&[u32]> = examples.iter().map(|it| &it.history[..]).collect();
+        let both = ranking.both(&model, catalogue, &histories, &monitor, "test").unwrap();
+        for mask_history in [false, true] {
+            let rankings: Vec<&Vec<u32>> = both.iter().map(|it| it.get(mask_history)).collect();
+            let expected = judge(&examples, &rankings, &sids).item;
+            assert_eq!(*found.exact.get(mask_history), expected);
+        }
+    }
+}
