@@ -67,7 +67,7 @@ pub fn leaf_log_probs(model: &Decoder, trie: &Trie, prompts: &[&[u32]]) -> Vec<V
     all.into_iter().map(|mut nodes| nodes.split_off(first_leaf)).collect()
 }
 
-/// For each prompt the log-probability of every node of the trie, in the trie's order, in nats: a
+/// For each prompt the log-probability of every node of the trie, in the trie's order, in nats. A
 /// node stands for the prefix that leads to it. Cost and memory are those of [`leaf_log_probs`].
 ///
 /// # Panics

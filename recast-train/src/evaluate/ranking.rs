@@ -42,8 +42,8 @@ impl Mask {
     }
 }
 
-/// Both rankings of [`RANKED`] items, fewer only if the catalogue has no more. `rank` gives as many
-/// items as it is asked for, the best first.
+/// The two rankings of [`RANKED`] items, fewer only if the catalogue has no more. `rank` gives as
+/// many items as it is asked for, the best first.
 pub(crate) fn both_rankings(
     history: &[u32],
     rank: impl FnOnce(usize) -> Vec<u32>,
@@ -121,8 +121,8 @@ impl Ranking {
         Ok(found.into_iter().map(items).collect())
     }
 
-    /// Both rankings of each history, by one search: that of a masked ranking. The unmasked ranking
-    /// is the start of its result, so that its beam is as many beams wider as the history hides.
+    /// The two rankings of each history, by one search: that of a masked ranking. The unmasked
+    /// ranking is the start of its result: its beam is wider by the leaves that the history hides.
     ///
     /// # Errors
     ///

@@ -66,7 +66,7 @@ pub struct SystemResult {
     /// The primary figure: the one of both that `evaluate.mask_history` names.
     #[serde(flatten)]
     pub primary: Evaluation,
-    /// Both figures, from one search.
+    /// The two figures, from one search.
     #[serde(flatten)]
     pub both: Both<Evaluation>,
 }

@@ -51,7 +51,7 @@ pub struct ComparedSystem {
     /// The primary figure.
     #[serde(flatten)]
     pub primary: MetricSpreads,
-    /// Both figures.
+    /// The two figures.
     #[serde(flatten)]
     pub both: Both<MetricSpreads>,
 }

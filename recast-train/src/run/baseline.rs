@@ -14,7 +14,7 @@ use crate::model::Decoder;
 use crate::train::{SftState, item_tokens, sft};
 
 impl Run {
-    /// Trains SASRec with cross-entropy over all items, or resumes its training; judges SASRec,
+    /// Trains SASRec with cross-entropy over all items, or resumes its training. Judges SASRec,
     /// popularity and item-kNN at item level, and writes the ranks of their targets.
     ///
     /// # Errors

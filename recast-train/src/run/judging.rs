@@ -1,23 +1,18 @@
-//! Judgement of a run's systems, and the choice among its decoders.
+//! Judgement of a run's systems on the test prompts.
 
 use std::collections::BTreeMap;
 
-use burn::module::Module;
-
 use super::folder::{Run, Tokenized};
 use crate::catalogue::SidTable;
-use crate::config::Part;
 use crate::data::Synthetic;
 use crate::decode::Search;
-use crate::error::{Error, Phase, Result};
+use crate::error::Result;
 use crate::evaluate::{Both, Mask, RANKED, SearchCheck, both_rankings, check_search, judge, ranks};
 use crate::event::{Event, SystemResult};
 use crate::machine::peak_memory_bytes;
 use crate::model::Decoder;
-use crate::optim::Stage;
 use crate::report::{GroupSummary, Summary};
 use crate::storage::write_json;
-use crate::train::{RlState, SftState, SignalName};
 
 /// A system's metrics on the test prompts, and the rank of each prompt's target.
 pub(super) struct Judged {
@@ -34,7 +29,7 @@ impl Run {
     }
 
     /// Judges the baselines, the oracle where there is one, and every trained decoder on the test
-    /// prompts; writes the ranks of targets and the summary, and returns the latter. In a read-only
+    /// prompts. Writes the ranks of targets and the summary, and returns the latter. In a read-only
     /// folder nothing is written, and a line says so.
     ///
     /// # Errors
@@ -95,14 +90,6 @@ impl Run {
         Ok(found)
     }
 
-    /// All signals: those of the settings in their order, then the others, which `Run::rl` trains
-    /// too.
-    fn signals(&self) -> impl Iterator<Item = SignalName> {
-        let own = &self.config.rl.signals;
-        let others = SignalName::ALL.into_iter().filter(|signal| !own.contains(signal));
-        own.iter().copied().chain(others)
-    }
-
     fn judge_systems(&self, tokenized: &Tokenized) -> Result<Vec<Judged>> {
         let mut systems = self.judge_baselines(&tokenized.sids)?;
         for (name, title, stage) in self.trained()? {
@@ -121,28 +108,7 @@ impl Run {
         Ok(systems)
     }
 
-    /// The trained decoders in the order of tables: name, title and stage of each.
-    ///
-    /// # Errors
-    ///
-    /// If the supervised decoder is not trained.
-    pub(super) fn trained(&self) -> Result<Vec<(&'static str, &'static str, Stage)>> {
-        self.sft_state()?;
-        let mut trained = vec![("sft", "SFT", self.stage(Part::Sft))];
-        for signal in self.signals() {
-            if self.rl_state(signal)?.is_some() {
-                trained.push((signal.key(), signal.title(), self.stage(Part::Rl(signal))));
-            }
-        }
-        Ok(trained)
-    }
-
-    /// The best decoder of a stage, without gradients.
-    pub(super) fn best_of(&self, stage: &Stage, tokenized: &Tokenized) -> Result<Decoder> {
-        Ok(stage.load_best(self.fresh_decoder(tokenized)?)?.valid())
-    }
-
-    /// Both rankings of each test prompt, by the settings' search.
+    /// The two rankings of each test prompt, by the settings' search.
     pub(super) fn test_rankings(
         &self,
         decoder: &Decoder,
@@ -241,73 +207,10 @@ impl Run {
         [10, RANKED].into_iter().filter_map(of_items).chain(of_width).collect()
     }
 
-    /// The trained decoder of `system`: `sft` or a signal's key. Without `system`: ReCast's decoder
-    /// if trained, else the supervised one.
-    ///
-    /// # Errors
-    ///
-    /// If the decoder is not trained.
-    pub fn decoder(&self, tokenized: &Tokenized, system: Option<&str>) -> Result<Decoder> {
-        self.sft_state()?;
-        let stage = match system {
-            Some("sft") => self.stage(Part::Sft),
-            Some(name) => {
-                let signals = SignalName::ALL.into_iter();
-                let Some(signal) = signals.clone().find(|signal| signal.key() == name) else {
-                    let problem = format!("'{name}' is no system");
-                    let names: Vec<&str> = signals.map(SignalName::key).collect();
-                    return Err(Error::data(problem, format!("name sft, {}", list(&names))));
-                };
-                if self.rl_state(signal)?.is_none() {
-                    let problem = format!("holds no {} decoder", signal.title());
-                    return Err(self.undone(self.dir(), problem, Phase::Rl(name.to_owned())));
-                }
-                self.stage(Part::Rl(signal))
-            }
-            None if self.rl_state(SignalName::Recast)?.is_some() => {
-                self.stage(Part::Rl(SignalName::Recast))
-            }
-            None => self.stage(Part::Sft),
-        };
-        self.best_of(&stage, tokenized)
-    }
-
-    /// The supervised decoder.
-    ///
-    /// # Errors
-    ///
-    /// If the decoder is not trained.
-    pub fn supervised(&self, tokenized: &Tokenized) -> Result<Decoder> {
-        if !self.sft_state()?.finished {
-            let problem = "supervised training is not finished";
-            return Err(self.undone(self.dir(), problem, Phase::Sft));
-        }
-        self.stage(Part::Sft).load_best(self.fresh_decoder(tokenized)?)
-    }
-
     fn synthetic(&self) -> Result<Option<Synthetic>> {
         if self.config.data.interactions.is_some() {
             return Ok(None);
         }
         Synthetic::generate(&self.config.data.synthetic, self.config.seed).map(Some)
-    }
-
-    fn sft_state(&self) -> Result<SftState> {
-        self.required(&self.dir().join("sft/best.bpk"), Phase::Sft)?;
-        let none = || self.undone(self.dir(), "holds no supervised decoder", Phase::Sft);
-        self.stage(Part::Sft).state()?.ok_or_else(none)
-    }
-
-    fn rl_state(&self, signal: SignalName) -> Result<Option<RlState>> {
-        self.stage(Part::Rl(signal)).state()
-    }
-}
-
-/// The names as words: `a, b or c`.
-fn list(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }

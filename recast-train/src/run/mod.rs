@@ -16,6 +16,7 @@
 
 mod alignment;
 mod baseline;
+mod decoders;
 mod diagnosing;
 mod folder;
 mod inputs;

@@ -1,4 +1,4 @@
-//! Both figures of a judgement, the ranks behind them, and the diagnosis of decoders.
+//! The two figures of a judgement, the ranks behind them, and the diagnosis of decoders.
 
 use std::fs;
 
