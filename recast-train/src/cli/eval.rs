@@ -27,7 +27,8 @@ pub(super) struct EvalArgs {
     system: Option<String>,
     /// Only diagnose every decoder on this many test prompts, 0 for all: loss and prefix recall by
     /// level, and metrics by exact search.
-    #[arg(long, value_name = "PROMPTS", conflicts_with_all = ["search", "check_search"])]
+    #[arg(long, value_name = "PROMPTS", allow_negative_numbers = true,
+        conflicts_with_all = ["search", "check_search"])]
     diagnose: Option<u32>,
     /// Print the result as JSON on standard output.
     #[arg(long)]

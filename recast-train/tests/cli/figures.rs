@@ -142,8 +142,8 @@ fn a_comparison_shows_mean_lowest_and_highest_of_both_figures() {
                     .each_ref()
                     .map(|it| it["systems"][nth][figure][metric].as_f64().unwrap());
                 let spread = &system[figure][metric];
-                assert_eq!(spread["min"].as_f64().unwrap(), runs[0].min(runs[1]));
-                assert_eq!(spread["max"].as_f64().unwrap(), runs[0].max(runs[1]));
+                assert_eq!(spread["min"], Value::from(runs[0].min(runs[1])));
+                assert_eq!(spread["max"], Value::from(runs[0].max(runs[1])));
                 assert!(
                     (spread["mean"].as_f64().unwrap() - (runs[0] + runs[1]) / 2.0).abs() < 1e-12
                 );
