@@ -31,7 +31,8 @@ pub(super) fn baseline(args: &BaselineArgs) -> Result<()> {
         run.export_embeddings(path)?;
     }
     let warnings = &run.prepared().report.prepare.warnings;
-    let table = SystemTable { warnings, systems: &systems, shared_ids: false };
+    let mask_history = run.config().evaluate.mask_history;
+    let table = SystemTable { warnings, systems: &systems, mask_history };
     super::say(table.to_string().trim_end());
     if args.json {
         super::print(serde_json::to_string_pretty(&table)?)?;

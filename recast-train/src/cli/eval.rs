@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::FolderArgs;
 use crate::decode::Search;
-use crate::report::Summary;
+use crate::report::{DiagnosisTable, Summary};
 
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {
@@ -25,6 +25,11 @@ pub(super) struct EvalArgs {
     /// For --check-search: sft or a trained signal [default: recast if trained, else sft].
     #[arg(long, requires = "check_search")]
     system: Option<String>,
+    /// Only diagnose every decoder on this many test prompts, 0 for all: loss and prefix recall by
+    /// level, and metrics by exact search.
+    #[arg(long, value_name = "PROMPTS", allow_negative_numbers = true,
+        conflicts_with_all = ["search", "check_search"])]
+    diagnose: Option<u32>,
     /// Print the result as JSON on standard output.
     #[arg(long)]
     json: bool,
@@ -42,6 +47,15 @@ pub(super) fn eval(args: &EvalArgs) -> Result<()> {
         }
         if args.json {
             super::print(serde_json::to_string_pretty(&found)?)?;
+        }
+        return Ok(());
+    }
+    if let Some(prompts) = args.diagnose {
+        let decoders = run.diagnose(&tokenized, prompts as usize)?;
+        let mask_history = run.config().evaluate.mask_history;
+        super::say(DiagnosisTable { decoders: &decoders, mask_history });
+        if args.json {
+            super::print(serde_json::to_string_pretty(&decoders)?)?;
         }
         return Ok(());
     }

@@ -30,21 +30,24 @@ pub fn exact_search(
     prompts: &[&[u32]],
     width: usize,
 ) -> Vec<Vec<Completion>> {
-    let best = |log_probs: Vec<f32>| {
-        let leaves = trie.nodes_at(trie.levels()).filter_map(|index| trie.node(index));
-        let mut found: Vec<Completion> =
-            leaves.zip(log_probs).map(|(leaf, log_prob)| Completion { leaf, log_prob }).collect();
-        let better = |a: &Completion, b: &Completion| {
-            b.log_prob.total_cmp(&a.log_prob).then(a.leaf.cmp(&b.leaf))
-        };
-        if found.len() > width && width > 0 {
-            found.select_nth_unstable_by(width - 1, better);
-        }
-        found.truncate(width);
-        found.sort_unstable_by(better);
-        found
+    let found = leaf_log_probs(model, trie, prompts);
+    found.par_iter().map(|log_probs| best_leaves(trie, log_probs, width)).collect()
+}
+
+/// The `width` most probable leaves, the best first; ties go by semantic ID.
+pub(crate) fn best_leaves(trie: &Trie, log_probs: &[f32], width: usize) -> Vec<Completion> {
+    let leaves = trie.nodes_at(trie.levels()).filter_map(|index| trie.node(index));
+    let completion = |(leaf, &log_prob)| Completion { leaf, log_prob };
+    let mut found: Vec<Completion> = leaves.zip(log_probs).map(completion).collect();
+    let better = |a: &Completion, b: &Completion| {
+        b.log_prob.total_cmp(&a.log_prob).then(a.leaf.cmp(&b.leaf))
     };
-    leaf_log_probs(model, trie, prompts).into_par_iter().map(best).collect()
+    if found.len() > width && width > 0 {
+        found.select_nth_unstable_by(width - 1, better);
+    }
+    found.truncate(width);
+    found.sort_unstable_by(better);
+    found
 }
 
 /// For each prompt the log-probability of every leaf of the trie, in the trie's order, in nats.
@@ -59,6 +62,18 @@ pub fn exact_search(
 /// If a prompt is empty.
 #[must_use]
 pub fn leaf_log_probs(model: &Decoder, trie: &Trie, prompts: &[&[u32]]) -> Vec<Vec<f32>> {
+    let first_leaf = trie.nodes_at(trie.levels()).start as usize;
+    let all = node_log_probs(model, trie, prompts);
+    all.into_iter().map(|mut nodes| nodes.split_off(first_leaf)).collect()
+}
+
+/// For each prompt the log-probability of every node of the trie, in the trie's order, in nats. A
+/// node stands for the prefix that leads to it. Cost and memory are those of [`leaf_log_probs`].
+///
+/// # Panics
+///
+/// If a prompt is empty.
+pub(crate) fn node_log_probs(model: &Decoder, trie: &Trie, prompts: &[&[u32]]) -> Vec<Vec<f32>> {
     if prompts.is_empty() {
         return Vec::new();
     }
@@ -69,8 +84,7 @@ pub fn leaf_log_probs(model: &Decoder, trie: &Trie, prompts: &[&[u32]]) -> Vec<V
     if model.levels() > 1 {
         scores.descend(&reading, trie.nodes_at(1), &mut Vec::new());
     }
-    let first_leaf = trie.nodes_at(trie.levels()).start as usize;
-    scores.log_probs.into_iter().map(|mut nodes| nodes.split_off(first_leaf)).collect()
+    scores.log_probs
 }
 
 /// Nodes of one read.

@@ -9,14 +9,17 @@ mod draws;
 mod exact;
 mod levels;
 mod on_device;
+mod path;
 mod reading;
 mod rollout;
 mod sample;
 mod sample_on_device;
 
 pub use beam::{beam_search, unconstrained_beam_search};
+pub(crate) use exact::{best_leaves, node_log_probs};
 pub use exact::{exact_search, leaf_log_probs};
 pub use on_device::{DeviceTrie, device_beam_search, device_rollout};
+pub(crate) use path::code_log_probs;
 pub use rollout::{Rollout, RolloutConfig, RolloutKind};
 pub use sample::rollout;
 

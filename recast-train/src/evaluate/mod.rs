@@ -1,11 +1,15 @@
 //! Ranking metrics, at the level of items and of semantic IDs, and the baselines beside them.
 
 pub mod baselines;
+mod diagnosis;
 mod ranking;
+mod ranks;
 mod search_check;
 
-use ranking::order;
-pub(crate) use ranking::{Mask, Ranking};
+pub(crate) use diagnosis::diagnose;
+use ranking::{Job, order};
+pub(crate) use ranking::{Mask, Ranking, both_rankings};
+pub(crate) use ranks::ranks;
 pub(crate) use search_check::check_search;
 
 use rayon::prelude::*;
@@ -17,11 +21,14 @@ use crate::data::Example;
 use crate::decode::Search;
 use crate::error::{Error, Result};
 use crate::event::Monitor;
-pub use crate::event::{Metrics, SearchCheck};
+pub use crate::event::{Both, Diagnosis, Evaluation, Metrics, SearchCheck};
 use crate::model::Decoder;
 
 /// The number of ranked items that the longest metric reads.
-pub(crate) const RANKED: usize = 10;
+pub(crate) const RANKED: usize = 50;
+
+/// The fewest beams: validation reads metrics at 10.
+const FEWEST_BEAMS: usize = 10;
 
 /// The settings of recommendations and their metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +39,8 @@ pub struct EvaluateConfig {
     pub search: Search,
     /// The beams of the search, and the number of ranked semantic IDs.
     pub beam_width: usize,
-    /// Whether items of the history are left out of the recommendations.
+    /// Whether recommendations and validation leave out items of the history. Test prompts are
+    /// judged both ways, and this figure comes first.
     pub mask_history: bool,
     /// The number of prompts decoded at once.
     pub batch_prompts: usize,
@@ -44,7 +52,7 @@ impl Default for EvaluateConfig {
     fn default() -> Self {
         Self {
             search: Search::Beam,
-            beam_width: 32,
+            beam_width: 64,
             mask_history: false,
             batch_prompts: 64,
             test_prompts: 0,
@@ -60,16 +68,16 @@ impl EvaluateConfig {
     /// If a count is 0 but must not be.
     pub(crate) fn check(&self) -> Result<()> {
         for (key, value, usual) in [
-            ("evaluate.beam_width", self.beam_width, "32 is usual"),
+            ("evaluate.beam_width", self.beam_width, "64 is usual"),
             ("evaluate.batch_prompts", self.batch_prompts, "64 is usual"),
         ] {
             if value == 0 {
                 return Err(Error::setting(key, "is 0", usual));
             }
         }
-        if self.beam_width < RANKED {
+        if self.beam_width < FEWEST_BEAMS {
             let problem = format!(
-                "is {}, and metrics at {RANKED} need as many ranked items",
+                "is {}, and metrics at {FEWEST_BEAMS} need as many ranked items",
                 self.beam_width
             );
             return Err(Error::setting("evaluate.beam_width", problem, "give 10 or more"));
@@ -102,6 +110,7 @@ impl Metrics {
             sum.pass_at_10 += pass_at_k::<_, f64>(ranking, targets, 10);
             sum.recall_at_5 += recall_at_k::<_, f64>(ranking, targets, 5);
             sum.recall_at_10 += recall_at_k::<_, f64>(ranking, targets, 10);
+            sum.recall_at_50 += recall_at_k::<_, f64>(ranking, targets, RANKED);
             sum.ndcg_at_5 += ndcg_at_k::<_, f64>(ranking, targets, 5);
             sum.ndcg_at_10 += ndcg_at_k::<_, f64>(ranking, targets, 10);
         }
@@ -110,24 +119,20 @@ impl Metrics {
             pass_at_10: sum.pass_at_10 / prompts,
             recall_at_5: sum.recall_at_5 / prompts,
             recall_at_10: sum.recall_at_10 / prompts,
+            recall_at_50: sum.recall_at_50 / prompts,
             ndcg_at_5: sum.ndcg_at_5 / prompts,
             ndcg_at_10: sum.ndcg_at_10 / prompts,
         }
     }
 }
 
-/// The metrics of a ranking system at both levels.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Metrics with an item as a hit only if the item is the target itself.
-    pub item: Metrics,
-    /// Metrics with a semantic ID as a hit if a target carries it, whatever other items do.
-    pub sid: Metrics,
-}
-
 /// The metrics of rankings of items, one ranking for each example, in order.
 #[must_use]
-pub fn judge(examples: &[Example], rankings: &[Vec<u32>], sids: &SidTable) -> Evaluation {
+pub fn judge<R: AsRef<[u32]> + Sync>(
+    examples: &[Example],
+    rankings: &[R],
+    sids: &SidTable,
+) -> Evaluation {
     let item = examples.iter().zip(rankings);
     let sid_ranking = |items: &[u32]| {
         let mut ranking: Vec<&[u16]> = Vec::with_capacity(items.len());
@@ -142,33 +147,15 @@ pub fn judge(examples: &[Example], rankings: &[Vec<u32>], sids: &SidTable) -> Ev
     let by_sid: Vec<_> = examples
         .par_iter()
         .zip(rankings)
-        .map(|(example, ranking)| (sid_ranking(ranking), sid_ranking(&example.targets)))
+        .map(|(example, ranking)| (sid_ranking(ranking.as_ref()), sid_ranking(&example.targets)))
         .collect();
     Evaluation {
-        item: Metrics::mean(item.map(|(e, ranking)| (&ranking[..], &e.targets[..]))),
+        item: Metrics::mean(item.map(|(e, ranking)| (ranking.as_ref(), &e.targets[..]))),
         sid: Metrics::mean(by_sid.iter().map(|(ranking, targets)| (&ranking[..], &targets[..]))),
     }
 }
 
-/// Ranks items for each history by the search of `config`.
-///
-/// # Errors
-///
-/// If the user interrupts.
-pub(crate) fn rank(
-    model: &Decoder,
-    catalogue: Catalogue<'_>,
-    histories: &[&[u32]],
-    config: &EvaluateConfig,
-    monitor: &Monitor,
-    label: &str,
-) -> Result<Vec<Vec<u32>>> {
-    let rankings = config.ranking().items(model, catalogue, histories, monitor, label)?;
-    let items = |ranking: Vec<(u32, f32)>| ranking.into_iter().map(|(item, _)| item).collect();
-    Ok(rankings.into_iter().map(items).collect())
-}
-
-/// Ranks items for examples and computes the metrics.
+/// Ranks items for examples and computes the metrics of the primary figure.
 ///
 /// # Errors
 ///
@@ -204,9 +191,9 @@ pub(crate) fn evaluate_weights(
     label: &str,
 ) -> Result<(Evaluation, f32)> {
     let histories: Vec<&[u32]> = examples.iter().map(|e| &e.history[..]).collect();
-    let scores_items = item_weights.iter().any(|&weight| weight > 0.0);
-    let found =
-        config.ranking().candidates(model, catalogue, &histories, scores_items, monitor, label)?;
+    let of_items = item_weights.iter().any(|&weight| weight > 0.0);
+    let job = Job::new(model, catalogue, &histories, monitor, label).with_items(of_items);
+    let found = config.ranking().candidates(&job)?;
     let mut best: Option<(Evaluation, f32)> = None;
     for &weight in item_weights {
         let ranking = |candidates: &Vec<_>| {

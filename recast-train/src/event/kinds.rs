@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::counts::{GroupCounts, PhaseSeconds};
+use super::diagnosis::Diagnosis;
 use super::results::{SearchCheck, SystemResult};
 use super::tokenizing::TokenizerReport;
 use crate::data::DataReport;
@@ -45,6 +46,8 @@ pub enum Event<'a> {
     Test(&'a SystemResult),
     /// Beam search was compared with exact search.
     SearchCheck(&'a SearchCheck),
+    /// A decoder was diagnosed level by level.
+    Diagnosis(&'a Diagnosis),
 }
 
 impl Event<'_> {
@@ -62,6 +65,7 @@ impl Event<'_> {
             Self::RlStep(_) => "rl_step",
             Self::Test(_) => "test",
             Self::SearchCheck(_) => "search_check",
+            Self::Diagnosis(_) => "diagnosis",
         })
     }
 }

@@ -49,7 +49,7 @@ fn line(event: &Event<'_>) -> serde_json::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Epoch, Metrics, SystemResult, Validation};
+    use super::super::{Both, Epoch, Evaluation, Metrics, SystemResult, Validation};
     use super::*;
 
     #[test]
@@ -73,11 +73,15 @@ mod tests {
         );
         let item = Metrics { pass_at_1: 0.5, ..Metrics::default() };
         let (name, title) = ("sft".to_owned(), "SFT".to_owned());
-        let result = SystemResult { name, title, item, sid_level: Metrics::default() };
-        let line = line(&Event::Test(&result)).unwrap();
+        let primary = Evaluation { item, sid: Metrics::default() };
+        let both = Both { unmasked: primary, masked: Evaluation::default() };
+        let line = line(&Event::Test(&SystemResult { name, title, primary, both })).unwrap();
         let start =
             r#"{"event":"test","name":"sft","title":"SFT","pass_at_1":0.5,"pass_at_10":0.0"#;
         assert!(line.starts_with(start), "{line}");
+        let found: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(found["unmasked"]["pass_at_1"], found["pass_at_1"]);
+        assert_eq!(found["masked"]["sid_level"], found["sid_level"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! on no phase; each phase does its own counting.
 
 mod counts;
+mod diagnosis;
 mod kinds;
 mod listener;
 mod log;
@@ -15,9 +16,10 @@ mod results;
 mod tokenizing;
 
 pub use counts::{GroupCounts, PhaseSeconds};
+pub use diagnosis::Diagnosis;
 pub use kinds::{Epoch, Event, RlStep, RqVaeEpoch, Validation};
 pub use listener::{JobNews, Listener, Message};
 pub use monitor::Monitor;
 pub use progress::Progress;
-pub use results::{Metrics, SearchCheck, SystemResult};
+pub use results::{Both, Evaluation, Metrics, SearchCheck, SystemResult};
 pub use tokenizing::{LevelReport, Neighbourhood, SharedPrefix, TokenizerReport};

@@ -15,24 +15,60 @@ pub struct Metrics {
     pub recall_at_5: f64,
     /// Mean share of the targets among the first 10.
     pub recall_at_10: f64,
+    /// Mean share of the targets among the first 50.
+    pub recall_at_50: f64,
     /// Mean normalised discounted gain of the first 5.
     pub ndcg_at_5: f64,
     /// Mean normalised discounted gain of the first 10.
     pub ndcg_at_10: f64,
 }
 
-/// One system's metrics on the test prompts: at item level, and at the level of semantic IDs.
+/// The metrics of a ranking system at both levels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Metrics with an item as a hit only if the item is the target itself.
+    #[serde(flatten)]
+    pub item: Metrics,
+    /// Metrics with a semantic ID as a hit if a target carries it, whatever other items do.
+    #[serde(rename = "sid_level")]
+    pub sid: Metrics,
+}
+
+/// One value for each figure of a judgement: with all items, and without those of the history.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Both<T> {
+    /// All items are ranked, those of the history too.
+    pub unmasked: T,
+    /// The items of the history are left out.
+    pub masked: T,
+}
+
+impl<T> Both<T> {
+    /// Makes each value; the argument says whether the history is masked.
+    pub fn of(mut make: impl FnMut(bool) -> T) -> Self {
+        Self { unmasked: make(false), masked: make(true) }
+    }
+
+    /// The value with or without a masked history.
+    #[must_use]
+    pub const fn get(&self, mask_history: bool) -> &T {
+        if mask_history { &self.masked } else { &self.unmasked }
+    }
+}
+
+/// One system's metrics on the test prompts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SystemResult {
     /// The name for machines.
     pub name: String,
     /// The name for people.
     pub title: String,
-    /// Metrics at item level.
+    /// The primary figure: the one of both that `evaluate.mask_history` names.
     #[serde(flatten)]
-    pub item: Metrics,
-    /// Metrics at the level of semantic IDs.
-    pub sid_level: Metrics,
+    pub primary: Evaluation,
+    /// The two figures, from one search.
+    #[serde(flatten)]
+    pub both: Both<Evaluation>,
 }
 
 /// Beam search against exact search, over prompts.

@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::SystemResult;
 use super::budget::{BudgetRatio, budgets};
 use super::conditions::Conditions;
+use super::figures::{cells, heading};
 use super::summary::Summary;
 use crate::error::{Result, SettingChange};
+use crate::event::{Both, Metrics};
 
 /// The lowest, the mean and the highest of a metric over runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -22,6 +24,21 @@ pub struct Spread {
     pub max: f64,
 }
 
+/// The metrics of a system over runs, on the test prompts at item level.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MetricSpreads {
+    /// Pass@1.
+    pub pass_at_1: Spread,
+    /// Recall@5.
+    pub recall_at_5: Spread,
+    /// Recall@10.
+    pub recall_at_10: Spread,
+    /// Recall@50.
+    pub recall_at_50: Spread,
+    /// NDCG@10.
+    pub ndcg_at_10: Spread,
+}
+
 /// The results of one system over the runs of a group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ComparedSystem {
@@ -31,12 +48,12 @@ pub struct ComparedSystem {
     pub title: String,
     /// Runs that hold the system.
     pub runs: usize,
-    /// Test Pass@1, at item level.
-    pub pass_at_1: Spread,
-    /// Test Recall@10, at item level.
-    pub recall_at_10: Spread,
-    /// Test NDCG@10, at item level.
-    pub ndcg_at_10: Spread,
+    /// The primary figure.
+    #[serde(flatten)]
+    pub primary: MetricSpreads,
+    /// The two figures.
+    #[serde(flatten)]
+    pub both: Both<MetricSpreads>,
 }
 
 /// Runs on equal data under equal settings and one protocol: a mean over these runs has a meaning.
@@ -49,6 +66,8 @@ pub struct ComparedGroup {
     /// The differences from the first group to this one: checksums of the data, settings, the
     /// search and the number of test prompts. Empty in the first group.
     pub differences: Vec<SettingChange>,
+    /// Whether the primary figure masks the history.
+    pub mask_history: bool,
     /// Systems in the order of the runs' tables.
     pub systems: Vec<ComparedSystem>,
     /// Rollout budgets, run by run.
@@ -161,6 +180,8 @@ impl Member {
 impl ComparedGroup {
     fn new(differences: Vec<SettingChange>, members: &[Member]) -> Result<Self> {
         let counted = || members.iter().flat_map(|member| &member.counted);
+        let mask_history =
+            members.first().is_some_and(|member| member.summary.evaluate.mask_history);
         let mut systems: Vec<ComparedSystem> = Vec::new();
         for system in counted() {
             if systems.iter().any(|known| known.name == system.name) {
@@ -168,15 +189,16 @@ impl ComparedGroup {
             }
             let of_runs: Vec<_> = counted()
                 .filter(|other| other.name == system.name)
-                .map(|other| other.item)
+                .map(|other| other.both)
                 .collect();
+            let both =
+                Both::of(|mask| MetricSpreads::of(of_runs.iter().map(|it| it.get(mask).item)));
             systems.push(ComparedSystem {
                 name: system.name.clone(),
                 title: system.title.clone(),
                 runs: of_runs.len(),
-                pass_at_1: spread(of_runs.iter().map(|m| m.pass_at_1)),
-                recall_at_10: spread(of_runs.iter().map(|m| m.recall_at_10)),
-                ndcg_at_10: spread(of_runs.iter().map(|m| m.ndcg_at_10)),
+                primary: *both.get(mask_history),
+                both,
             });
         }
         let budgets = members.iter().map(Member::budgets).collect::<Result<Vec<_>>>()?.concat();
@@ -188,7 +210,25 @@ impl ComparedGroup {
         }
         let runs = members.iter().map(|member| member.dir.clone()).collect();
         let seeds = members.iter().map(|member| member.summary.seed).collect();
-        Ok(Self { runs, seeds, differences, systems, budgets, warnings })
+        Ok(Self { runs, seeds, differences, mask_history, systems, budgets, warnings })
+    }
+}
+
+impl MetricSpreads {
+    fn of(runs: impl ExactSizeIterator<Item = Metrics> + Clone) -> Self {
+        Self {
+            pass_at_1: spread(runs.clone().map(|it| it.pass_at_1)),
+            recall_at_5: spread(runs.clone().map(|it| it.recall_at_5)),
+            recall_at_10: spread(runs.clone().map(|it| it.recall_at_10)),
+            recall_at_50: spread(runs.clone().map(|it| it.recall_at_50)),
+            ndcg_at_10: spread(runs.map(|it| it.ndcg_at_10)),
+        }
+    }
+
+    /// One value of each spread, in the order of the tables' columns.
+    fn columns(&self, value: impl Fn(&Spread) -> f64) -> [f64; 5] {
+        let Self { pass_at_1, recall_at_5, recall_at_10, recall_at_50, ndcg_at_10 } = self;
+        [pass_at_1, recall_at_5, recall_at_10, recall_at_50, ndcg_at_10].map(value)
     }
 }
 
@@ -204,22 +244,17 @@ fn spread(values: impl ExactSizeIterator<Item = f64>) -> Spread {
 impl Display for ComparedGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
-        writeln!(
-            f,
-            "{:<12} {:>4}  {:<24} {:<24} {:<24}",
-            "system", "runs", "Pass@1 (min to max)", "R@10 (min to max)", "N@10 (min to max)"
-        )?;
-        for system in &self.systems {
-            let cell = |s: Spread| format!("{:.4} ({:.4} to {:.4})", s.mean, s.min, s.max);
-            writeln!(
-                f,
-                "{:<12} {:>4}  {:<24} {:<24} {:<24}",
-                system.title,
-                system.runs,
-                cell(system.pass_at_1),
-                cell(system.recall_at_10),
-                cell(system.ndcg_at_10)
-            )?;
+        writeln!(f, "{}", heading("system       runs         ", self.mask_history))?;
+        for ComparedSystem { title, runs, both, .. } in &self.systems {
+            let row = |of: fn(&Spread) -> f64| {
+                let values = Both::of(|mask_history| both.get(mask_history).columns(of));
+                cells(values, self.mask_history)
+            };
+            writeln!(f, "{title:<12} {runs:>4} mean   {}", row(|it| it.mean))?;
+            if *runs > 1 {
+                writeln!(f, "{:<12} {:>4} lowest {}", "", "", row(|it| it.min))?;
+                writeln!(f, "{:<12} {:>4} highest{}", "", "", row(|it| it.max))?;
+            }
         }
         self.budgets.iter().try_for_each(|budget| write!(f, "\n{budget}"))
     }

@@ -3,11 +3,16 @@
 mod budget;
 mod comparison;
 mod conditions;
+mod diagnosis;
+mod figures;
 mod summary;
 
 pub use budget::BudgetRatio;
-pub use comparison::{ComparedGroup, ComparedSystem, Comparison, RepeatedRun, Spread};
-pub(crate) use summary::SystemTable;
+pub use comparison::{
+    ComparedGroup, ComparedSystem, Comparison, MetricSpreads, RepeatedRun, Spread,
+};
+pub(crate) use diagnosis::DiagnosisTable;
+pub(crate) use figures::SystemTable;
 pub use summary::{GroupSummary, Summary};
 
 pub use crate::event::SystemResult;

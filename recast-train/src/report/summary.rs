@@ -7,23 +7,13 @@ use std::path::{Path, PathBuf};
 use recast_core::Regime;
 use serde::{Deserialize, Serialize};
 
+use super::figures::{SystemTable, figure};
 use crate::data::FreshReport;
 use crate::decode::Search;
 use crate::error::{Error, Result};
-use crate::evaluate::{EvaluateConfig, Evaluation};
+use crate::evaluate::EvaluateConfig;
 use crate::event::{GroupCounts, PhaseSeconds, SystemResult};
 use crate::train::{Keep, RlState};
-
-impl SystemResult {
-    pub(crate) fn new(name: &str, title: &str, found: Evaluation) -> Self {
-        Self {
-            name: name.to_owned(),
-            title: title.to_owned(),
-            item: found.item,
-            sid_level: found.sid,
-        }
-    }
-}
 
 /// The groups of a signal and the seconds of its steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,7 +79,7 @@ pub struct Summary {
     /// The decoder of each signal that was judged.
     #[serde(default)]
     pub keep: Keep,
-    /// The search of the decoders, and whether it left out items of the history.
+    /// The search of the decoders, and whether the primary figure masks the history.
     pub evaluate: EvaluateConfig,
     /// The run's seed.
     pub seed: u64,
@@ -131,42 +121,9 @@ impl Summary {
         let path = run_dir.join("summary.json");
         let text = std::fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
         serde_json::from_str(&text).map_err(|e| {
-            let hint = "evaluate the run again";
+            let hint = "evaluate the run again: older versions wrote fewer metrics";
             Error::file(&path, format!("is not what recast writes: {e}"), hint)
         })
-    }
-}
-
-/// Warnings on the data, then a table of systems at item level. If items share semantic IDs, the
-/// table also has the level of semantic IDs.
-#[derive(Serialize)]
-pub(crate) struct SystemTable<'a> {
-    pub(crate) warnings: &'a [String],
-    pub(crate) systems: &'a [SystemResult],
-    #[serde(skip)]
-    pub(crate) shared_ids: bool,
-}
-
-impl Display for SystemTable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
-        write!(f, "{:<12} {:>7} {:>7} {:>7} {:>7}", "system", "Pass@1", "R@5", "R@10", "N@10")?;
-        if self.shared_ids {
-            write!(f, " {:>8} {:>8}", "SID R@10", "SID N@10")?;
-        }
-        writeln!(f)?;
-        for SystemResult { title, item, sid_level, .. } in self.systems {
-            write!(
-                f,
-                "{title:<12} {:>7.4} {:>7.4} {:>7.4} {:>7.4}",
-                item.pass_at_1, item.recall_at_5, item.recall_at_10, item.ndcg_at_10
-            )?;
-            if self.shared_ids {
-                write!(f, " {:>8.4} {:>8.4}", sid_level.recall_at_10, sid_level.ndcg_at_10)?;
-            }
-            writeln!(f)?;
-        }
-        Ok(())
     }
 }
 
@@ -174,10 +131,10 @@ impl Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "test, {} prompts, item level, collision rate {:.1}%, history {}, {}, seed {}",
+            "test, {} prompts, item level, collision rate {:.1}%, primary figure {}, {}, seed {}",
             self.test_prompts,
             100.0 * self.collision_rate,
-            if self.evaluate.mask_history { "masked" } else { "not masked" },
+            figure(self.evaluate.mask_history),
             match self.evaluate.search {
                 Search::Beam => format!("beam width {}", self.evaluate.beam_width),
                 Search::Exact => "exact search".to_owned(),
@@ -190,9 +147,9 @@ impl Display for Summary {
         if self.keep == Keep::Last && !self.groups.is_empty() {
             writeln!(f, "each signal is judged after its last step")?;
         }
-        let shared_ids = self.collision_rate > 0.0;
         let (warnings, systems) = (&self.warnings, &self.systems);
-        write!(f, "{}", SystemTable { warnings, systems, shared_ids })?;
+        let mask_history = self.evaluate.mask_history;
+        write!(f, "{}", SystemTable { warnings, systems, mask_history })?;
         if let Some(bayes) = self.bayes_pass_at_1 {
             writeln!(f, "Bayes-optimal Pass@1 in expectation: {bayes:.4}")?;
         }

@@ -5,19 +5,20 @@ use std::path::Path;
 use burn::module::Module;
 
 use super::folder::{Run, Tokenized};
+use super::judging::Judged;
 use crate::catalogue::{SidTable, Trie};
 use crate::config::Part;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
 use crate::evaluate::baselines::{ItemKnn, Popularity};
-use crate::evaluate::{RANKED, judge, rank};
+use crate::evaluate::{Both, both_rankings};
 use crate::event::SystemResult;
 use crate::model::{Decoder, indices};
 use crate::train::{SftState, item_tokens, sft};
 
 impl Run {
-    /// Trains SASRec with cross-entropy over all items, or resumes its training; judges SASRec,
-    /// popularity and item-kNN at item level.
+    /// Trains SASRec with cross-entropy over all items, or resumes its training. Judges SASRec,
+    /// popularity and item-kNN at item level, and writes the ranks of their targets.
     ///
     /// SASRec sees the sequences of supervised training, popularity and item-kNN all training
     /// interactions: where prompts are fresh, SASRec has the data of the supervised decoder.
@@ -44,28 +45,27 @@ impl Run {
             )
         })?;
         self.say_best(&stage, state);
-        self.judge_baselines(&items.sids)
+        self.results(self.judge_baselines(&items.sids)?)
     }
 
     /// Judges the baselines; `sids` tells which items share a semantic ID.
-    pub(super) fn judge_baselines(&self, sids: &SidTable) -> Result<Vec<SystemResult>> {
+    pub(super) fn judge_baselines(&self, sids: &SidTable) -> Result<Vec<Judged>> {
         let split = &self.prepared().split;
-        let mask = self.config().evaluate.mask_history;
-        let result = |name: &str, title: &str, rankings: &[Vec<u32>]| {
-            SystemResult::new(name, title, judge(&split.test, rankings, sids))
-        };
-        let ranked = |rank: &dyn Fn(&[u32]) -> Vec<u32>| -> Vec<Vec<u32>> {
-            split.test.iter().map(|example| rank(&example.history)).collect()
+        let ranked = |rank: &dyn Fn(&[u32], usize) -> Vec<u32>| -> Vec<Both<Vec<u32>>> {
+            let of_history = |history: &[u32]| both_rankings(history, |k| rank(history, k));
+            split.test.iter().map(|example| of_history(&example.history)).collect()
         };
         let n_items = self.prepared().sequences.n_items();
         let popularity = Popularity::fit(&split.train, n_items);
         let knn = ItemKnn::fit(&split.train, n_items);
+        let popular = ranked(&|history, k| popularity.rank(history, k, false));
+        let near = ranked(&|history, k| knn.rank(history, k, false));
         let mut systems = vec![
-            result("popularity", "popularity", &ranked(&|h| popularity.rank(h, RANKED, mask))),
-            result("item_knn", "item-kNN", &ranked(&|h| knn.rank(h, RANKED, mask))),
+            self.judged("popularity", "popularity", &popular, sids),
+            self.judged("item_knn", "item-kNN", &near, sids),
         ];
         if self.stage(Part::Sasrec).state::<SftState>()?.is_some_and(|state| state.finished) {
-            systems.push(result("sasrec", "SASRec-CE", &self.sasrec_rankings()?));
+            systems.push(self.judged("sasrec", "SASRec-CE", &self.sasrec_rankings()?, sids));
         }
         Ok(systems)
     }
@@ -109,13 +109,10 @@ impl Run {
             .save(path, Some(&self.item_ids()))
     }
 
-    fn sasrec_rankings(&self) -> Result<Vec<Vec<u32>>> {
+    fn sasrec_rankings(&self) -> Result<Vec<Both<Vec<u32>>>> {
         let items = self.item_tokens()?;
         let decoder = self.stage(Part::Sasrec).load_best(self.fresh_sasrec(&items)?)?.valid();
-        let test = &self.prepared().split.test;
-        let histories: Vec<&[u32]> = test.iter().map(|example| &example.history[..]).collect();
-        let config = &self.config().evaluate;
-        rank(&decoder, self.catalogue(&items), &histories, config, self.monitor(), "test SASRec-CE")
+        self.test_rankings(&decoder, &items, "SASRec-CE")
     }
 
     fn item_tokens(&self) -> Result<Tokenized> {

@@ -1,22 +1,24 @@
-//! Judgement of a run's systems, and the choice among its decoders.
+//! Judgement of a run's systems on the test prompts.
 
 use std::collections::BTreeMap;
 
-use burn::module::Module;
-
 use super::folder::{Run, Tokenized};
-use crate::config::Part;
+use crate::catalogue::SidTable;
 use crate::data::Synthetic;
 use crate::decode::Search;
-use crate::error::{Error, Phase, Result};
-use crate::evaluate::{Evaluation, Mask, RANKED, SearchCheck, check_search, evaluate, judge};
+use crate::error::Result;
+use crate::evaluate::{Both, Mask, RANKED, SearchCheck, both_rankings, check_search, judge, ranks};
 use crate::event::{Event, SystemResult};
 use crate::machine::peak_memory_bytes;
 use crate::model::Decoder;
-use crate::optim::Stage;
 use crate::report::{GroupSummary, Summary};
 use crate::storage::write_json;
-use crate::train::{RlState, SftState, SignalName};
+
+/// A system's metrics on the test prompts, and the rank of each prompt's target.
+pub(super) struct Judged {
+    result: SystemResult,
+    ranks: Both<Vec<u32>>,
+}
 
 impl Run {
     /// The same run with another search of its decoders.
@@ -27,8 +29,8 @@ impl Run {
     }
 
     /// Judges the baselines, the oracle where there is one, and every trained decoder on the test
-    /// prompts; writes and returns the summary. In a read-only folder nothing is written, and a
-    /// line says so.
+    /// prompts. Writes the ranks of targets and the summary, and returns the latter. In a read-only
+    /// folder nothing is written, and a line says so.
     ///
     /// # Errors
     ///
@@ -37,14 +39,16 @@ impl Run {
         self.hold()?;
         self.sft_state()?;
         if self.read_only {
-            let summary = self.summary(tokenized, self.judge_systems(tokenized)?)?;
+            let judged = self.judge_systems(tokenized)?;
+            let systems = judged.into_iter().map(|it| it.result).collect();
+            let summary = self.summary(tokenized, systems)?;
             self.monitor().say(&format!(
                 "{} is read-only: the figures are printed, its summary.json stays as it was",
                 self.dir.display()
             ));
             return Ok(summary);
         }
-        let systems = self.timed("evaluate", || self.judge_systems(tokenized))?;
+        let systems = self.results(self.timed("evaluate", || self.judge_systems(tokenized))?)?;
         for system in &systems {
             self.monitor().record(&Event::Test(system))?;
         }
@@ -86,47 +90,65 @@ impl Run {
         Ok(found)
     }
 
-    /// All signals: those of the settings in their order, then the others, which `Run::rl` trains
-    /// too.
-    fn signals(&self) -> impl Iterator<Item = SignalName> {
-        let own = &self.config.rl.signals;
-        let others = SignalName::ALL.into_iter().filter(|signal| !own.contains(signal));
-        own.iter().copied().chain(others)
-    }
-
-    fn judge_systems(&self, tokenized: &Tokenized) -> Result<Vec<SystemResult>> {
+    fn judge_systems(&self, tokenized: &Tokenized) -> Result<Vec<Judged>> {
         let mut systems = self.judge_baselines(&tokenized.sids)?;
-        let sft = self.judge_decoder(tokenized, &self.stage(Part::Sft), "SFT")?;
-        systems.push(SystemResult::new("sft", "SFT", sft));
-        for signal in self.signals() {
-            if self.rl_state(signal)?.is_some() {
-                let found =
-                    self.judge_decoder(tokenized, &self.stage(Part::Rl(signal)), signal.title())?;
-                systems.push(SystemResult::new(signal.key(), signal.title(), found));
-            }
+        for (name, title, stage) in self.trained()? {
+            let decoder = self.best_of(&stage, tokenized)?;
+            let rankings = self.test_rankings(&decoder, tokenized, title)?;
+            systems.push(self.judged(name, title, &rankings, &tokenized.sids));
         }
         if let Some(synthetic) = self.synthetic()? {
+            let of_history =
+                |history: &[u32]| both_rankings(history, |k| synthetic.oracle_ranking(history, k));
             let test = &self.prepared.split.test;
-            let rankings: Vec<_> =
-                test.iter().map(|e| synthetic.oracle_ranking(&e.history, RANKED)).collect();
-            let oracle = judge(test, &rankings, &tokenized.sids);
-            systems.push(SystemResult::new("oracle", "oracle", oracle));
+            let rankings: Vec<_> = test.iter().map(|e| of_history(&e.history)).collect();
+            systems.push(self.judged("oracle", "oracle", &rankings, &tokenized.sids));
         }
         self.monitor().check_interrupt()?;
         Ok(systems)
     }
 
-    fn judge_decoder(
+    /// The two rankings of each test prompt, by the settings' search.
+    pub(super) fn test_rankings(
         &self,
+        decoder: &Decoder,
         tokenized: &Tokenized,
-        stage: &Stage,
         title: &str,
-    ) -> Result<Evaluation> {
-        let decoder = stage.load_best(self.fresh_decoder(tokenized)?)?.valid();
-        let catalogue = self.catalogue(tokenized);
+    ) -> Result<Vec<Both<Vec<u32>>>> {
         let test = &self.prepared.split.test;
-        let label = format!("test {title}");
-        evaluate(&decoder, catalogue, test, &self.config.evaluate, self.monitor(), &label)
+        let histories: Vec<&[u32]> = test.iter().map(|example| &example.history[..]).collect();
+        let (ranking, label) = (self.config.evaluate.ranking(), format!("test {title}"));
+        ranking.both(decoder, self.catalogue(tokenized), &histories, self.monitor(), &label)
+    }
+
+    /// Judges a system by its rankings of the test prompts.
+    pub(super) fn judged(
+        &self,
+        name: &str,
+        title: &str,
+        rankings: &[Both<Vec<u32>>],
+        sids: &SidTable,
+    ) -> Judged {
+        let test = &self.prepared.split.test;
+        let of = |mask_history: bool| -> Vec<&[u32]> {
+            rankings.iter().map(|both| &both.get(mask_history)[..]).collect()
+        };
+        let both = Both::of(|mask_history| judge(test, &of(mask_history), sids));
+        let (name, title) = (name.to_owned(), title.to_owned());
+        let primary = *both.get(self.config.evaluate.mask_history);
+        Judged {
+            result: SystemResult { name, title, primary, both },
+            ranks: Both::of(|mask_history| ranks(test, &of(mask_history))),
+        }
+    }
+
+    /// Writes the ranks of each system, and returns the metrics.
+    pub(super) fn results(&self, judged: Vec<Judged>) -> Result<Vec<SystemResult>> {
+        let written = |Judged { result, ranks }| {
+            let path = self.dir.join("ranks").join(format!("{}.json", result.name));
+            write_json(&path, &ranks).map(|()| result)
+        };
+        judged.into_iter().map(written).collect()
     }
 
     fn summary(&self, tokenized: &Tokenized, systems: Vec<SystemResult>) -> Result<Summary> {
@@ -139,7 +161,7 @@ impl Run {
         }
         let mut warnings = self.prepared.report.prepare.warnings.clone();
         warnings.extend(self.changes_in_the_middle()?);
-        warnings.extend(self.short_rankings());
+        warnings.extend(self.short_rankings(&tokenized.sids));
         let phases = self.seconds()?;
         let sids = &tokenized.sids;
         Ok(Summary {
@@ -162,63 +184,29 @@ impl Run {
         })
     }
 
-    /// A warning of test prompts that leave fewer items than the longest metric reads.
-    fn short_rankings(&self) -> Option<String> {
+    /// Warnings of rankings that are shorter than a metric reads.
+    fn short_rankings(&self, sids: &SidTable) -> Vec<String> {
         let (items, test) = (self.prepared.sequences.n_items(), &self.prepared.split.test);
-        let mask_history = self.config.evaluate.mask_history;
-        let left = |history: &[u32]| items - Mask::new(history, mask_history).len();
-        let short = test.iter().filter(|example| left(&example.history) < RANKED).count();
-        (short > 0).then(|| {
-            format!(
-                "{short} of {} test prompts leave fewer than {RANKED} items to rank: metrics at \
-                 {RANKED} read all of these, so that a hit is easier or certain",
-                test.len()
-            )
-        })
-    }
-
-    /// The trained decoder of `system`: `sft` or a signal's key. Without `system`: ReCast's decoder
-    /// if trained, else the supervised one.
-    ///
-    /// # Errors
-    ///
-    /// If the decoder is not trained.
-    pub fn decoder(&self, tokenized: &Tokenized, system: Option<&str>) -> Result<Decoder> {
-        self.sft_state()?;
-        let stage = match system {
-            Some("sft") => self.stage(Part::Sft),
-            Some(name) => {
-                let signals = SignalName::ALL.into_iter();
-                let Some(signal) = signals.clone().find(|signal| signal.key() == name) else {
-                    let problem = format!("'{name}' is no system");
-                    let names: Vec<&str> = signals.map(SignalName::key).collect();
-                    return Err(Error::data(problem, format!("name sft, {}", list(&names))));
-                };
-                if self.rl_state(signal)?.is_none() {
-                    let problem = format!("holds no {} decoder", signal.title());
-                    return Err(self.undone(self.dir(), problem, Phase::Rl(name.to_owned())));
-                }
-                self.stage(Part::Rl(signal))
-            }
-            None if self.rl_state(SignalName::Recast)?.is_some() => {
-                self.stage(Part::Rl(SignalName::Recast))
-            }
-            None => self.stage(Part::Sft),
+        let left = |history: &[u32]| items - Mask::new(history, true).len();
+        let of_items = |length: usize| {
+            let short = test.iter().filter(|example| left(&example.history) < length).count();
+            (short > 0).then(|| {
+                format!(
+                    "{short} of {} test prompts leave fewer than {length} items to rank with their \
+                     history masked: metrics at {length} read all of these, so that a hit is \
+                     easier or certain",
+                    test.len()
+                )
+            })
         };
-        Ok(stage.load_best(self.fresh_decoder(tokenized)?)?.valid())
-    }
-
-    /// The supervised decoder.
-    ///
-    /// # Errors
-    ///
-    /// If the decoder is not trained.
-    pub fn supervised(&self, tokenized: &Tokenized) -> Result<Decoder> {
-        if !self.sft_state()?.finished {
-            let problem = "supervised training is not finished";
-            return Err(self.undone(self.dir(), problem, Phase::Sft));
-        }
-        self.stage(Part::Sft).load_best(self.fresh_decoder(tokenized)?)
+        let width = self.config.evaluate.beam_width;
+        let of_width = (width < RANKED.min(sids.n_distinct())).then(|| {
+            format!(
+                "decoders list the items of {width} semantic IDs, and R@{RANKED} reads {RANKED} \
+                 items: set evaluate.beam_width = {RANKED} or more"
+            )
+        });
+        [10, RANKED].into_iter().filter_map(of_items).chain(of_width).collect()
     }
 
     fn synthetic(&self) -> Result<Option<Synthetic>> {
@@ -226,24 +214,5 @@ impl Run {
             return Ok(None);
         }
         Synthetic::generate(&self.config.data.synthetic, self.config.seed).map(Some)
-    }
-
-    fn sft_state(&self) -> Result<SftState> {
-        self.required(&self.dir().join("sft/best.bpk"), Phase::Sft)?;
-        let none = || self.undone(self.dir(), "holds no supervised decoder", Phase::Sft);
-        self.stage(Part::Sft).state()?.ok_or_else(none)
-    }
-
-    fn rl_state(&self, signal: SignalName) -> Result<Option<RlState>> {
-        self.stage(Part::Rl(signal)).state()
-    }
-}
-
-/// The names as words: `a, b or c`.
-fn list(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }

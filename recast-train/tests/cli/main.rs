@@ -3,6 +3,7 @@
 
 mod compare;
 mod data;
+mod figures;
 mod fresh;
 mod joins;
 mod library;

@@ -18,7 +18,7 @@ pub(crate) const SHORT: [&str; 6] =
 
 impl Desk {
     /// Gives a key of a run's `config.toml` another value.
-    fn edit(&self, run: &str, key: &str, value: impl Into<toml::Value>) {
+    pub(crate) fn edit(&self, run: &str, key: &str, value: impl Into<toml::Value>) {
         let path = self.path(run).join("config.toml");
         let mut config: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
         let (sections, name) = key.rsplit_once('.').unwrap_or(("", key));
@@ -323,7 +323,7 @@ fn a_phase_without_a_checkpoint_begins_under_the_settings_of_its_second_start() 
     Run::create(Some(&dir), short(), stop).unwrap().all().unwrap_err();
     let shorter = set("sft.epochs", "1");
     let summary = Run::open(&dir, &shorter, Monitor::silent()).unwrap().all().unwrap();
-    assert_eq!(summary.warnings, Vec::<String>::new());
+    assert!(!summary.warnings.iter().any(|it| it.contains("changed")), "{:?}", summary.warnings);
     let fault = Run::open(&dir, &[], Monitor::silent()).unwrap_err();
     assert!(fault.to_string().contains("sft.epochs 1 -> 4"), "{fault}");
 }

@@ -118,6 +118,51 @@ fn a_ranking_is_the_same_alone_and_in_any_batch() {
 }
 
 #[test]
+fn both_rankings_come_from_one_search() {
+    let shop = Shop::new("cpu");
+    let all = histories();
+    let slices: Vec<&[u32]> = all.iter().map(Vec::as_slice).collect();
+    let monitor = Monitor::silent();
+    for (search, width) in [(Search::Exact, 64), (Search::Exact, 10), (Search::Beam, 10)] {
+        let ranking = Ranking { search, width, ..MASKED };
+        let both = ranking.both(&shop.model, shop.catalogue(), &slices, &monitor, "test").unwrap();
+        let unmasked = Ranking { mask_history: false, ..ranking };
+        for (history, both) in slices.iter().zip(&both) {
+            assert_eq!(shop.ranked(&ranking, &[history]).concat(), both.masked);
+            if search == Search::Exact {
+                assert_eq!(shop.ranked(&unmasked, &[history]).concat(), both.unmasked);
+            }
+            assert_eq!(
+                shop.sids_of(&both.unmasked),
+                width.min(shop.sids_of(&Vec::from_iter(0..40)))
+            );
+        }
+    }
+    let job = Job::new(&shop.model, shop.catalogue(), &slices, &monitor, "test");
+    let mut searched = Vec::new();
+    let found = MASKED.both_found(&job, |batch, prompts, _| {
+        searched.extend_from_slice(batch);
+        vec![Vec::new(); prompts.len()]
+    });
+    assert_eq!(found.unwrap(), vec![Both::default(); slices.len()]);
+    searched.sort_unstable();
+    assert_eq!(searched, Vec::from_iter(0..slices.len()));
+}
+
+#[test]
+fn both_rankings_of_a_list_hold_fifty_items_while_some_are_left() {
+    let list = |k: usize| (0u32..60).take(k).collect::<Vec<u32>>();
+    let history = [3, 59, 3, 0];
+    let both = both_rankings(&history, list);
+    assert_eq!(both.unmasked, Vec::from_iter(0..50));
+    let masked: Vec<u32> = (0..53).filter(|item| !history.contains(item)).take(50).collect();
+    assert_eq!(both.masked, masked);
+    let whole: Vec<u32> = (0..12).collect();
+    let both = both_rankings(&whole[..4], |k| whole[..k.min(12)].to_vec());
+    assert_eq!((&both.unmasked[..], &both.masked[..]), (&whole[..], &whole[4..]));
+}
+
+#[test]
 fn a_leaf_is_hidden_only_with_all_its_items() {
     let sids = SidTable::new(vec![3], vec![0, 0, 1, 2]).unwrap();
     let trie = Trie::new(&sids);
@@ -130,7 +175,9 @@ fn a_leaf_is_hidden_only_with_all_its_items() {
 
 #[test]
 fn an_item_s_own_log_prob_counts_by_its_weight_and_that_of_its_codes_stands_in() {
-    let candidate = |item, log_prob, item_log_prob| Candidate { item, log_prob, item_log_prob };
+    let leaf = Trie::ROOT;
+    let candidate =
+        |item, log_prob, item_log_prob| Candidate { item, leaf, log_prob, item_log_prob };
     let found = [
         candidate(7, -1.0, Some(-6.0)),
         candidate(3, -2.0, Some(-2.0)),
