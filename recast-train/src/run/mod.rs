@@ -5,6 +5,7 @@
 //! data/            sequences, items, embeddings    sid/             table and report
 //! sft/ rl-*/ sasrec/  checkpoints, the best decoder   events.jsonl  every epoch, step, validation
 //! phases.json      seconds of each phase           summary.json     what the tables show
+//! report.html      the page of `recast report`
 //! lock             the process that works here     */settings.toml  the settings of that part
 //! ```
 
@@ -16,6 +17,7 @@ mod judging;
 mod phases;
 mod recommending;
 mod records;
+mod sessions;
 mod tokenizing;
 
 pub use folder::{PreparedSummary, Run, Tokenized};

@@ -52,6 +52,11 @@ pub(crate) struct TokenSums {
     pub(crate) clipped: usize,
     /// The sum of the penalties towards the reference.
     pub(crate) kl: f64,
+    /// The sum of the log-probs of completions whose advantages add up to more than zero, and their
+    /// number.
+    pub(crate) positives: (f64, usize),
+    /// The same of completions whose advantages add up to less than zero.
+    pub(crate) negatives: (f64, usize),
 }
 
 impl Update<'_> {
@@ -183,10 +188,22 @@ impl Update<'_> {
         for (&policy, &reference) in policy.iter().zip(reference) {
             sums.kl += f64::from(kl_penalty(policy, reference, &self.objective).value);
         }
-        let Loss::Policy(loss) = self.loss else { return };
         let of_completion = |values: &[f32], completion: usize| -> Vec<f32> {
             values.iter().skip(completion).step_by(completions).copied().collect()
         };
+        let all = groups.iter().flat_map(|group| group.token_advantages.chunks_exact(levels));
+        for (completion, advantages) in all.enumerate() {
+            let advantage: f32 = advantages.iter().sum();
+            let of_sign = match advantage {
+                advantage if advantage > 0.0 => &mut sums.positives,
+                advantage if advantage < 0.0 => &mut sums.negatives,
+                _ => continue,
+            };
+            let tokens = policy.iter().skip(completion).step_by(completions);
+            of_sign.0 += tokens.map(|&log_prob| f64::from(log_prob)).sum::<f64>();
+            of_sign.1 += 1;
+        }
+        let Loss::Policy(loss) = self.loss else { return };
         let advantages = groups.iter().flat_map(|group| {
             let anchors = (0..group.leaves.len()).map(|kept| group.anchor == Some(kept));
             group.token_advantages.chunks_exact(levels).zip(anchors)
