@@ -26,7 +26,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, stopping: bool, memory:
     let rows = Layout::vertical([
         Constraint::Length(1),
         Constraint::Min(6),
-        Constraint::Length(4),
+        Constraint::Length(5),
         Constraint::Length(state.jobs.len().clamp(1, 3) as u16),
         Constraint::Min(4),
         Constraint::Length(1),
@@ -123,10 +123,8 @@ fn regimes(frame: &mut Frame<'_>, area: Rect, state: &State) {
         legend.push(Span::styled(*letter, Style::new().fg(*colour)));
         legend.push(Span::raw(format!("{title} {:.1}%  ", of_all(regime, all))));
     }
-    frame.render_widget(
-        Paragraph::new(vec![Line::from(bar), Line::from(legend)]).block(block),
-        area,
-    );
+    let lines = vec![Line::from(bar), Line::from(legend)];
+    frame.render_widget(Paragraph::new(lines).block(block).wrap(Wrap { trim: true }), area);
 }
 
 /// The seconds of the signal's phases, then of the phases of the run that ended.
@@ -139,7 +137,9 @@ fn seconds(state: &State) -> Paragraph<'_> {
     let ended: Vec<String> =
         state.phases.iter().map(|(phase, seconds)| format!("{phase} {seconds:.1}")).collect();
     let lines = vec![Line::from(of_step), Line::from(format!("done: {}", ended.join("  ")))];
-    Paragraph::new(lines).block(Block::bordered().title(" seconds "))
+    Paragraph::new(lines)
+        .block(Block::bordered().title(" seconds "))
+        .wrap(Wrap { trim: true })
 }
 
 fn running(frame: &mut Frame<'_>, area: Rect, state: &State) {

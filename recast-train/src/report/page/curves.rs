@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::log::{Curve, Point};
-use super::chart::{LineChart, Place, Series};
 use super::html::{Body, Drawing, Table};
+use super::lines::{LineChart, Place, Series};
 use super::runs::{Folder, Setting, signals, title};
 use super::style::Look;
 use crate::error::Result;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// A letter as the page shows it: a control character, which HTML refuses, becomes the replacement
-/// character. So does a mark that reverses the order of letters, which would show a name as another.
+/// character. So does a mark that reverses the order of letters: a name would look like another one.
 fn shown(letter: char) -> char {
     match letter {
         '\n' | '\t' => letter,

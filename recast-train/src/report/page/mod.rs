@@ -2,13 +2,17 @@
 //! without a network.
 
 mod bars;
+mod budget;
 mod chart;
+mod cost;
 mod curves;
-mod groups;
 mod html;
+mod lines;
+mod regimes;
 mod results;
 mod runs;
 mod settings;
+mod shares;
 mod sids;
 mod style;
 
@@ -47,10 +51,10 @@ impl Page {
         results::warnings(&mut body, &settings);
         results::systems(&mut body, &settings);
         curves::learning(&mut body, &settings)?;
-        groups::budget(&mut body, &settings)?;
-        groups::regimes(&mut body, &settings)?;
+        budget::budget(&mut body, &settings)?;
+        regimes::regimes(&mut body, &settings)?;
         curves::steps(&mut body, &settings)?;
-        groups::cost(&mut body, &settings)?;
+        cost::cost(&mut body, &settings)?;
         curves::supervised(&mut body, &settings)?;
         sids::sids(&mut body, &settings);
         settings::settings(&mut body, &settings)?;

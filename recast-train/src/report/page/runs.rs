@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::super::conditions::Conditions;
-use super::super::log::{Curve, Log};
+use super::super::log::{Curve, Log, Point};
 use super::super::summary::Summary;
 use crate::config::Config;
 use crate::error::{Error, Result, SettingChange};
@@ -85,6 +85,20 @@ impl Setting {
         match self.name.is_empty() {
             true => title.to_owned(),
             false => format!("{title}, {}", self.name),
+        }
+    }
+
+    /// The steps of a signal in each run that has some.
+    pub(super) fn steps(&self, signal: &str) -> Vec<&[Point]> {
+        let of_runs = self.folders.iter().filter_map(|folder| folder.log.steps.get(signal));
+        of_runs.map(Vec::as_slice).filter(|steps| !steps.is_empty()).collect()
+    }
+
+    /// Words that say how a sum over this setting's runs was made; empty for a single run.
+    pub(super) fn together(&self) -> String {
+        match self.folders.len() {
+            1 => String::new(),
+            runs => format!(", {runs} runs together"),
         }
     }
 

@@ -79,8 +79,8 @@ impl Look {
 mod tests {
     use super::*;
 
-    /// The least contrast of a graphic on white, by the guidelines of the web (WCAG 2.2, 1.4.11),
-    /// does not hold for the two lightest colours: their dashes and marks tell them apart.
+    /// The two lightest colours have less than the least contrast of a graphic on white (WCAG 2.2,
+    /// 1.4.11): dashes and marks tell every curve apart.
     #[test]
     fn no_two_looks_are_equal_without_their_colours() {
         let shapes: Vec<_> = LOOKS.iter().map(|look| (look.dash, look.mark)).collect();

@@ -280,4 +280,32 @@ mod tests {
         assert_eq!(found(6, 3), (vec![2, 1], expected.clone()));
         assert_eq!(found(1, 3), (vec![1; 3], expected));
     }
+
+    #[test]
+    fn log_probs_of_completions_are_summed_by_the_sign_of_their_advantages() {
+        let sids = SidTable::new(vec![4; 2], vec![0, 1, 1, 2, 2, 3]).unwrap();
+        let trie = Trie::new(&sids);
+        let replicas = Replicas::new(vec![DeviceKind::Cpu.device()]);
+        let update = Update {
+            trie: &trie,
+            layout: Layout::Packed,
+            micro_batch_tokens: 0,
+            groups_per_minibatch: 1,
+            loss: Signal::grpo().loss(),
+            objective: Objective::default(),
+            replicas: &replicas,
+        };
+        let group = KeptGroup {
+            prompt: vec![1],
+            leaves: (0..3).map(|item| trie.walk(sids.sid(item)).unwrap()).collect(),
+            token_advantages: vec![2.0, -1.0, -1.0, 0.5, 1.0, -1.0],
+            anchor: None,
+            divisor: 3,
+        };
+        // level 0 of the three completions, then level 1; old and reference log-probs are equal
+        let policy = [-1.0, -2.0, -4.0, -8.0, -16.0, -32.0];
+        let mut sums = TokenSums::default();
+        update.count_part(&[group], &[policy; 3].concat(), 2, &mut sums);
+        assert_eq!((sums.positives, sums.negatives), ((-9.0, 1), (-18.0, 1)));
+    }
 }
