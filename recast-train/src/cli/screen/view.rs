@@ -137,9 +137,7 @@ fn seconds(state: &State) -> Paragraph<'_> {
     let ended: Vec<String> =
         state.phases.iter().map(|(phase, seconds)| format!("{phase} {seconds:.1}")).collect();
     let lines = vec![Line::from(of_step), Line::from(format!("done: {}", ended.join("  ")))];
-    Paragraph::new(lines)
-        .block(Block::bordered().title(" seconds "))
-        .wrap(Wrap { trim: true })
+    Paragraph::new(lines).block(Block::bordered().title(" seconds ")).wrap(Wrap { trim: true })
 }
 
 fn running(frame: &mut Frame<'_>, area: Rect, state: &State) {

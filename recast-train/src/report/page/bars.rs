@@ -48,8 +48,8 @@ impl BarChart {
             for (row, bar) in (0..).zip(&self.bars) {
                 let top = row * ROW as i32;
                 let text = words(&format!("{}: {}", bar.name, bar.value));
-                area.draw(&Text::new(text, (8, top + 3), font.clone()))?;
-                let (from, to) = (top + 25, top + 41);
+                area.draw(&Text::new(text, (8, top + 8), font.clone()))?;
+                let (from, to) = (top + 28, top + 44);
                 let frame = [(8, from), (WIDTH as i32 - 8, to)];
                 area.draw(&Rectangle::new(frame, GRID))?;
                 let mut left = 0.0;

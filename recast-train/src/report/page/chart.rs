@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub(super) const SIZE: (u32, u32) = (480, 300);
 
 /// The font size of all words.
-pub(super) const FONT: i32 = 18;
+pub(super) const FONT: i32 = 16;
 
 /// The place of a drawing.
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -49,8 +49,8 @@ pub(super) fn axes<'a, 'b>(
     let mut chart = ChartBuilder::on(area)
         .margin(8)
         .margin_right(16)
-        .x_label_area_size(50)
-        .y_label_area_size(76)
+        .x_label_area_size(46)
+        .y_label_area_size(70)
         .build_cartesian_2d(x.0..x.1, y.0..y.1)?;
     let words = ("sans-serif", FONT).into_font().color(&INK);
     chart

@@ -100,6 +100,16 @@ fn seconds_of_steps(
 /// The time of each phase of the runs.
 fn phases(body: &mut Body, setting: &Setting) {
     let all: BTreeSet<&String> = setting.folders.iter().flat_map(|f| f.phases.keys()).collect();
+    let mut all: Vec<&String> = all.into_iter().collect();
+    // the others, one for each signal, come in between
+    let place = |phase: &str| match phase {
+        "prepare" => 0,
+        "tokenize" => 1,
+        "sft" => 2,
+        "evaluate" => 4,
+        _ => 3,
+    };
+    all.sort_by_key(|phase| place(phase));
     if all.is_empty() {
         body.missing("No phase is done yet.");
         return;

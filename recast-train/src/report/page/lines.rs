@@ -10,6 +10,9 @@ use crate::error::Result;
 /// Curves with more points than this have no marks, which would hide the curve.
 const MOST_MARKS: usize = 30;
 
+/// The opacity of a band.
+const BAND: f64 = 0.12;
+
 /// A place on a curve: the lowest, the mean and the highest value over runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Place {
@@ -71,6 +74,8 @@ impl LineChart {
                 &self.y,
                 number,
             )?;
+            // no band hides a curve
+            self.series.iter().try_for_each(|series| series.draw_band(&mut chart))?;
             self.series.iter().try_for_each(|series| series.draw(&mut chart))
         })?;
         let legend = self.series.iter().map(|s| (s.look.line_swatch(), s.name.clone())).collect();
@@ -95,14 +100,18 @@ impl LineChart {
 }
 
 impl Series {
-    fn draw(&self, chart: &mut Chart<'_, '_>) -> Drawn {
-        let Look { colour, dash, mark } = self.look;
+    fn draw_band(&self, chart: &mut Chart<'_, '_>) -> Drawn {
         if self.places.iter().any(|place| place.low < place.high) {
             let low = self.places.iter().map(|place| (place.x, place.low));
             let high = self.places.iter().rev().map(|place| (place.x, place.high));
             let band: Vec<(f64, f64)> = low.chain(high).collect();
-            chart.draw_series([Polygon::new(band, colour.mix(0.16))])?;
+            chart.draw_series([Polygon::new(band, self.look.colour.mix(BAND))])?;
         }
+        Ok(())
+    }
+
+    fn draw(&self, chart: &mut Chart<'_, '_>) -> Drawn {
+        let Look { colour, dash, mark } = self.look;
         let line = self.places.iter().map(|place| (place.x, place.mean));
         let stroke = colour.stroke_width(2);
         match dash {

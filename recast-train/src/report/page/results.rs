@@ -102,7 +102,12 @@ pub(super) fn systems(body: &mut Body, settings: &[Setting]) {
                 "sid_level" => "SID level: every item with the target's SID counts".to_owned(),
                 other => other.replace('_', " "),
             };
-            body.table(&figures(setting, section, &level));
+            let is_repeated = !section.is_empty()
+                && all().all(|system| system.figures.get(section) == system.figures.get(""));
+            match is_repeated {
+                true => body.missing(&format!("At {level}: all figures equal those above.")),
+                false => body.table(&figures(setting, section, &level)),
+            }
         }
     }
 }

@@ -106,7 +106,7 @@ impl Setting {
     pub(super) fn spread(&self) -> String {
         match self.folders.len() {
             1 => String::new(),
-            runs => format!(", mean of {runs} runs with the lowest and the highest"),
+            runs => format!(", mean (lowest to highest) of {runs} runs"),
         }
     }
 }
