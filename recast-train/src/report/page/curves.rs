@@ -256,8 +256,8 @@ fn numbers(setting: &Setting, names: &[String], metric: &str, metric_title: &str
     table
 }
 
-/// A mean, with the lowest and the highest value where these differ. A narrow cell breaks before the
-/// bracket alone.
+/// A mean, with the lowest and the highest value where these differ. A narrow cell breaks only
+/// before the bracket.
 pub(super) fn spread(low: f64, mean: f64, high: f64) -> String {
     match low < high {
         true => format!("{mean:.4} ({low:.4}\u{a0}to\u{a0}{high:.4})"),

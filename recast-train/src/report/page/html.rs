@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// A letter as the page shows it: a control character, which HTML refuses, becomes the replacement
-/// character. So does a mark that reverses the order of letters: a name would look like another one.
+/// A letter as the page shows it. A control character, which HTML refuses, becomes the replacement
+/// character. So does a mark that reverses the order of letters and disguises a name.
 fn shown(letter: char) -> char {
     match letter {
         '\n' | '\t' => letter,
