@@ -48,6 +48,6 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     };
     let summary = run.all()?;
     // the summary follows the lines of a screen that closes here
-    drop(watch);
+    watch.close();
     eval::print(&summary, args.json)
 }

@@ -31,6 +31,11 @@ pub(super) struct Watch {
     _screen: Option<Screen>,
 }
 
+impl Watch {
+    /// Ends the watch: a screen closes and leaves its lines.
+    pub(super) fn close(self) {}
+}
+
 impl WatchArgs {
     /// The monitor of the work, and the screen to hold until the work ends.
     ///

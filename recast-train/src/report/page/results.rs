@@ -97,16 +97,18 @@ pub(super) fn systems(body: &mut Body, settings: &[Setting]) {
         }
         body.paragraph(&protocol(setting));
         for section in sections {
-            let level = match section.as_str() {
-                "" => "item level: only the target item counts".to_owned(),
-                "sid_level" => "SID level: every item with the target's SID counts".to_owned(),
-                other => other.replace('_', " "),
+            let (level, meaning) = match section.as_str() {
+                "" => ("item level".to_owned(), ": only the target item counts"),
+                "sid_level" => {
+                    ("SID level".to_owned(), ": every item with the target's SID counts")
+                }
+                other => (other.replace('_', " "), ""),
             };
             let is_repeated = !section.is_empty()
                 && all().all(|system| system.figures.get(section) == system.figures.get(""));
             match is_repeated {
-                true => body.missing(&format!("At {level}: all figures equal those above.")),
-                false => body.table(&figures(setting, section, &level)),
+                true => body.missing(&format!("All figures at {level} equal those above.")),
+                false => body.table(&figures(setting, section, &format!("{level}{meaning}"))),
             }
         }
     }
