@@ -14,6 +14,14 @@ pub(crate) fn device_memory_bytes(kind: DeviceKind) -> Option<u64> {
     kibibytes(line)
 }
 
+/// The name of the processor. `None` if the system does not tell.
+#[must_use]
+pub(crate) fn processor() -> Option<String> {
+    let table = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = table.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
 /// A field such as `   12 kB` in bytes.
 fn kibibytes(field: &str) -> Option<u64> {
     let kibibytes: u64 = field.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -12,13 +12,17 @@ mod init;
 mod output;
 mod prepare;
 mod recommend;
+mod report;
 mod rl;
 mod run;
+#[cfg(feature = "tui")]
+mod screen;
 mod settings;
 mod sft;
 mod terminal;
 mod tokenize;
 mod values;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,6 +38,7 @@ use crate::event::Monitor;
 use crate::run::Run;
 use output::{print, say};
 use settings::{ComputeArgs, SettingsArgs};
+use watch::{Watch, WatchArgs};
 
 /// RL post-training for generative recommenders.
 ///
@@ -54,7 +59,7 @@ enum Command {
     /// Give every item of a run a semantic ID.
     Tokenize(tokenize::TokenizeArgs),
     /// Train a run's decoder on the logs.
-    Sft(FolderArgs),
+    Sft(sft::SftArgs),
     /// Train and judge SASRec with cross-entropy over all items, beside popularity and item-kNN.
     Baseline(baseline::BaselineArgs),
     /// Improve a run's decoder by reinforcement learning.
@@ -65,6 +70,8 @@ enum Command {
     Recommend(recommend::RecommendArgs),
     /// Set the results of runs side by side.
     Compare(compare::CompareArgs),
+    /// Write a page with the curves, tables and settings of runs, for a browser.
+    Report(report::ReportArgs),
     /// Measure the cost of each part of training on this machine.
     Bench(bench::BenchArgs),
     /// List the devices of this machine.
@@ -101,7 +108,17 @@ impl FolderArgs {
     }
 
     fn opened_by(&self, open: Open) -> Result<Run> {
-        let run = open(&self.run_dir, &self.compute.overrides(), monitor(self.quiet)?)?;
+        self.opened_with(open, monitor(self.quiet)?)
+    }
+
+    /// The run, to train in its folder while the user watches.
+    fn open_watched(&self, watch: &WatchArgs) -> Result<(Run, Watch)> {
+        let (monitor, watch) = watch.monitor(self.quiet)?;
+        Ok((self.opened_with(Run::open, monitor)?, watch))
+    }
+
+    fn opened_with(&self, open: Open, monitor: Monitor) -> Result<Run> {
+        let run = open(&self.run_dir, &self.compute.overrides(), monitor)?;
         settings::set_threads(run.config())?;
         Ok(run)
     }
@@ -206,6 +223,7 @@ fn execute(command: &Command) -> Result<()> {
         Command::Eval(args) => eval::eval(args),
         Command::Recommend(args) => recommend::recommend(args),
         Command::Compare(args) => compare::compare(args),
+        Command::Report(args) => report::report(args),
         Command::Bench(args) => bench::measure(args),
         Command::Devices(args) => devices::devices(args),
         Command::Init(args) => init::init(args),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::FolderArgs;
+use super::{FolderArgs, WatchArgs};
 use crate::train::SignalName;
 
 #[derive(Debug, Args)]
@@ -13,10 +13,12 @@ pub(super) struct RlArgs {
     /// The signal to train with; the flag may be repeated [default: the run's own list].
     #[arg(long = "signal", value_parser = super::values::signal())]
     signals: Vec<SignalName>,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 pub(super) fn rl(args: &RlArgs) -> Result<()> {
-    let run = args.folder.open()?;
+    let (run, _watch) = args.folder.open_watched(&args.watch)?;
     let tokenized = run.tokenized()?;
     let start = run.supervised(&tokenized)?;
     let signals = match &args.signals[..] {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::{SettingsArgs, eval, monitor, settings};
+use super::{SettingsArgs, WatchArgs, eval, settings};
 use crate::run::Run;
 
 #[derive(Debug, Default, Args)]
@@ -25,22 +25,29 @@ pub(super) struct RunArgs {
     /// No progress, only errors and the result.
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<()> {
-    let run = match &args.resume {
+    let (run, watch) = match &args.resume {
         Some(dir) => {
             args.settings.refuse_beside_resume()?;
             let overrides = args.settings.compute.overrides();
-            let run = Run::open(dir, &overrides, monitor(args.quiet)?)?;
+            let (monitor, watch) = args.watch.monitor(args.quiet)?;
+            let run = Run::open(dir, &overrides, monitor)?;
             settings::set_threads(run.config())?;
-            run
+            (run, watch)
         }
         None => {
             let config = args.settings.resolve()?;
             settings::set_threads(&config)?;
-            Run::create(args.run_dir.as_deref(), config, monitor(args.quiet)?)?
+            let (monitor, watch) = args.watch.monitor(args.quiet)?;
+            (Run::create(args.run_dir.as_deref(), config, monitor)?, watch)
         }
     };
-    eval::print(&run.all()?, args.json)
+    let summary = run.all()?;
+    // the summary follows the lines of a screen that closes here
+    watch.close();
+    eval::print(&summary, args.json)
 }

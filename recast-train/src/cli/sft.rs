@@ -1,11 +1,20 @@
 //! `recast sft`
 
 use anyhow::Result;
+use clap::Args;
 
-use super::FolderArgs;
+use super::{FolderArgs, WatchArgs};
 
-pub(super) fn sft(args: &FolderArgs) -> Result<()> {
-    let run = args.open()?;
+#[derive(Debug, Args)]
+pub(super) struct SftArgs {
+    #[command(flatten)]
+    folder: FolderArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
+}
+
+pub(super) fn sft(args: &SftArgs) -> Result<()> {
+    let (run, _watch) = args.folder.open_watched(&args.watch)?;
     run.sft(&run.tokenized()?)?;
     Ok(())
 }

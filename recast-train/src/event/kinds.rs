@@ -16,6 +16,8 @@ use crate::data::DataReport;
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// A process begins to work in the run folder.
+    Session(&'a Session),
     /// The log is read, cleaned and split.
     Prepare(&'a DataReport),
     /// Items have their semantic IDs.
@@ -55,6 +57,7 @@ impl Event<'_> {
     #[must_use]
     pub fn kind(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
+            Self::Session(_) => "session",
             Self::Prepare(_) => "prepare",
             Self::Tokenize(_) => "tokenize",
             Self::MemoryEstimate { .. } => "memory_estimate",
@@ -68,6 +71,28 @@ impl Event<'_> {
             Self::Diagnosis(_) => "diagnosis",
         })
     }
+}
+
+/// The version and the machine of a process that works in a run folder: times depend on these, and
+/// so does rounding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Session {
+    /// The version of recast.
+    pub version: &'static str,
+    /// The operating system and the architecture.
+    pub system: String,
+    /// The name of the processor; `None` if the system does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
+    /// The vector instructions of kernels on the CPU.
+    pub vectors: &'static str,
+    /// The number of CPU threads.
+    pub threads: usize,
+    /// The decoder's device.
+    pub device: String,
+    /// The memory of the device in MiB; `None` if the system does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_memory_mib: Option<u64>,
 }
 
 /// An epoch of RQ-VAE's autoencoder.
@@ -152,6 +177,13 @@ pub struct RlStep<'a> {
     pub clip_fraction: f64,
     /// The mean KL penalty of a token, before its coefficient.
     pub kl: f64,
+    /// The mean log-prob of trained completions whose advantages add up to more than zero, under
+    /// the policy before each optimiser step; `None` without such a completion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive_log_prob: Option<f64>,
+    /// The same of trained completions whose advantages add up to less than zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negative_log_prob: Option<f64>,
     /// The mean reward of the completions generated.
     pub mean_reward: f64,
     /// The learning rate of the step's last optimiser step.

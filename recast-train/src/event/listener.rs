@@ -51,6 +51,15 @@ impl Listener {
         Self(Arc::new(hear))
     }
 
+    /// A listener that tells both listeners of each message, this one first.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self::new(move |message| {
+            self.hear(message);
+            other.hear(message);
+        })
+    }
+
     pub(super) fn hear(&self, message: &Message<'_>) {
         (self.0)(message);
     }

@@ -17,7 +17,7 @@ mod tokenizing;
 
 pub use counts::{GroupCounts, PhaseSeconds};
 pub use diagnosis::Diagnosis;
-pub use kinds::{Epoch, Event, RlStep, RqVaeEpoch, Validation};
+pub use kinds::{Epoch, Event, RlStep, RqVaeEpoch, Session, Validation};
 pub use listener::{JobNews, Listener, Message};
 pub use monitor::Monitor;
 pub use progress::Progress;

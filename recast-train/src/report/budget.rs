@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::error::{Error, Result};
+use super::log::{Log, Point};
 
 /// Evaluations whose mean must reach the target: a single lucky evaluation does not count.
 const TRAILING: usize = 3;
@@ -28,26 +27,13 @@ pub struct BudgetRatio {
     pub recast_generated: Option<u64>,
 }
 
-/// The fields of the event log that a comparison reads.
-#[derive(Deserialize)]
-struct Event {
-    event: String,
-    phase: Option<String>,
-    pass_at_1: Option<f64>,
-    generated: Option<u64>,
-}
-
 /// Validation results of one signal: pairs of completions generated and Pass@1.
 type Curve = Vec<(u64, f64)>;
 
 /// The budgets of a run: one for each other signal with completions, if ReCast is trained.
-///
-/// # Errors
-///
-/// If the event log cannot be read, or a line of it is no event.
-pub(super) fn budgets(run_dir: &Path) -> Result<Vec<BudgetRatio>> {
-    let mut curves = curves(&run_dir.join("events.jsonl"))?;
-    let Some(recast) = curves.remove("recast") else { return Ok(Vec::new()) };
+pub(super) fn budgets(run_dir: &Path, log: &Log) -> Vec<BudgetRatio> {
+    let mut curves = curves(log);
+    let Some(recast) = curves.remove("recast") else { return Vec::new() };
     let of_baseline = |(baseline, curve): (String, Curve)| {
         // supervised training generates nothing, so there is no budget to compare
         curve.last().filter(|&&(generated, _)| generated > 0)?;
@@ -56,28 +42,21 @@ pub(super) fn budgets(run_dir: &Path) -> Result<Vec<BudgetRatio>> {
         let run_dir = run_dir.to_owned();
         Some(BudgetRatio { run_dir, baseline, target, baseline_generated, recast_generated })
     };
-    Ok(curves.into_iter().filter_map(of_baseline).collect())
+    curves.into_iter().filter_map(of_baseline).collect()
 }
 
-fn curves(path: &Path) -> Result<BTreeMap<String, Curve>> {
-    let text = fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
-    let mut curves: BTreeMap<String, Curve> = BTreeMap::new();
-    for (i, line) in text.lines().enumerate() {
-        let event: Event = serde_json::from_str(line).map_err(|e| {
-            let hint = "remove the line if the program was ended while writing it";
-            Error::line(path, i as u64 + 1, format!("is no event: {e}"), hint)
-        })?;
-        let known = (event.phase, event.generated, event.pass_at_1);
-        if let ("validation", (Some(phase), Some(generated), Some(pass))) =
-            (event.event.as_str(), known)
-        {
-            let curve = curves.entry(phase).or_default();
-            // a resumed run repeats an evaluation: the later one counts
-            curve.retain(|&(at, _)| at < generated);
-            curve.push((generated, pass));
-        }
-    }
-    Ok(curves)
+/// The validations of each signal; supervised training generates nothing, and has no curve.
+fn curves(log: &Log) -> BTreeMap<String, Curve> {
+    let of_point =
+        |point: &Point| Some((point.value("generated")? as u64, point.value("pass_at_1")?));
+    let of_phase = |(phase, points): (&String, &Vec<Point>)| {
+        (phase.clone(), points.iter().filter_map(of_point).collect())
+    };
+    log.validations
+        .iter()
+        .map(of_phase)
+        .filter(|(_, curve): &(_, Curve)| !curve.is_empty())
+        .collect()
 }
 
 /// The first point with the highest value.
@@ -136,8 +115,8 @@ mod tests {
         };
         let lines = [("recast", 0), ("recast", 10), ("supervised", 0), ("grpo", 0), ("grpo", 10)];
         let lines: String = lines.map(|(phase, generated)| line(phase, generated)).concat();
-        fs::write(folder.path().join("events.jsonl"), lines).unwrap();
-        let found = budgets(folder.path()).unwrap();
+        std::fs::write(folder.path().join("events.jsonl"), lines).unwrap();
+        let found = budgets(folder.path(), &Log::load(folder.path()).unwrap());
         assert_eq!(found.iter().map(|budget| &budget.baseline).collect::<Vec<_>>(), ["grpo"]);
     }
 
@@ -145,13 +124,15 @@ mod tests {
     fn a_resumed_evaluation_replaces_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let line = |generated: u64, pass: f64| {
+        let line = |step: u64, pass: f64| {
             format!(
-                "{{\"event\":\"validation\",\"phase\":\"grpo\",\"generated\":{generated},\"pass_at_1\":{pass}}}\n"
+                "{{\"event\":\"validation\",\"phase\":\"grpo\",\"step\":{step},\"generated\":{},\"pass_at_1\":{pass}}}\n",
+                10 * step
             )
         };
-        fs::write(&path, line(0, 0.1) + &line(10, 0.2) + &line(10, 0.3)).unwrap();
-        assert_eq!(curves(&path).unwrap()["grpo"], [(0, 0.1), (10, 0.3)]);
+        std::fs::write(&path, line(0, 0.1) + &line(1, 0.2) + &line(1, 0.3)).unwrap();
+        let log = Log::load(folder.path()).unwrap();
+        assert_eq!(curves(&log)["grpo"], [(0, 0.1), (10, 0.3)]);
     }
 
     #[test]

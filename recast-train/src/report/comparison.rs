@@ -9,6 +9,7 @@ use super::SystemResult;
 use super::budget::{BudgetRatio, budgets};
 use super::conditions::Conditions;
 use super::figures::{cells, heading};
+use super::log::Log;
 use super::summary::Summary;
 use crate::error::{Result, SettingChange};
 use crate::event::{Both, Metrics};
@@ -119,7 +120,7 @@ impl Comparison {
         let mut repeated = Vec::new();
         for dir in run_dirs {
             let summary = Summary::load(dir)?;
-            let conditions = Conditions::load(dir, &summary)?;
+            let conditions = Conditions::load(dir, Some(&summary))?;
             let index =
                 groups.iter().position(|(known, _)| *known == conditions).unwrap_or(groups.len());
             if index == groups.len() {
@@ -171,7 +172,7 @@ impl Member {
 
     /// The budgets in which a counted result takes part.
     fn budgets(&self) -> Result<Vec<BudgetRatio>> {
-        let mut found = budgets(&self.dir)?;
+        let mut found = budgets(&self.dir, &Log::load(&self.dir)?);
         found.retain(|budget| self.counts("recast") || self.counts(&budget.baseline));
         Ok(found)
     }

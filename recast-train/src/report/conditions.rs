@@ -27,23 +27,25 @@ struct Source {
 }
 
 impl Conditions {
-    /// The conditions behind the summary of a run folder.
+    /// The conditions behind the summary of a run folder; without a summary, those of the settings.
     ///
     /// Records of parts come before `config.toml`, which a user may have edited since.
     ///
     /// # Errors
     ///
     /// If `config.toml`, `checksums.json` or a record is missing or has another form.
-    pub(super) fn load(run_dir: &Path, summary: &Summary) -> Result<Self> {
+    pub(super) fn load(run_dir: &Path, summary: Option<&Summary>) -> Result<Self> {
         let mut keys = Keys::of(&Config::of_run(run_dir, &[])?)?;
         for part in Part::all() {
             if let Some(record) = Record::load(run_dir, part)? {
                 keys = keys.overlaid(record.into_settings());
             }
         }
-        let mut judged = Config { evaluate: summary.evaluate.clone(), ..Config::default() };
-        judged.evaluate.test_prompts = summary.test_prompts;
-        keys = keys.overlaid(Keys::of(&judged)?.filtered(|key| key.starts_with("evaluate.")));
+        if let Some(summary) = summary {
+            let mut judged = Config { evaluate: summary.evaluate.clone(), ..Config::default() };
+            judged.evaluate.test_prompts = summary.test_prompts;
+            keys = keys.overlaid(Keys::of(&judged)?.filtered(|key| key.starts_with("evaluate.")));
+        }
         let sources = sources(run_dir)?;
         let is_log = !sources.is_empty();
         keys = keys.filtered(|key| counts(key) && !(is_log && key.starts_with("data.synthetic.")));

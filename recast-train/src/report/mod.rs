@@ -1,10 +1,12 @@
-//! Results of runs: for machines as JSON, for people as tables.
+//! Results of runs: for machines as JSON, for people as tables and as a page.
 
 mod budget;
 mod comparison;
 mod conditions;
 mod diagnosis;
 mod figures;
+mod log;
+mod page;
 mod summary;
 
 pub use budget::BudgetRatio;
@@ -13,6 +15,7 @@ pub use comparison::{
 };
 pub(crate) use diagnosis::DiagnosisTable;
 pub(crate) use figures::SystemTable;
+pub use page::Page;
 pub use summary::{GroupSummary, Summary};
 
 pub use crate::event::SystemResult;

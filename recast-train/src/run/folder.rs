@@ -1,6 +1,5 @@
-//! A run folder: making, opening, the paths of files, and the times of phases.
+//! A run folder: making, opening, and the paths of files.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use crate::event::{Event, Monitor};
 use crate::machine::peak_memory_bytes;
 use crate::model::{Decoder, Input, ItemTable, ModelConfig};
 use crate::optim::Replicas;
-use crate::storage::{Lock, is_read_only, write_atomic, write_json};
+use crate::storage::{Lock, is_read_only, write_atomic};
 use crate::train::{SftState, TrainInputs};
 
 /// An open run folder.
@@ -33,6 +32,8 @@ pub struct Run {
     /// The lock of the folder, once a phase writes.
     lock: OnceLock<Lock>,
     item_table: OnceLock<Arc<ItemTable>>,
+    /// Set once this process is in the event log.
+    pub(super) session: OnceLock<()>,
     /// Whether nobody here can write the folder: only judgement and recommendations work.
     pub(super) read_only: bool,
 }
@@ -103,6 +104,7 @@ impl Run {
         // a large log need not be held twice
         drop(inputs);
         let run = Self::load(dir, config, monitor, Some(lock))?;
+        run.record_session()?;
         run.add_seconds("prepare", started.elapsed().as_secs_f64())?;
         let report = &run.prepared.report;
         run.monitor.record(&Event::Prepare(report))?;
@@ -157,6 +159,7 @@ impl Run {
             monitor,
             lock,
             item_table: OnceLock::new(),
+            session: OnceLock::new(),
             read_only,
         })
     }
@@ -300,37 +303,6 @@ impl Run {
     pub(super) fn undone(&self, path: &Path, problem: impl Into<String>, phase: Phase) -> Error {
         let (path, run_dir) = (path.to_owned(), self.dir.clone());
         Error::Undone { path, problem: problem.into(), run_dir, phase }
-    }
-
-    /// Runs a phase and adds its seconds, even after an interruption.
-    pub(super) fn timed<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.read_only {
-            let cause = io::Error::from(io::ErrorKind::PermissionDenied);
-            return Err(Error::write(&self.dir, cause));
-        }
-        let started = Instant::now();
-        let done = work();
-        self.add_seconds(phase, started.elapsed().as_secs_f64())?;
-        done
-    }
-
-    fn add_seconds(&self, phase: &str, seconds: f64) -> Result<()> {
-        let mut all = self.seconds()?;
-        *all.entry(phase.to_owned()).or_default() += seconds;
-        write_json(&self.dir.join("phases.json"), &all)?;
-        self.monitor.record(&Event::Phase { phase, seconds })
-    }
-
-    /// Seconds of each phase over all sessions.
-    pub(super) fn seconds(&self) -> Result<BTreeMap<String, f64>> {
-        let path = self.dir.join("phases.json");
-        match fs::read_to_string(&path) {
-            Err(_) => Ok(BTreeMap::new()),
-            Ok(text) => serde_json::from_str(&text).map_err(|e| {
-                let hint = "remove it: only the times of phases are lost";
-                Error::file(&path, format!("is not what recast writes: {e}"), hint)
-            }),
-        }
     }
 }
 

@@ -5,8 +5,8 @@
 //! data/            sequences, items, embeddings    sid/             table and report
 //! sft/ rl-*/ sasrec/  checkpoints, the best decoder   events.jsonl  every epoch, step, validation
 //! phases.json      seconds of each phase           summary.json     what the tables show
-//! ranks/           the rank of each test target    lock             the process that works here
-//! */settings.toml  the settings of that part
+//! ranks/           the rank of each test target    report.html      the page of `recast report`
+//! lock             the process that works here     */settings.toml  the settings of that part
 //! ```
 //!
 //! `ranks/<system>.json` is `{"unmasked": [r, ..], "masked": [r, ..]}`, with one number for each
@@ -24,6 +24,7 @@ mod judging;
 mod phases;
 mod recommending;
 mod records;
+mod sessions;
 mod tokenizing;
 
 pub use folder::{PreparedSummary, Run, Tokenized};

@@ -12,6 +12,7 @@ mod logs;
 mod phases;
 mod pinned;
 mod processes;
+mod report;
 mod rewards;
 mod run_folder;
 mod semantic_ids;

@@ -233,6 +233,8 @@ impl Training<'_> {
             gradient_norm: sums.norm / count,
             clip_fraction: sums.tokens.clipped as f64 / tokens,
             kl: sums.tokens.kl / tokens,
+            positive_log_prob: mean(sums.tokens.positives),
+            negative_log_prob: mean(sums.tokens.negatives),
             mean_reward: rollout.mean_reward,
             learning_rate: sums.rate,
             groups: self.state.groups,
@@ -293,6 +295,11 @@ impl Training<'_> {
             self.reference = mixed(&self.policy.valid(), self.reference.clone(), share);
         }
     }
+}
+
+/// The mean behind a sum and a count; `None` of nothing.
+fn mean((sum, count): (f64, usize)) -> Option<f64> {
+    (count > 0).then(|| sum / count as f64)
 }
 
 /// Seconds until the device has finished its work.

@@ -53,6 +53,11 @@ pub(crate) struct TokenSums {
     pub(crate) clipped: usize,
     /// The sum of the penalties towards the reference.
     pub(crate) kl: f64,
+    /// The sum of the log-probs of completions whose advantages add up to more than zero, and their
+    /// number.
+    pub(crate) positives: (f64, usize),
+    /// The same of completions whose advantages add up to less than zero.
+    pub(crate) negatives: (f64, usize),
 }
 
 impl Update<'_> {
@@ -185,10 +190,22 @@ impl Update<'_> {
         for (&policy, &reference) in policy.iter().zip(reference) {
             sums.kl += f64::from(kl_penalty(policy, reference, &self.objective).value);
         }
-        let Loss::Policy(loss) = self.loss else { return };
         let of_completion = |values: &[f32], completion: usize| -> Vec<f32> {
             values.iter().skip(completion).step_by(completions).copied().collect()
         };
+        let all = groups.iter().flat_map(|group| group.token_advantages.chunks_exact(levels));
+        for (completion, advantages) in all.enumerate() {
+            let advantage: f32 = advantages.iter().sum();
+            let of_sign = match advantage {
+                advantage if advantage > 0.0 => &mut sums.positives,
+                advantage if advantage < 0.0 => &mut sums.negatives,
+                _ => continue,
+            };
+            let tokens = policy.iter().skip(completion).step_by(completions);
+            of_sign.0 += tokens.map(|&log_prob| f64::from(log_prob)).sum::<f64>();
+            of_sign.1 += 1;
+        }
+        let Loss::Policy(loss) = self.loss else { return };
         let advantages = groups.iter().flat_map(|group| {
             let anchors = (0..group.leaves.len()).map(|kept| group.anchor == Some(kept));
             group.token_advantages.chunks_exact(levels).zip(anchors)
@@ -264,5 +281,33 @@ mod tests {
         // the first group has 4 tokens, the second 2, the third 4
         assert_eq!(found(6, 3), (vec![2, 1], expected.clone()));
         assert_eq!(found(1, 3), (vec![1; 3], expected));
+    }
+
+    #[test]
+    fn log_probs_of_completions_are_summed_by_the_sign_of_their_advantages() {
+        let sids = SidTable::new(vec![4; 2], vec![0, 1, 1, 2, 2, 3]).unwrap();
+        let trie = Trie::new(&sids);
+        let replicas = Replicas::new(vec![DeviceKind::Cpu.device()]);
+        let update = Update {
+            trie: &trie,
+            layout: Layout::Packed,
+            micro_batch_tokens: 0,
+            groups_per_minibatch: 1,
+            loss: Signal::grpo().loss(),
+            objective: Objective::default(),
+            replicas: &replicas,
+        };
+        let group = KeptGroup {
+            prompt: vec![1],
+            leaves: (0..3).map(|item| trie.walk(sids.sid(item)).unwrap()).collect(),
+            token_advantages: vec![2.0, -1.0, -1.0, 0.5, 1.0, -1.0],
+            anchor: None,
+            divisor: 3,
+        };
+        // level 0 of the three completions, then level 1; old and reference log-probs are equal
+        let policy = [-1.0, -2.0, -4.0, -8.0, -16.0, -32.0];
+        let mut sums = TokenSums::default();
+        update.count_part(&[group], &[policy; 3].concat(), 2, &mut sums);
+        assert_eq!((sums.positives, sums.negatives), ((-9.0, 1), (-18.0, 1)));
     }
 }

@@ -1,0 +1,65 @@
+//! The processes that work in a run folder: their machine, and the seconds of their phases.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::time::Instant;
+
+use recast_burn::vectors::Vectors;
+
+use super::folder::Run;
+use crate::error::{Error, Result};
+use crate::event::{Event, Session};
+use crate::machine::{device_memory_bytes, processor};
+use crate::storage::write_json;
+
+impl Run {
+    /// Runs a phase and adds its seconds, even after an interruption.
+    pub(super) fn timed<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.read_only {
+            let cause = io::Error::from(io::ErrorKind::PermissionDenied);
+            return Err(Error::write(&self.dir, cause));
+        }
+        self.record_session()?;
+        let started = Instant::now();
+        let done = work();
+        self.add_seconds(phase, started.elapsed().as_secs_f64())?;
+        done
+    }
+
+    /// Records the version and the machine, once in a process.
+    pub(super) fn record_session(&self) -> Result<()> {
+        if self.session.set(()).is_err() {
+            return Ok(());
+        }
+        let device = self.config.device_kind()?;
+        self.monitor.record(&Event::Session(&Session {
+            version: env!("CARGO_PKG_VERSION"),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            processor: processor(),
+            vectors: Vectors::in_use().name(),
+            threads: rayon::current_num_threads(),
+            device: device.to_string(),
+            device_memory_mib: device_memory_bytes(device).map(|bytes| bytes >> 20),
+        }))
+    }
+
+    pub(super) fn add_seconds(&self, phase: &str, seconds: f64) -> Result<()> {
+        let mut all = self.seconds()?;
+        *all.entry(phase.to_owned()).or_default() += seconds;
+        write_json(&self.dir.join("phases.json"), &all)?;
+        self.monitor.record(&Event::Phase { phase, seconds })
+    }
+
+    /// Seconds of each phase over all sessions.
+    pub(super) fn seconds(&self) -> Result<BTreeMap<String, f64>> {
+        let path = self.dir.join("phases.json");
+        match fs::read_to_string(&path) {
+            Err(_) => Ok(BTreeMap::new()),
+            Ok(text) => serde_json::from_str(&text).map_err(|e| {
+                let hint = "remove it: only the times of phases are lost";
+                Error::file(&path, format!("is not what recast writes: {e}"), hint)
+            }),
+        }
+    }
+}
