@@ -3,7 +3,7 @@
 use super::{Group, GroupError};
 use crate::real::Real;
 
-/// What ReCast's choice of a negative reads beside the columns of every signal.
+/// The data of ReCast's choice of a negative beside the columns of every signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct NegativeData<'a> {
     pub(crate) first_codes: Option<&'a [usize]>,

@@ -9,8 +9,9 @@ use crate::real::{Real, sum};
 ///
 /// # Shapes
 ///
-/// Every column: (S). `old_log_probs` may be empty for an anchor whose ratio is detached or shaped,
-/// `ref_log_probs` if `kl_coef` is 0 and negatives have no margin: the loss then does not read them.
+/// Every column: (S). `old_log_probs` may be empty for an anchor whose ratio is detached or shaped.
+/// `ref_log_probs` may be empty if `kl_coef` is 0 and negatives have no margin. The loss then does
+/// not read them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompletionTokens<'a, T> {
     /// Log-probabilities under the current policy.

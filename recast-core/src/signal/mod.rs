@@ -176,8 +176,8 @@ pub enum Signal<T> {
     /// [`advantage::opo`](crate::advantage::opo). Without
     /// [lengths](Group::with_lengths) all are equal, as semantic IDs are.
     Opo,
-    /// Supervised training continued, on the targets of the prompts of other signals: the control of
-    /// reinforcement learning itself \[ours\]. No rollout is needed: see
+    /// Supervised training continued on the targets of prompts: the control of reinforcement
+    /// learning itself \[ours\]. No rollout is needed: see
     /// [`needs_rollout`](Self::needs_rollout). A group is the anchor alone, with advantage 1 and a
     /// detached ratio, so that the gradient is that of the anchor's mean negative log-probability:
     ///
@@ -224,9 +224,9 @@ impl<T: Real> Signal<T> {
     /// Supervised      kept = {i+}              A = +1
     /// ```
     ///
-    /// [`Recast`] says when ReCast keeps `i+` alone. Slots ascend. The hardest negatives are ordered as in
-    /// [`boundary_pair`](crate::boundary::boundary_pair); later duplicates are passed over; where
-    /// there are fewer than n, all are kept. Skipped groups:
+    /// [`Recast`] says when ReCast keeps `i+` alone. Slots ascend. The hardest negatives have the
+    /// order of [`boundary_pair`](crate::boundary::boundary_pair); later duplicates are passed over;
+    /// where there are fewer than n, all are kept. Skipped groups:
     ///
     /// | signal | no positive | no negative | no lead |
     /// |---|---|---|---|

@@ -106,8 +106,9 @@ pub struct Recast<T> {
 
 impl<T: Real> Default for Recast<T> {
     /// ReCast always repairs, from the first target, with a recomputed ratio. The boundary pair has
-    /// weight 1, the loss is the mean over the kept sequences, epsilon is 1e-6. The hardest negative
-    /// always trains, with the whole weight and no margin. Groups without a negative are skipped.
+    /// weight 1, the loss is the mean over the kept sequences, epsilon is 1e-6. The hardest
+    /// negative always trains, with the whole weight and no margin. Groups without a negative are
+    /// skipped.
     fn default() -> Self {
         Self {
             repair: RepairPolicy::Always,

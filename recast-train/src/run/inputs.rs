@@ -233,8 +233,8 @@ impl Prepared {
         Ok(Self { sequences, items, split, older, report })
     }
 
-    /// The given embeddings, or those made from the sequences of supervised training and text. Given
-    /// vectors of behaviour join them, else co-occurrence joins the given ones if asked for.
+    /// The given embeddings, or those made from text and the sequences of supervised training.
+    /// Given vectors of behaviour join them, else co-occurrence joins the given ones if asked for.
     pub(super) fn embeddings(&self, run_dir: &Path, config: &Config) -> Result<Embeddings> {
         let train: Vec<&[u32]> = self.supervised().iter().collect();
         let n_items = self.sequences.n_items();

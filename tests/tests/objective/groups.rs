@@ -215,7 +215,7 @@ fn the_gradient_of_supervised_training_is_that_of_the_mean_negative_log_probabil
         let (log_probs, policy) = on_device(&groups, &device);
         let loss = policy_loss(log_probs, &batch);
         let found = values(&policy.grad(&loss.backward()).expect("a gradient"));
-        // of -mean over all tokens of policy_t
+        // the derivative of the mean negative log-probability of all tokens
         let expected = vec![-1.0 / tokens.len() as f64; tokens.len()];
         let name = |i: usize| format!("{device_name}, number {i}");
         assert_each_close(&found, &expected, OBJECTIVE, name);
