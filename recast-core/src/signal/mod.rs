@@ -225,8 +225,8 @@ impl<T: Real> Signal<T> {
     /// ```
     ///
     /// [`Recast`] says when ReCast keeps `i+` alone. Slots ascend. The hardest negatives have the
-    /// order of [`boundary_pair`](crate::boundary::boundary_pair); later duplicates are passed over;
-    /// where there are fewer than n, all are kept. Skipped groups:
+    /// order of [`boundary_pair`](crate::boundary::boundary_pair). Later duplicates are passed
+    /// over; where there are fewer than n, all are kept. Skipped groups:
     ///
     /// | signal | no positive | no negative | no lead |
     /// |---|---|---|---|

@@ -155,8 +155,8 @@ impl Preset {
 }
 
 impl Config {
-    /// Takes the decoder of items for real data, with the training that `studies/base.toml` found
-    /// best in validation.
+    /// Takes the decoder of items for real data, with the training that trials on Amazon Beauty and
+    /// Industrial_and_Scientific found best in validation.
     fn read_items(&mut self) {
         self.data.behaviour_dim = 64;
         self.tokenizer.codes = Codes::PerLevel(vec![1024, 256, 256]);
