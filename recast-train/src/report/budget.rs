@@ -110,7 +110,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let line = |phase: &str, generated: u64| {
             format!(
-                "{{\"event\":\"validation\",\"phase\":\"{phase}\",\"generated\":{generated},\"pass_at_1\":0.1}}\n"
+                "{{\"event\":\"validation\",\"phase\":\"{phase}\",\"step\":{generated},\"generated\":{generated},\"pass_at_1\":0.1}}\n"
             )
         };
         let lines = [("recast", 0), ("recast", 10), ("supervised", 0), ("grpo", 0), ("grpo", 10)];

@@ -103,8 +103,7 @@ impl Run {
         let decoder = self.stage(Part::Sasrec).load_best(self.fresh_sasrec(&items)?)?.valid();
         let tokens = (0..items.sids.n_items() as i32).collect();
         let values = decoder.embed_codes(indices(tokens, &decoder.device())).into_data();
-        #[expect(clippy::expect_used, reason = "the decoder's weights are f32")]
-        let values = values.try_into_vec::<f32>().expect("f32 weights");
+        let values = values.try_into_vec::<f32>().map_err(|e| Error::device(format!("{e:?}")))?;
         Embeddings::new(self.config().sasrec.model.hidden_size, values)?
             .save(path, Some(&self.item_ids()))
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::run_folder::SHORT;
 use crate::{Desk, SMALL, text};
 
@@ -118,8 +120,10 @@ fn hostile_names_stay_text() {
         fs::write(path, text.replace(from, to)).unwrap();
     };
     edit("summary.json", "\"title\": \"GRPO\"", &format!("\"title\": \"{hostile}\""));
-    edit("summary.json", "\"warnings\": [", &format!("\"warnings\": [\"{hostile}\", "));
-    edit("summary.json", ", ]", "]");
+    let mut summary: Value =
+        serde_json::from_slice(&fs::read(desk.path(folder).join("summary.json")).unwrap()).unwrap();
+    summary["warnings"].as_array_mut().unwrap().push(hostile.into());
+    fs::write(desk.path(folder).join("summary.json"), summary.to_string()).unwrap();
     edit("events.jsonl", "\"grpo\"", &format!("\"{hostile}\""));
     edit("events.jsonl", "\"version\":\"", &format!("\"version\":\"{hostile}"));
     edit("phases.json", "rl grpo", hostile);

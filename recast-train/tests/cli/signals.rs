@@ -177,7 +177,7 @@ fn supervised_training_goes_on_without_a_rollout() {
     let summary = fs::read_to_string(desk.path("run/summary.json")).unwrap();
     let summary: Value = serde_json::from_str(&summary).unwrap();
     assert_eq!(number(&summary, "/groups/supervised/with_signal").to_bits(), 1.0_f64.to_bits());
-    let judged = desk.done(&["eval", "--run-dir", "run", "--quiet"]);
+    let judged = String::from_utf8(desk.recast(&["eval", "--run-dir", "run"]).stderr).unwrap();
     let row = judged.lines().find(|line| line.starts_with("supervised")).unwrap();
     assert!(judged.contains("with signal") && row.contains("100.0%"), "{judged}");
 }
