@@ -46,11 +46,10 @@ pub fn signal(data: &[u8]) {
     for signal in signals() {
         check(signal, group);
         if let Some(slot) = signal.repair(group) {
-            let in_every_group =
-                matches!(
-                    signal,
-                    Signal::Luffy { .. } | Signal::Rere { add_gt: true, .. } | Signal::Supervised
-                );
+            let in_every_group = matches!(
+                signal,
+                Signal::Luffy { .. } | Signal::Rere { add_gt: true, .. } | Signal::Supervised
+            );
             assert!(in_every_group || group.regime() == Regime::AllZero);
             let (mut rewards, mut scores) = (rewards.clone(), scores.clone());
             (rewards[slot], scores[slot]) = (1.0, 1.0);
