@@ -13,8 +13,10 @@ pub use budget::BudgetRatio;
 pub use comparison::{
     ComparedGroup, ComparedSystem, Comparison, MetricSpreads, RepeatedRun, Spread,
 };
+pub(crate) use budget::{best, reached};
 pub(crate) use diagnosis::DiagnosisTable;
 pub(crate) use figures::SystemTable;
+pub(crate) use log::{Log, Point};
 pub use page::Page;
 pub use summary::{GroupSummary, Summary};
 
