@@ -205,6 +205,20 @@ pub enum Error {
         /// The phase to do first.
         phase: Phase,
     },
+    /// The user asked to stop a study; its folder holds the finished jobs.
+    #[error("interrupted after {done} of {total} jobs; {} holds the finished work", dir.display())]
+    StudyInterrupted {
+        /// The kind of the study.
+        study: Study,
+        /// The file of the plan; `None` for the plan of a preset.
+        plan: Option<PathBuf>,
+        /// The folder of the study.
+        dir: PathBuf,
+        /// The jobs that are done.
+        done: usize,
+        /// All jobs.
+        total: usize,
+    },
     /// The user asked to stop; the run folder, if there is one yet, holds the finished work.
     #[error(
         "interrupted; {}",
@@ -217,6 +231,15 @@ pub enum Error {
         /// The run folder; `None` before the folder is made.
         run_dir: Option<PathBuf>,
     },
+}
+
+/// A kind of study.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Study {
+    /// A search of settings over validation.
+    Tuning,
+    /// A comparison of signals over seeds.
+    Experiment,
 }
 
 /// A setting with two values.

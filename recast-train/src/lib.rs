@@ -32,6 +32,7 @@ pub mod report;
 pub mod reward;
 pub mod run;
 pub mod storage;
+pub mod study;
 pub mod tensorboard;
 pub mod tokenizer;
 pub mod train;

@@ -38,11 +38,13 @@ pub enum Purpose {
     Anchor = 13,
     /// The items beside a step's targets in the items' cross-entropy; one stream an optimiser step.
     Candidates = 14,
+    /// The seeds and users of a bootstrap; one stream a draw.
+    Bootstrap = 15,
 }
 
 impl Purpose {
     /// Every purpose, in the order of its number.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Catalogue,
         Self::Embedding,
         Self::Centroids,
@@ -57,6 +59,7 @@ impl Purpose {
         Self::Rollout,
         Self::Anchor,
         Self::Candidates,
+        Self::Bootstrap,
     ];
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, LONGEST_MESSAGE, Phase, shortened};
+use crate::error::{Error, LONGEST_MESSAGE, Phase, Study, shortened};
 
 /// The program's message on a fault: the library's message, then the advice.
 pub(super) fn message(fault: &anyhow::Error) -> String {
@@ -17,6 +17,9 @@ fn advice(fault: &Error) -> Option<String> {
     Some(match fault {
         Error::Interrupted { run_dir } => {
             format!("; resume with: recast run --resume {}", quoted(run_dir.as_deref()?))
+        }
+        Error::StudyInterrupted { study, plan, dir, .. } => {
+            format!("; continue with: {}", study_command(*study, plan.as_deref(), dir))
         }
         Error::OtherRun { run_dir, .. } => {
             format!(", or resume that run with recast run --resume {}", quoted(run_dir))
@@ -38,6 +41,16 @@ fn command(phase: &Phase, run_dir: &Path) -> String {
         Phase::Sft => format!("recast sft --run-dir {dir}"),
         Phase::Rl(signal) => format!("recast rl --signal {signal} --run-dir {dir}"),
     }
+}
+
+/// The command that begins a study or goes on with it; without a plan, that of the preset.
+pub(super) fn study_command(study: Study, plan: Option<&Path>, dir: &Path) -> String {
+    let command = match study {
+        Study::Tuning => "tune",
+        Study::Experiment => "experiment",
+    };
+    let plan = plan.map_or_else(|| "--preset quick".to_owned(), quoted);
+    format!("recast {command} {plan} --dir {}", quoted(dir))
 }
 
 /// A path as a word of a shell's command line.

@@ -8,6 +8,7 @@ mod bench;
 mod compare;
 mod devices;
 mod eval;
+mod experiment;
 mod init;
 mod output;
 mod prepare;
@@ -21,6 +22,7 @@ mod settings;
 mod sft;
 mod terminal;
 mod tokenize;
+mod tune;
 mod values;
 mod watch;
 
@@ -72,6 +74,10 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Write a page with the curves, tables and settings of runs, for a browser.
     Report(report::ReportArgs),
+    /// Search settings by a plan, over validation alone.
+    Tune(tune::TuneArgs),
+    /// Compare signals by a plan, over seeds and arms, with intervals and tests.
+    Experiment(experiment::ExperimentArgs),
     /// Measure the cost of each part of training on this machine.
     Bench(bench::BenchArgs),
     /// List the devices of this machine.
@@ -183,7 +189,7 @@ pub fn main() -> ExitCode {
     };
     say(format_args!("recast: {}", advice::message(&error)));
     ExitCode::from(match error.downcast_ref::<Error>() {
-        Some(Error::Interrupted { .. }) => INTERRUPTED,
+        Some(Error::Interrupted { .. } | Error::StudyInterrupted { .. }) => INTERRUPTED,
         Some(
             Error::Write { .. }
             | Error::NotFinite { .. }
@@ -224,6 +230,8 @@ fn execute(command: &Command) -> Result<()> {
         Command::Recommend(args) => recommend::recommend(args),
         Command::Compare(args) => compare::compare(args),
         Command::Report(args) => report::report(args),
+        Command::Tune(args) => tune::tune(args),
+        Command::Experiment(args) => experiment::experiment(args),
         Command::Bench(args) => bench::measure(args),
         Command::Devices(args) => devices::devices(args),
         Command::Init(args) => init::init(args),

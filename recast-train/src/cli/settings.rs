@@ -179,8 +179,13 @@ impl SettingsArgs {
 /// work wakes no other thread.
 pub(super) fn set_threads(config: &Config) -> Result<()> {
     super::ON_GPU.store(!is_cpu(&config.device_kind()?.device()), Ordering::Relaxed);
+    start_threads(config.threads)
+}
+
+/// Starts so many threads for the whole process; 0 means one a core.
+pub(super) fn start_threads(threads: usize) -> Result<()> {
     rayon::ThreadPoolBuilder::new()
-        .num_threads(config.threads)
+        .num_threads(threads)
         .use_current_thread()
         .build_global()
         .context("cannot start threads")

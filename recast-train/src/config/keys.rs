@@ -26,6 +26,21 @@ impl Keys {
         Ok(Self(keys))
     }
 
+    /// The keys of tables, each over the one before.
+    #[must_use]
+    pub(crate) fn of_tables<'a>(tables: impl IntoIterator<Item = &'a Table>) -> Self {
+        let mut keys = BTreeMap::new();
+        for table in tables {
+            flatten(table.clone(), "", &mut keys);
+        }
+        Self(keys)
+    }
+
+    /// The keys with their values in TOML, in alphabetical order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, String)> {
+        self.0.iter().map(|(key, value)| (&key[..], value.to_string()))
+    }
+
     /// Those keys of which `holds` is true.
     #[must_use]
     pub(crate) fn filtered(mut self, holds: impl Fn(&str) -> bool) -> Self {

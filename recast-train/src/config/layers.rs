@@ -34,6 +34,19 @@ impl<'a> Layers<'a> {
         Ok(Self { file: toml::from_str(&text).map_err(fault)?, overrides })
     }
 
+    /// Several layers of keys, each over the one before. A layer that names only the epochs of
+    /// supervised training takes away the floor below them, as a file does.
+    pub(crate) fn stacked<'t>(
+        tables: impl IntoIterator<Item = &'t Table>,
+        overrides: &'a [(String, String)],
+    ) -> Self {
+        let mut file = Table::new();
+        for table in tables {
+            merge(&mut file, without_floor(table.clone()));
+        }
+        Self { file, overrides }
+    }
+
     /// The settings to start from: those of a preset, or of the data that these layers name.
     ///
     /// Some values of a preset follow others. A decoder of codes where the preset's reads items has
@@ -109,15 +122,19 @@ fn patch(key: &str, value: &str) -> std::result::Result<Table, String> {
         .ok()
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| Value::String(value.to_owned()));
-    let mut parts: Vec<&str> = key.split('.').collect();
-    let Some(last) = parts.pop().filter(|last| !last.is_empty()) else {
-        return Err("a key is needed before '='".to_owned());
-    };
-    let mut table = Table::from_iter([(last.to_owned(), parsed)]);
-    for part in parts.into_iter().rev() {
-        table = Table::from_iter([(part.to_owned(), Value::Table(table))]);
+    match key.is_empty() || key.ends_with('.') {
+        true => Err("a key is needed before '='".to_owned()),
+        false => Ok(nested(key, parsed)),
     }
-    Ok(table)
+}
+
+/// The value of the key `a.b.c` within nested tables.
+pub(crate) fn nested(key: &str, value: Value) -> Table {
+    let mut parts = key.split('.').rev();
+    let last = parts.next().unwrap_or_default();
+    let innermost = Table::from_iter([(last.to_owned(), value)]);
+    let within = |table, part: &str| Table::from_iter([(part.to_owned(), Value::Table(table))]);
+    parts.fold(innermost, within)
 }
 
 /// A layer that names the epochs of supervised training, and no floor of steps, means these epochs:

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use super::kinds::Event;
 use super::listener::{Listener, Message};
@@ -87,6 +88,21 @@ impl Monitor {
     /// The wish to stop, for readers of files.
     pub(crate) fn stop(&self) -> Stop {
         self.interrupt.stop.clone()
+    }
+
+    /// A monitor of one job of a longer work. The listener hears the job's progress and none of its
+    /// lines; the wish to stop ends the job, and so does `deadline`.
+    #[must_use]
+    pub(crate) fn of_job(&self, deadline: Option<Instant>) -> Self {
+        let listener = self.listener.clone().map(|listener| {
+            Listener::new(move |message| {
+                if let Message::Job { .. } = message {
+                    listener.hear(message);
+                }
+            })
+        });
+        let stop = self.interrupt.stop.by(deadline);
+        Self { listener, log: None, interrupt: Interrupt { run_dir: None, stop } }
     }
 
     /// The progress of a job of `total` pieces of work.

@@ -12,33 +12,33 @@ use crate::error::{Error, Result};
 /// A place in training and its numbers by name; the numbers of a section have dotted names, as
 /// `groups.all_zero`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Point {
+pub(crate) struct Point {
     /// The step, or the epoch where no step is counted.
-    pub(super) at: u64,
+    pub(crate) at: u64,
     /// The numbers.
-    pub(super) values: BTreeMap<String, f64>,
+    pub(crate) values: BTreeMap<String, f64>,
 }
 
 impl Point {
-    pub(super) fn value(&self, name: &str) -> Option<f64> {
+    pub(crate) fn value(&self, name: &str) -> Option<f64> {
         self.values.get(name).copied()
     }
 }
 
 /// Points in the order of training. A resumed run repeats places: the later point counts.
-pub(super) type Curve = Vec<Point>;
+pub(crate) type Curve = Vec<Point>;
 
 /// The events of all sessions of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Log {
+pub(crate) struct Log {
     /// The epochs of each stage: `sft`, `sasrec`, `rq_vae`.
-    pub(super) epochs: BTreeMap<String, Curve>,
+    pub(crate) epochs: BTreeMap<String, Curve>,
     /// The validations of each stage and signal.
-    pub(super) validations: BTreeMap<String, Curve>,
+    pub(crate) validations: BTreeMap<String, Curve>,
     /// The steps of each signal.
-    pub(super) steps: BTreeMap<String, Curve>,
+    pub(crate) steps: BTreeMap<String, Curve>,
     /// The version and the machine of each session, by name.
-    pub(super) sessions: Vec<BTreeMap<String, String>>,
+    pub(crate) sessions: Vec<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -55,7 +55,7 @@ impl Log {
     ///
     /// If the file cannot be read, or a line of it is no event. A last line without its end is left
     /// out: a program writes it now, or was ended while writing.
-    pub(super) fn load(run_dir: &Path) -> Result<Self> {
+    pub(crate) fn load(run_dir: &Path) -> Result<Self> {
         let path = run_dir.join("events.jsonl");
         let bytes = match fs::read(&path) {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {

@@ -10,11 +10,13 @@ mod page;
 mod summary;
 
 pub use budget::BudgetRatio;
+pub(crate) use budget::{best, reached};
 pub use comparison::{
     ComparedGroup, ComparedSystem, Comparison, MetricSpreads, RepeatedRun, Spread,
 };
 pub(crate) use diagnosis::DiagnosisTable;
 pub(crate) use figures::SystemTable;
+pub(crate) use log::{Log, Point};
 pub use page::Page;
 pub use summary::{GroupSummary, Summary};
 

@@ -142,7 +142,12 @@ impl Run {
     }
 
     /// The run of a complete folder, under settings that are checked here against its parts.
-    fn load(dir: PathBuf, config: Config, monitor: Monitor, lock: Option<Lock>) -> Result<Self> {
+    pub(super) fn load(
+        dir: PathBuf,
+        config: Config,
+        monitor: Monitor,
+        lock: Option<Lock>,
+    ) -> Result<Self> {
         config.check()?;
         Self::check_records(&dir, &config)?;
         let prepared = Prepared::load(&dir, &config)?;
@@ -319,7 +324,7 @@ fn is_run(dir: &Path) -> Result<()> {
 }
 
 /// Whether a folder holds a run of these settings; an error if the folder holds anything else.
-fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
+pub(super) fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
     if Config::path(dir).exists() {
         let kept = Config::of_run(dir, &[])?;
         let changes = Keys::of(&kept)?.changes(&Keys::of(config)?);

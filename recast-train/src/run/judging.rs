@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::folder::{Run, Tokenized};
 use crate::catalogue::SidTable;
+use crate::config::Part;
 use crate::data::Synthetic;
 use crate::decode::Search;
 use crate::error::Result;
@@ -11,8 +12,10 @@ use crate::evaluate::{Both, Mask, RANKED, SearchCheck, both_rankings, check_sear
 use crate::event::{Event, SystemResult};
 use crate::machine::peak_memory_bytes;
 use crate::model::Decoder;
+use crate::optim::Stage;
 use crate::report::{GroupSummary, Summary};
 use crate::storage::write_json;
+use crate::train::SignalName;
 
 /// A system's metrics on the test prompts, and the rank of each prompt's target.
 pub(super) struct Judged {
@@ -36,11 +39,34 @@ impl Run {
     ///
     /// If the user interrupts, or nothing is trained.
     pub fn evaluate(&self, tokenized: &Tokenized) -> Result<Summary> {
+        self.summarised(tokenized, || self.judge_systems(tokenized))
+    }
+
+    /// Judges the decoder of one signal alone, for a run whose start and baselines are judged
+    /// elsewhere. Writes and returns what [`Run::evaluate`] does.
+    ///
+    /// # Errors
+    ///
+    /// If the user interrupts, or the signal is not trained.
+    pub(crate) fn evaluate_signal(
+        &self,
+        tokenized: &Tokenized,
+        signal: SignalName,
+    ) -> Result<Summary> {
+        let (name, title, stage) = (signal.key(), signal.title(), self.stage(Part::Rl(signal)));
+        self.summarised(tokenized, || Ok(vec![self.judge_decoder(name, title, &stage, tokenized)?]))
+    }
+
+    /// The summary of systems, written beside the ranks of their targets.
+    fn summarised(
+        &self,
+        tokenized: &Tokenized,
+        judge_all: impl FnOnce() -> Result<Vec<Judged>>,
+    ) -> Result<Summary> {
         self.hold()?;
         self.sft_state()?;
         if self.read_only {
-            let judged = self.judge_systems(tokenized)?;
-            let systems = judged.into_iter().map(|it| it.result).collect();
+            let systems = judge_all()?.into_iter().map(|it| it.result).collect();
             let summary = self.summary(tokenized, systems)?;
             self.monitor().say(&format!(
                 "{} is read-only: the figures are printed, its summary.json stays as it was",
@@ -48,7 +74,7 @@ impl Run {
             ));
             return Ok(summary);
         }
-        let systems = self.results(self.timed("evaluate", || self.judge_systems(tokenized))?)?;
+        let systems = self.results(self.timed("evaluate", judge_all)?)?;
         for system in &systems {
             self.monitor().record(&Event::Test(system))?;
         }
@@ -93,9 +119,7 @@ impl Run {
     fn judge_systems(&self, tokenized: &Tokenized) -> Result<Vec<Judged>> {
         let mut systems = self.judge_baselines(&tokenized.sids)?;
         for (name, title, stage) in self.trained()? {
-            let decoder = self.best_of(&stage, tokenized)?;
-            let rankings = self.test_rankings(&decoder, tokenized, title)?;
-            systems.push(self.judged(name, title, &rankings, &tokenized.sids));
+            systems.push(self.judge_decoder(name, title, &stage, tokenized)?);
         }
         if let Some(synthetic) = self.synthetic()? {
             let of_history =
@@ -106,6 +130,18 @@ impl Run {
         }
         self.monitor().check_interrupt()?;
         Ok(systems)
+    }
+
+    fn judge_decoder(
+        &self,
+        name: &str,
+        title: &str,
+        stage: &Stage,
+        tokenized: &Tokenized,
+    ) -> Result<Judged> {
+        let decoder = self.best_of(stage, tokenized)?;
+        let rankings = self.test_rankings(&decoder, tokenized, title)?;
+        Ok(self.judged(name, title, &rankings, &tokenized.sids))
     }
 
     /// The two rankings of each test prompt, by the settings' search.

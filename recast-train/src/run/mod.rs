@@ -16,6 +16,7 @@
 
 mod alignment;
 mod baseline;
+mod branch;
 mod decoders;
 mod diagnosing;
 mod folder;

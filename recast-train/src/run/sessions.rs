@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use recast_burn::vectors::Vectors;
@@ -53,13 +54,22 @@ impl Run {
 
     /// Seconds of each phase over all sessions.
     pub(super) fn seconds(&self) -> Result<BTreeMap<String, f64>> {
-        let path = self.dir.join("phases.json");
-        match fs::read_to_string(&path) {
-            Err(_) => Ok(BTreeMap::new()),
-            Ok(text) => serde_json::from_str(&text).map_err(|e| {
-                let hint = "remove it: only the times of phases are lost";
-                Error::file(&path, format!("is not what recast writes: {e}"), hint)
-            }),
-        }
+        phases(&self.dir)
+    }
+
+    /// Seconds of all phases of a run folder; 0 where there is none.
+    pub(crate) fn seconds_in(dir: &Path) -> Result<f64> {
+        Ok(phases(dir)?.values().sum())
+    }
+}
+
+fn phases(dir: &Path) -> Result<BTreeMap<String, f64>> {
+    let path = dir.join("phases.json");
+    match fs::read_to_string(&path) {
+        Err(_) => Ok(BTreeMap::new()),
+        Ok(text) => serde_json::from_str(&text).map_err(|e| {
+            let hint = "remove it: only the times of phases are lost";
+            Error::file(&path, format!("is not what recast writes: {e}"), hint)
+        }),
     }
 }

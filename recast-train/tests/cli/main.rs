@@ -19,6 +19,7 @@ mod semantic_ids;
 mod settings;
 mod signals;
 mod splits;
+mod studies;
 
 use std::fmt::Write as _;
 use std::fs;

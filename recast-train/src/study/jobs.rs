@@ -1,0 +1,221 @@
+//! The jobs of a study: the next free one, its lock, and the news of progress.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result, Study};
+use crate::event::Monitor;
+use crate::storage::Lock;
+
+/// The pause before a process looks again for a job that others leave free.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The state of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The ledger holds the job.
+    Done,
+    /// All that the job needs is done.
+    Ready,
+    /// Another job comes first.
+    Waiting,
+    /// The budget allows no further job.
+    Beyond,
+}
+
+/// The place and the name of a study.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    pub(super) study: Study,
+    /// The file of the plan; `None` for the plan of a preset.
+    pub(super) plan: Option<PathBuf>,
+    pub(super) dir: &'a Path,
+    pub(super) monitor: &'a Monitor,
+}
+
+impl Desk<'_> {
+    /// Makes the folder, and the copy of the plan as the folder's last reader had it.
+    pub(super) fn prepare(&self, plan: &str) -> Result<()> {
+        fs::create_dir_all(self.dir).map_err(|cause| Error::write(self.dir, cause))?;
+        crate::storage::write_atomic(&self.dir.join("plan.toml"), |writer| {
+            std::io::Write::write_all(writer, plan.as_bytes())
+        })
+    }
+
+    /// The folder of the locks.
+    pub(super) fn locks(&self) -> PathBuf {
+        self.dir.join("locks")
+    }
+
+    /// Does every job that is ready, until all are done or beyond the budget. `state` reads the
+    /// ledger anew each time; `work` does a job, adds its line to the ledger and tells the outcome
+    /// in words. A job that another process holds is waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StudyInterrupted`] if the user asks to stop; else the first fault of a job.
+    pub(super) fn run_all<J>(
+        &self,
+        jobs: &[J],
+        name: impl Fn(&J) -> String,
+        state: impl Fn(&J) -> Result<State>,
+        work: impl Fn(&J) -> Result<String>,
+    ) -> Result<()> {
+        let started = Instant::now();
+        let mut done_here = 0;
+        loop {
+            let (mut progressed, mut waits) = (false, false);
+            for job in jobs {
+                self.check(jobs, &state)?;
+                match state(job)? {
+                    State::Done | State::Beyond => continue,
+                    State::Waiting => {
+                        waits = true;
+                        continue;
+                    }
+                    State::Ready => {}
+                }
+                let lock_dir = self.locks().join(slug(&name(job)));
+                fs::create_dir_all(&lock_dir).map_err(|cause| Error::write(&lock_dir, cause))?;
+                let _held = match Lock::take(&lock_dir) {
+                    Err(Error::InUse { .. }) => {
+                        waits = true;
+                        continue;
+                    }
+                    taken => taken?,
+                };
+                // the process that held the job may have done it since
+                if state(job)? != State::Ready {
+                    continue;
+                }
+                let outcome = match work(job) {
+                    Err(Error::Interrupted { .. }) if self.monitor.stop().is_asked() => {
+                        return Err(self.interrupted(jobs, &state)?);
+                    }
+                    worked => worked?,
+                };
+                (progressed, done_here) = (true, done_here + 1);
+                let done = count(jobs, &state)?;
+                let left = started.elapsed() / done_here * (jobs.len() - done) as u32;
+                self.monitor.say(&format!(
+                    "[{done}/{}] {}: {outcome}; about {} left",
+                    jobs.len(),
+                    name(job),
+                    words(left)
+                ));
+            }
+            if !progressed {
+                if !waits {
+                    return Ok(());
+                }
+                sleep(PAUSE);
+            }
+        }
+    }
+
+    fn check<J>(&self, jobs: &[J], state: impl Fn(&J) -> Result<State>) -> Result<()> {
+        match self.monitor.stop().is_asked() {
+            true => Err(self.interrupted(jobs, state)?),
+            false => Ok(()),
+        }
+    }
+
+    fn interrupted<J>(&self, jobs: &[J], state: impl Fn(&J) -> Result<State>) -> Result<Error> {
+        Ok(Error::StudyInterrupted {
+            study: self.study,
+            plan: self.plan.clone(),
+            dir: self.dir.to_owned(),
+            done: count(jobs, state)?,
+            total: jobs.len(),
+        })
+    }
+}
+
+fn count<J>(jobs: &[J], state: impl Fn(&J) -> Result<State>) -> Result<usize> {
+    let states: Vec<State> = jobs.iter().map(state).collect::<Result<_>>()?;
+    Ok(states.into_iter().filter(|&state| state == State::Done).count())
+}
+
+/// A name as the name of a folder.
+pub(super) fn slug(name: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.+=,".contains(letter);
+    let slug: String =
+        name.trim().chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
+    if slug.starts_with('.') { format!("_{slug}") } else { slug }
+}
+
+/// A duration in the largest unit that leaves digits: `40 s`, `12 min`, `3.5 h`.
+pub(super) fn words(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    match seconds {
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7200.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn desk<'a>(dir: &'a Path, monitor: &'a Monitor) -> Desk<'a> {
+        Desk { study: Study::Tuning, plan: None, dir, monitor }
+    }
+
+    #[test]
+    fn a_job_comes_after_the_job_that_it_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let monitor = Monitor::silent();
+        let (done, order) = (RefCell::new(BTreeSet::new()), RefCell::new(Vec::new()));
+        let state = |&job: &u32| {
+            let done = done.borrow();
+            // each job needs the next one
+            Ok(match (done.contains(&job), job == 2 || done.contains(&(job + 1))) {
+                (true, _) => State::Done,
+                (false, true) => State::Ready,
+                (false, false) => State::Waiting,
+            })
+        };
+        let work = |&job: &u32| {
+            done.borrow_mut().insert(job);
+            order.borrow_mut().push(job);
+            Ok(String::new())
+        };
+        desk(folder.path(), &monitor)
+            .run_all(&[0, 1, 2], ToString::to_string, state, work)
+            .unwrap();
+        assert_eq!(*order.borrow(), [2, 1, 0]);
+    }
+
+    #[test]
+    fn a_wish_to_stop_tells_how_many_jobs_are_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let asked: Arc<AtomicBool> = Arc::default();
+        let monitor = Monitor::new(None, Arc::clone(&asked));
+        let done = RefCell::new(0);
+        let state = |&job: &u32| Ok(if job < *done.borrow() { State::Done } else { State::Ready });
+        let work = |_: &u32| {
+            *done.borrow_mut() += 1;
+            asked.store(true, Ordering::Relaxed);
+            Ok(String::new())
+        };
+        let desk = desk(folder.path(), &monitor);
+        let fault = desk.run_all(&[0, 1, 2], ToString::to_string, state, work).unwrap_err();
+        let Error::StudyInterrupted { done, total, .. } = fault else { panic!("{fault}") };
+        assert_eq!((done, total), (1, 3));
+    }
+
+    #[test]
+    fn a_name_becomes_the_name_of_one_folder() {
+        assert_eq!(slug("recast 0.1/beauty"), "recast_0.1_beauty");
+        assert_eq!(slug("codes=[256, 256]"), "codes=_256,_256_");
+        assert_eq!(slug(".."), "_..");
+    }
+}
