@@ -17,9 +17,10 @@ impl Run {
     /// Makes the run folder `dir` from the data, semantic IDs and supervised decoder of the run in
     /// `trunk`, under settings of its own, and opens it.
     ///
-    /// Both folders share the files of these parts by hard links, where the file system has them,
-    /// else by copies: recast replaces such files and never writes into them. The folder appears
-    /// whole or not at all. If `dir` already holds a run of these settings, the call opens it.
+    /// The two folders share the files of these parts by hard links where the file system has
+    /// them, else by copies: recast replaces such files and never writes into them. The folder
+    /// appears whole or not at all. If `dir` already holds a run of these settings, the call opens
+    /// it.
     ///
     /// # Errors
     ///

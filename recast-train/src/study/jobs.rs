@@ -51,7 +51,7 @@ impl Desk<'_> {
 
     /// Does every job that is ready, until all are done or beyond the budget. `state` reads the
     /// ledger anew each time; `work` does a job, adds its line to the ledger and tells the outcome
-    /// in words. A job that another process holds is waited for.
+    /// in words. A job that another process holds is waited for, and so is a run folder.
     ///
     /// # Errors
     ///
@@ -63,8 +63,8 @@ impl Desk<'_> {
         state: impl Fn(&J) -> Result<State>,
         work: impl Fn(&J) -> Result<String>,
     ) -> Result<()> {
-        let started = Instant::now();
-        let mut done_here = 0;
+        let (started, before) = (Instant::now(), count(jobs, &state)?);
+        let mut told_of_wait = false;
         loop {
             let (mut progressed, mut waits) = (false, false);
             for job in jobs {
@@ -94,11 +94,18 @@ impl Desk<'_> {
                     Err(Error::Interrupted { .. }) if self.monitor.stop().is_asked() => {
                         return Err(self.interrupted(jobs, &state)?);
                     }
+                    // another job holds a run folder that this one needs too
+                    Err(Error::InUse { .. }) => {
+                        waits = true;
+                        continue;
+                    }
                     worked => worked?,
                 };
-                (progressed, done_here) = (true, done_here + 1);
+                (progressed, told_of_wait) = (true, false);
+                // all processes bring the end nearer
                 let done = count(jobs, &state)?;
-                let left = started.elapsed() / done_here * (jobs.len() - done) as u32;
+                let left =
+                    started.elapsed() / (done - before).max(1) as u32 * (jobs.len() - done) as u32;
                 self.monitor.say(&format!(
                     "[{done}/{}] {}: {outcome}; about {} left",
                     jobs.len(),
@@ -109,6 +116,10 @@ impl Desk<'_> {
             if !progressed {
                 if !waits {
                     return Ok(());
+                }
+                if !told_of_wait {
+                    self.monitor.say("no job is free: waiting for those of other processes");
+                    told_of_wait = true;
                 }
                 sleep(PAUSE);
             }
@@ -160,10 +171,11 @@ pub(super) fn words(duration: Duration) -> String {
 mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeSet;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::event::{Listener, Message};
 
     fn desk<'a>(dir: &'a Path, monitor: &'a Monitor) -> Desk<'a> {
         Desk { study: Study::Tuning, plan: None, dir, monitor }
@@ -192,6 +204,34 @@ mod tests {
             .run_all(&[0, 1, 2], ToString::to_string, state, work)
             .unwrap();
         assert_eq!(*order.borrow(), [2, 1, 0]);
+    }
+
+    #[test]
+    fn a_job_whose_run_folder_is_held_comes_later_and_the_wait_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&lines);
+        let listener = Listener::new(move |message| {
+            if let Message::Line(line) = message {
+                heard.lock().unwrap().push((*line).to_owned());
+            }
+        });
+        let monitor = Monitor::new(Some(listener), Arc::default());
+        let (done, tries) = (RefCell::new(BTreeSet::new()), RefCell::new(0));
+        let state =
+            |job: &u32| Ok(if done.borrow().contains(job) { State::Done } else { State::Ready });
+        let work = |&job: &u32| {
+            *tries.borrow_mut() += 1;
+            if job == 0 && *tries.borrow() < 4 {
+                return Err(Error::InUse { run_dir: PathBuf::from("run"), process: None });
+            }
+            done.borrow_mut().insert(job);
+            Ok(String::new())
+        };
+        desk(folder.path(), &monitor).run_all(&[0, 1], ToString::to_string, state, work).unwrap();
+        assert_eq!(*done.borrow(), BTreeSet::from([0, 1]));
+        let lines = lines.lock().unwrap();
+        assert_eq!(lines.iter().filter(|line| line.contains("no job is free")).count(), 1);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub struct ArmContrast {
     pub p_value: f64,
     /// The same for each seed.
     pub p_value_by_seed: Vec<f64>,
-    /// The pooled value after Holm's adjustment over all arms of the cell.
+    /// The pooled value after Holm's adjustment over all contrasts of its table.
     pub holm: f64,
     /// The direction of the difference in Pass@1.
     pub verdict: Verdict,

@@ -274,7 +274,7 @@ fn again(results: &Results, command: &str) -> String {
         text,
         "\nIntervals are two-level bootstrap intervals at 95%: {} draws of seeds, then of users. A \
          run has {prompts} test prompts. The tests are exact McNemar tests of Pass@1, pooled over \
-         seeds; Holm's adjustment covers the arms of a table. Labels are targets that training \
+         seeds; Holm's adjustment covers the contrasts of a table. Labels are targets that training \
          wrote into its batches.",
         results.draws
     );
