@@ -2,11 +2,13 @@
 
 mod contrasts;
 mod job;
+mod markdown;
 mod page;
 mod picture;
 mod plan;
 mod results;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::jobs::{Desk, slug};
@@ -92,7 +94,11 @@ impl Experiment {
                 Ok(record.to_string())
             },
         )?;
-        let results = Results::gather(plan, dir, &ledger.read::<Record>()?)?;
+        // an earlier plan of the folder may have had further jobs
+        let planned: BTreeSet<String> = jobs.iter().map(|job| job.name(plan)).collect();
+        let mut done: Vec<Record> = ledger.read()?;
+        done.retain(|record| planned.contains(&record.job));
+        let results = Results::gather(plan, dir, &done)?;
         write_json(&dir.join("results.json"), &results)?;
         let text = |name: &str, text: &str| {
             write_atomic(&dir.join(name), |writer| {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::contrasts::{ArmContrast, Verdict};
+use super::markdown::{short, table, wrapped};
 use super::picture::title;
 use super::plan::ChooseBy;
 use super::results::{ArmResult, CellResult, Reached, Results, TriedRate};
@@ -18,10 +19,11 @@ pub(super) fn page(results: &Results, command: &str, has_sparsity: bool) -> Stri
     let mut lines = Vec::new();
     lines.extend(results.cells.iter().map(|cell| sentences(results, cell)));
     if results.seeds.len() < ENOUGH_SEEDS {
-        lines.push(format!(
-            "The result is exploratory: {} seeds tell little of the spread over seeds.",
-            results.seeds.len()
-        ));
+        let few = match results.seeds.len() {
+            1 => "one seed tells".to_owned(),
+            more => format!("{more} seeds tell"),
+        };
+        lines.push(format!("The result is exploratory: {few} little of the spread over seeds."));
     }
     lines.push("![Differences to the control](picture.svg)".to_owned());
     if has_sparsity {
@@ -65,7 +67,7 @@ pub(super) fn page(results: &Results, command: &str, has_sparsity: bool) -> Stri
     }
     lines.push("## How to do it again".to_owned());
     lines.push(again(results, command));
-    format!("{}\n", lines.join("\n\n"))
+    wrapped(&lines.join("\n\n"))
 }
 
 /// The names of the two arms of the primary contrast.
@@ -113,28 +115,6 @@ fn in_words(contrast: &ArmContrast, control: &str) -> String {
         short(low),
         short(high)
     )
-}
-
-/// A number below 1 without its leading zero: `.0240`, `-.0003`.
-fn short(value: f64) -> String {
-    let text = format!("{value:.4}");
-    match text.strip_prefix("-0.") {
-        Some(zeros) if zeros.chars().all(|digit| digit == '0') => format!(".{zeros}"),
-        Some(rest) => format!("-.{rest}"),
-        None => text.strip_prefix("0.").map_or(text.clone(), |rest| format!(".{rest}")),
-    }
-}
-
-/// A table of Markdown; a bar within a cell is escaped.
-fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
-    let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
-    let rule: String = (0..head.len()).map(|i| if i == 0 { "|---" } else { "|---:" }).collect();
-    let rows: String = rows.map(|row| line(&row)).collect();
-    format!("{}{rule}|\n{rows}", line(&head)).trim_end().to_owned()
 }
 
 fn metrics(cell: &CellResult, mask_history: bool) -> String {
@@ -265,8 +245,12 @@ fn again(results: &Results, command: &str) -> String {
     let _ = writeln!(text, "All jobs together took {}, on:\n", words(seconds));
     for machine in &results.machines {
         let processor = machine.processor.as_deref().unwrap_or("a processor without a name");
-        let (threads, vectors, version) = (machine.threads, &machine.vectors, &machine.version);
-        let _ = writeln!(text, "- {processor}, {threads} threads, {vectors}, recast {version}");
+        let threads = match machine.threads {
+            1 => "1 thread".to_owned(),
+            more => format!("{more} threads"),
+        };
+        let (vectors, version) = (&machine.vectors, &machine.version);
+        let _ = writeln!(text, "- {processor}, {threads}, {vectors}, recast {version}");
     }
     let prompts: Vec<usize> = results.cells.iter().map(|cell| cell.test_prompts).collect();
     let prompts = prompts.first().copied().unwrap_or_default();
@@ -350,8 +334,10 @@ mod tests {
             ),
         ] {
             let page = page(&results(low, high, verdict), "recast experiment plan.toml", false);
-            assert_eq!(page.lines().next().unwrap(), expected);
-            assert!(page.contains("The result is exploratory: 1 seeds"), "{page}");
+            let first = page.split("\n\n").next().unwrap();
+            assert_eq!(first.replace('\n', " "), expected);
+            assert!(page.contains("The result is exploratory: one seed tells"), "{page}");
+            assert!(page.ends_with("into its batches.\n"), "{page}");
             assert!(page.contains("```sh\nrecast experiment plan.toml\n```"), "{page}");
         }
     }
@@ -362,24 +348,5 @@ mod tests {
         results.cells[0].contrasts.clear();
         let found = sentences(&results, &results.cells[0]);
         assert_eq!(found, "recast and supervised cannot be compared: no seed has both.");
-    }
-
-    #[test]
-    fn numbers_lose_their_leading_zero_and_a_zero_its_sign() {
-        for (value, expected) in [
-            (0.024, ".0240"),
-            (-0.0003, "-.0003"),
-            (1.0, "1.0000"),
-            (-0.00001, ".0000"),
-            (0.0, ".0000"),
-        ] {
-            assert_eq!(short(value), expected);
-        }
-    }
-
-    #[test]
-    fn a_bar_in_a_name_stays_in_its_cell() {
-        let found = table(&["a"], [vec!["x|y".to_owned()]].into_iter());
-        assert_eq!(found, "| a |\n|---|\n| x\\|y |");
     }
 }

@@ -36,10 +36,13 @@ pub(super) fn forest(results: &Results) -> Result<String> {
     drawn((WIDTH, height), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(12)
+            // room for the last number of the axis
+            .margin_right(36)
             .x_label_area_size(50)
             .y_label_area_size(260)
             .build_cartesian_2d(low..high, 0.0..rows.len().max(1) as f64)?;
         let control = &results.primary.control;
+        let control = results.cells.first().map_or(&control[..], |cell| title(cell, control));
         let name = format!("difference in test Pass@1 to {}", plain(control));
         chart
             .configure_mesh()
@@ -62,8 +65,8 @@ pub(super) fn forest(results: &Results) -> Result<String> {
             let line = LineSeries::new([(it.low, at), (it.high, at)], colour.stroke_width(2));
             chart.draw_series(line)?;
             chart.draw_series([Circle::new((it.mean, at), 4, colour.filled())])?;
-            let y = 12 + (ROW as i32) * number as i32 + 6;
-            area.draw(&Text::new(plain(name), (12, y), FONT.into_font().color(&INK)))?;
+            let (_, y) = chart.backend_coord(&(low, at));
+            area.draw(&Text::new(plain(name), (12, y - 7), FONT.into_font().color(&INK)))?;
         }
         Ok(())
     })
