@@ -137,6 +137,6 @@ mod tests {
 
     #[test]
     fn the_best_point_is_the_earliest_of_equals() {
-        assert_eq!(best(&vec![(0, 0.1), (10, 0.3), (20, 0.3)]), Some((10, 0.3)));
+        assert_eq!(best(&[(0, 0.1), (10, 0.3), (20, 0.3)]), Some((10, 0.3)));
     }
 }

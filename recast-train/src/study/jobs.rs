@@ -104,8 +104,8 @@ impl Desk<'_> {
                 (progressed, told_of_wait) = (true, false);
                 // all processes bring the end nearer
                 let done = count(jobs, &state)?;
-                let left =
-                    started.elapsed() / (done - before).max(1) as u32 * (jobs.len() - done) as u32;
+                let left = started.elapsed() / done.saturating_sub(before).max(1) as u32
+                    * (jobs.len() - done) as u32;
                 self.monitor.say(&format!(
                     "[{done}/{}] {}: {outcome}; about {} left",
                     jobs.len(),

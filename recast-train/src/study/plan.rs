@@ -49,7 +49,7 @@ impl Source {
         if seeds.is_empty() {
             return Err(self.fault("seeds", "is an empty list", "give at least one, as [1]"));
         }
-        if let Some(twice) = repeated(seeds.iter()) {
+        if let Some(twice) = repeated(seeds) {
             let problem = format!("{twice} stands in it twice");
             return Err(self.fault("seeds", problem, "name each seed once"));
         }
@@ -63,7 +63,7 @@ impl Source {
             let hint = "name it in letters and digits";
             return Err(self.fault(&format!("{key}.name"), "has no letter", hint));
         }
-        if let Some(twice) = repeated(slugs.iter()) {
+        if let Some(twice) = repeated(&slugs) {
             let problem = format!("'{twice}' stands in it twice");
             return Err(self.fault(&format!("{key}.name"), problem, "take another name"));
         }
@@ -103,8 +103,8 @@ impl Source {
 }
 
 /// The first value that stands twice in a list.
-pub(super) fn repeated<T: PartialEq + Clone>(all: impl Iterator<Item = T> + Clone) -> Option<T> {
-    all.clone().enumerate().find(|(i, one)| all.clone().take(*i).any(|it| it == *one)).map(|f| f.1)
+pub(super) fn repeated<T: PartialEq>(all: &[T]) -> Option<&T> {
+    (1..).zip(all.iter().skip(1)).find(|&(i, one)| all[..i].contains(one)).map(|found| found.1)
 }
 
 /// A layer of settings: the keys of a config file, and a preset below them.

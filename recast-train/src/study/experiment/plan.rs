@@ -242,7 +242,7 @@ fn cells(
                 let hint = "give at least one value";
                 return Err(source.fault(&place, "is an empty list", hint));
             }
-            if let Some(twice) = repeated(values.iter()) {
+            if let Some(twice) = repeated(values) {
                 let problem = format!("{twice} stands in it twice");
                 return Err(source.fault(&place, problem, "name each value once"));
             }
@@ -265,7 +265,7 @@ fn check_rates(source: &Source, rates: &[f64]) -> Result<()> {
         let hint = "give numbers above 0, as 3e-5";
         return Err(source.fault("rates", format!("{rate} is no learning rate"), hint));
     }
-    match repeated(rates.iter()) {
+    match repeated(rates) {
         Some(twice) => {
             let problem = format!("{twice} stands in it twice");
             Err(source.fault("rates", problem, "name each rate once"))
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(names, ["rl.group_size=4", "sft.epochs=1", "sft.epochs=3"]);
         let config = found.config(&found.cells[2], &found.arms[1], 7, Some(1e-4)).unwrap();
         assert_eq!((config.sft.epochs, config.seed), (3, 7));
-        assert_eq!(config.rl.learning_rate, 1e-4);
+        assert!((config.rl.learning_rate - 1e-4).abs() < 1e-12);
         assert_eq!(config.rl.signals, [SignalName::Recast]);
         let data = "[[data]]\nname = \"a\"\n[[data]]\nname = \"b\"\n";
         assert_eq!(plan("", &format!("{data}{axes}")).unwrap().cells.len(), 6);

@@ -282,7 +282,7 @@ impl ArmResult {
             seeds: judged.iter().map(|run| run.seed).collect(),
             rate: records.iter().find_map(|record| record.rate),
             metrics: Both::of(|mask_history| {
-                mean_metrics(metrics.iter().map(|both| both.get(mask_history)))
+                mean_metrics(&metrics.iter().map(|both| both.get(mask_history)).collect::<Vec<_>>())
             }),
             deviation: deviation(&metrics.iter().map(primary).collect::<Vec<_>>()),
             with_signal: (!shares.is_empty()).then(|| mean(&shares)),
@@ -323,8 +323,8 @@ fn runs(plan: &Plan, cell: usize, arm: usize, dir: &Path, done: &[Record]) -> Re
     Ok(judged)
 }
 
-fn mean_metrics<'a>(all: impl Iterator<Item = &'a Metrics> + Clone) -> Metrics {
-    let of = |value: fn(&Metrics) -> f64| mean(&all.clone().map(value).collect::<Vec<_>>());
+fn mean_metrics(all: &[&Metrics]) -> Metrics {
+    let of = |value: fn(&Metrics) -> f64| mean(&all.iter().map(|it| value(it)).collect::<Vec<_>>());
     Metrics {
         pass_at_1: of(|it| it.pass_at_1),
         pass_at_10: of(|it| it.pass_at_10),

@@ -118,7 +118,7 @@ fn check_values(source: &Source, key: &str, values: &[Value]) -> Result<()> {
     if values.is_empty() {
         return Err(source.fault(key, "is an empty list", "give at least one value"));
     }
-    match repeated(values.iter()) {
+    match repeated(values) {
         Some(twice) => {
             let problem = format!("{twice} stands in it twice");
             Err(source.fault(key, problem, "name each value once"))
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(jobs[1].config.model.num_hidden_layers, 3);
         // the epochs of a trial are meant: no floor of steps lies below them
         assert_eq!((jobs[7].config.sft.epochs, jobs[7].config.sft.min_steps), (2, 0));
-        assert_eq!(jobs[7].config.model.dropout, 0.2);
+        assert!((jobs[7].config.model.dropout - 0.2).abs() < 1e-12);
         assert_eq!(jobs[7].config.data.synthetic.users, 600);
     }
 
