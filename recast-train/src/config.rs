@@ -23,7 +23,7 @@ use crate::tokenizer::{Collisions, TokenizerOptions};
 use crate::train::{RlConfig, SasrecConfig, SftConfig};
 
 pub(crate) use keys::Keys;
-pub(crate) use layers::{Layers, nested};
+pub(crate) use layers::{Layers, merge, nested};
 pub(crate) use preset::ModelPreset;
 pub use preset::Preset;
 pub(crate) use record::{Part, Record};

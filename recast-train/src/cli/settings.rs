@@ -182,6 +182,24 @@ pub(super) fn set_threads(config: &Config) -> Result<()> {
     start_threads(config.threads)
 }
 
+/// Flags of the commands that do a study.
+#[derive(Debug, Args)]
+pub(super) struct StudyArgs {
+    /// The folder of the study, which keeps finished jobs; the same command goes on there
+    /// [default: runs/tune-NAME or runs/experiment-NAME].
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// CPU threads; 0 means one a core.
+    #[arg(long, default_value_t = 0)]
+    pub(super) threads: usize,
+    /// Print the results as JSON on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// No progress, only errors and the result.
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
 /// Starts so many threads for the whole process; 0 means one a core.
 pub(super) fn start_threads(threads: usize) -> Result<()> {
     rayon::ThreadPoolBuilder::new()

@@ -158,7 +158,7 @@ pub(super) fn is_leaf(key: &str) -> bool {
 }
 
 /// Lays `over` onto `base`, table by table.
-fn merge(base: &mut Table, over: Table) {
+pub(crate) fn merge(base: &mut Table, over: Table) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
             (Some(Value::Table(base)), Value::Table(over)) if !is_leaf(&key) => merge(base, over),

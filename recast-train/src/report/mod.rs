@@ -18,6 +18,7 @@ pub(crate) use diagnosis::DiagnosisTable;
 pub(crate) use figures::SystemTable;
 pub(crate) use log::{Log, Point};
 pub use page::Page;
+pub(crate) use page::duration;
 pub use summary::{GroupSummary, Summary};
 
 pub use crate::event::SystemResult;

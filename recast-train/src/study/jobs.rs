@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, Study};
 use crate::event::Monitor;
+use crate::report::duration;
 use crate::storage::Lock;
 
 /// The pause before a process looks again for a job that others leave free.
@@ -49,9 +50,10 @@ impl Desk<'_> {
         self.dir.join("locks")
     }
 
-    /// Does every job that is ready, until all are done or beyond the budget. `state` reads the
-    /// ledger anew each time; `work` does a job, adds its line to the ledger and tells the outcome
-    /// in words. A job that another process holds is waited for, and so is a run folder.
+    /// Does every job that is ready, until all are done or beyond the budget. `states` reads the
+    /// ledger anew and tells the state of each job; `work` does a job, adds its line to the ledger
+    /// and tells the outcome in words. A job that another process holds is waited for, and so is a
+    /// run folder.
     ///
     /// # Errors
     ///
@@ -60,93 +62,81 @@ impl Desk<'_> {
         &self,
         jobs: &[J],
         name: impl Fn(&J) -> String,
-        state: impl Fn(&J) -> Result<State>,
+        states: impl Fn() -> Result<Vec<State>>,
         work: impl Fn(&J) -> Result<String>,
     ) -> Result<()> {
-        let (started, before) = (Instant::now(), count(jobs, &state)?);
+        let (started, before) = (Instant::now(), count(&states()?));
         let mut told_of_wait = false;
         loop {
-            let (mut progressed, mut waits) = (false, false);
-            for job in jobs {
-                self.check(jobs, &state)?;
-                match state(job)? {
-                    State::Done | State::Beyond => continue,
-                    State::Waiting => {
-                        waits = true;
-                        continue;
-                    }
-                    State::Ready => {}
+            let now = states()?;
+            if !now.iter().any(|state| matches!(state, State::Ready | State::Waiting)) {
+                return Ok(());
+            }
+            if self.monitor.stop().is_asked() {
+                return Err(self.interrupted(&now));
+            }
+            let mut worked = None;
+            for (number, job) in jobs.iter().enumerate() {
+                if now[number] != State::Ready {
+                    continue;
                 }
                 let lock_dir = self.locks().join(slug(&name(job)));
                 fs::create_dir_all(&lock_dir).map_err(|cause| Error::write(&lock_dir, cause))?;
                 let _held = match Lock::take(&lock_dir) {
-                    Err(Error::InUse { .. }) => {
-                        waits = true;
-                        continue;
-                    }
+                    Err(Error::InUse { .. }) => continue,
                     taken => taken?,
                 };
                 // the process that held the job may have done it since
-                if state(job)? != State::Ready {
+                if states()?[number] != State::Ready {
                     continue;
                 }
-                let outcome = match work(job) {
+                match work(job) {
                     Err(Error::Interrupted { .. }) if self.monitor.stop().is_asked() => {
-                        return Err(self.interrupted(jobs, &state)?);
+                        return Err(self.interrupted(&states()?));
                     }
                     // another job holds a run folder that this one needs too
-                    Err(Error::InUse { .. }) => {
-                        waits = true;
-                        continue;
+                    Err(Error::InUse { .. }) => {}
+                    outcome => {
+                        worked = Some((name(job), outcome?));
+                        break;
                     }
-                    worked => worked?,
-                };
-                (progressed, told_of_wait) = (true, false);
-                // all processes bring the end nearer
-                let done = count(jobs, &state)?;
-                let left = started.elapsed() / done.saturating_sub(before).max(1) as u32
-                    * (jobs.len() - done) as u32;
-                self.monitor.say(&format!(
-                    "[{done}/{}] {}: {outcome}; about {} left",
-                    jobs.len(),
-                    name(job),
-                    words(left)
-                ));
-            }
-            if !progressed {
-                if !waits {
-                    return Ok(());
                 }
+            }
+            let Some((name, outcome)) = worked else {
                 if !told_of_wait {
                     self.monitor.say("no job is free: waiting for those of other processes");
                     told_of_wait = true;
                 }
                 sleep(PAUSE);
-            }
+                continue;
+            };
+            told_of_wait = false;
+            // all processes bring the end nearer
+            let done = count(&states()?);
+            let left = started.elapsed().as_secs_f64() / done.saturating_sub(before).max(1) as f64
+                * (jobs.len() - done) as f64;
+            self.monitor.say(&format!(
+                "[{done}/{}] {name}: {outcome}; about {} left",
+                jobs.len(),
+                duration(left)
+            ));
         }
     }
 
-    fn check<J>(&self, jobs: &[J], state: impl Fn(&J) -> Result<State>) -> Result<()> {
-        match self.monitor.stop().is_asked() {
-            true => Err(self.interrupted(jobs, state)?),
-            false => Ok(()),
-        }
-    }
-
-    fn interrupted<J>(&self, jobs: &[J], state: impl Fn(&J) -> Result<State>) -> Result<Error> {
-        Ok(Error::StudyInterrupted {
+    fn interrupted(&self, states: &[State]) -> Error {
+        Error::StudyInterrupted {
             study: self.study,
             plan: self.plan.clone(),
             dir: self.dir.to_owned(),
-            done: count(jobs, state)?,
-            total: jobs.len(),
-        })
+            done: count(states),
+            total: states.len(),
+        }
     }
 }
 
-fn count<J>(jobs: &[J], state: impl Fn(&J) -> Result<State>) -> Result<usize> {
-    let states: Vec<State> = jobs.iter().map(state).collect::<Result<_>>()?;
-    Ok(states.into_iter().filter(|&state| state == State::Done).count())
+/// The number of finished jobs.
+fn count(states: &[State]) -> usize {
+    states.iter().filter(|&&state| state == State::Done).count()
 }
 
 /// A name as the name of a folder.
@@ -155,16 +145,6 @@ pub(super) fn slug(name: &str) -> String {
     let slug: String =
         name.trim().chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
     if slug.starts_with('.') { format!("_{slug}") } else { slug }
-}
-
-/// A duration in the largest unit that leaves digits: `40 s`, `12 min`, `3.5 h`.
-pub(super) fn words(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    match seconds {
-        ..120.0 => format!("{seconds:.0} s"),
-        ..7200.0 => format!("{:.0} min", seconds / 60.0),
-        _ => format!("{:.1} h", seconds / 3600.0),
-    }
 }
 
 #[cfg(test)]
@@ -186,14 +166,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let monitor = Monitor::silent();
         let (done, order) = (RefCell::new(BTreeSet::new()), RefCell::new(Vec::new()));
-        let state = |&job: &u32| {
+        let states = || {
             let done = done.borrow();
             // each job needs the next one
-            Ok(match (done.contains(&job), job == 2 || done.contains(&(job + 1))) {
+            let is_free = |job: u32| job == 2 || done.contains(&(job + 1));
+            let state = |job: u32| match (done.contains(&job), is_free(job)) {
                 (true, _) => State::Done,
                 (false, true) => State::Ready,
                 (false, false) => State::Waiting,
-            })
+            };
+            Ok((0..3).map(state).collect())
         };
         let work = |&job: &u32| {
             done.borrow_mut().insert(job);
@@ -201,7 +183,7 @@ mod tests {
             Ok(String::new())
         };
         desk(folder.path(), &monitor)
-            .run_all(&[0, 1, 2], ToString::to_string, state, work)
+            .run_all(&[0, 1, 2], ToString::to_string, states, work)
             .unwrap();
         assert_eq!(*order.borrow(), [2, 1, 0]);
     }
@@ -218,8 +200,11 @@ mod tests {
         });
         let monitor = Monitor::new(Some(listener), Arc::default());
         let (done, tries) = (RefCell::new(BTreeSet::new()), RefCell::new(0));
-        let state =
-            |job: &u32| Ok(if done.borrow().contains(job) { State::Done } else { State::Ready });
+        let states = || {
+            let done = done.borrow();
+            let state = |job: u32| if done.contains(&job) { State::Done } else { State::Ready };
+            Ok((0..2).map(state).collect())
+        };
         let work = |&job: &u32| {
             *tries.borrow_mut() += 1;
             if job == 0 && *tries.borrow() < 4 {
@@ -228,7 +213,7 @@ mod tests {
             done.borrow_mut().insert(job);
             Ok(String::new())
         };
-        desk(folder.path(), &monitor).run_all(&[0, 1], ToString::to_string, state, work).unwrap();
+        desk(folder.path(), &monitor).run_all(&[0, 1], ToString::to_string, states, work).unwrap();
         assert_eq!(*done.borrow(), BTreeSet::from([0, 1]));
         let lines = lines.lock().unwrap();
         assert_eq!(lines.iter().filter(|line| line.contains("no job is free")).count(), 1);
@@ -240,14 +225,17 @@ mod tests {
         let asked: Arc<AtomicBool> = Arc::default();
         let monitor = Monitor::new(None, Arc::clone(&asked));
         let done = RefCell::new(0);
-        let state = |&job: &u32| Ok(if job < *done.borrow() { State::Done } else { State::Ready });
+        let states = || {
+            let state = |job| if job < *done.borrow() { State::Done } else { State::Ready };
+            Ok((0..3).map(state).collect())
+        };
         let work = |_: &u32| {
             *done.borrow_mut() += 1;
             asked.store(true, Ordering::Relaxed);
             Ok(String::new())
         };
         let desk = desk(folder.path(), &monitor);
-        let fault = desk.run_all(&[0, 1, 2], ToString::to_string, state, work).unwrap_err();
+        let fault = desk.run_all(&[0, 1, 2], ToString::to_string, states, work).unwrap_err();
         let Error::StudyInterrupted { done, total, .. } = fault else { panic!("{fault}") };
         assert_eq!((done, total), (1, 3));
     }

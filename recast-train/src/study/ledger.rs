@@ -10,7 +10,8 @@ use recast_burn::vectors::Vectors;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::config::Keys;
+use crate::error::{Error, Result, SettingChange};
 use crate::machine::processor;
 use crate::storage::{Lock, write_atomic};
 
@@ -56,10 +57,6 @@ impl Ledger {
         Self { path: dir.join(name), locks: locks.join("ledger") }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// All lines, the oldest first.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         let Some(text) = self.text()? else { return Ok(Vec::new()) };
@@ -87,6 +84,17 @@ impl Ledger {
             serde_json::to_writer(&mut *writer, entry)?;
             writer.write_all(b"\n")
         })
+    }
+
+    /// Fails if a finished job had other settings than the plan has now.
+    pub(super) fn check_settings(&self, job: &str, done: &Keys, planned: &Keys) -> Result<()> {
+        let changes = done.changes(planned);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let changes = SettingChange::list(&changes);
+        let hint = "set these back in the plan, or take another name or another folder";
+        Err(Error::file(&self.path, format!("{job} ran under other settings: {changes}"), hint))
     }
 
     fn text(&self) -> Result<Option<String>> {
@@ -126,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::new(folder.path(), "jobs.jsonl", folder.path());
         assert!(ledger.read::<u64>().unwrap().is_empty());
-        fs::write(ledger.path(), "1\nx\n").unwrap();
+        fs::write(&ledger.path, "1\nx\n").unwrap();
         let message = ledger.read::<u64>().unwrap_err().to_string();
         assert!(message.contains("jobs.jsonl:2: is no finished job"), "{message}");
     }

@@ -1,5 +1,6 @@
 //! Plans: their text, and layers of settings within it.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::jobs::slug;
-use crate::config::{Config, Keys, Layers, Preset, nested};
+use crate::config::{Config, Keys, Layers, Preset, merge, nested};
 use crate::error::{Error, Result};
 
 /// Settings of a study itself, which no layer may set.
@@ -40,20 +41,34 @@ impl Source {
     }
 
     /// A fault of a key of the plan.
-    pub(super) fn fault(&self, key: &str, problem: impl std::fmt::Display, hint: &str) -> Error {
+    pub(super) fn fault(&self, key: &str, problem: impl Display, hint: &str) -> Error {
         Error::file(&self.origin, format!("key '{key}': {problem}"), hint)
     }
 
-    /// Checks the seeds.
-    pub(super) fn check_seeds(&self, seeds: &[u64]) -> Result<()> {
-        if seeds.is_empty() {
-            return Err(self.fault("seeds", "is an empty list", "give at least one, as [1]"));
+    /// The folder of the study: `dir`, or one with the name of the plan's file.
+    pub(super) fn dir(&self, kind: &str, dir: Option<&Path>) -> PathBuf {
+        let stem = self.origin.file_stem().unwrap_or_default().to_string_lossy();
+        let own = || Path::new("runs").join(format!("{kind}-{}", slug(&stem)));
+        dir.map_or_else(own, Path::to_owned)
+    }
+
+    /// Checks that a key has values, and each of these once.
+    pub(super) fn check_values<T: PartialEq + Display>(&self, key: &str, all: &[T]) -> Result<()> {
+        match all.is_empty() {
+            true => Err(self.fault(key, "is an empty list", "give at least one value")),
+            false => self.check_once(key, all),
         }
-        if let Some(twice) = repeated(seeds) {
-            let problem = format!("{twice} stands in it twice");
-            return Err(self.fault("seeds", problem, "name each seed once"));
+    }
+
+    /// Checks that each value of a key stands there once.
+    pub(super) fn check_once<T: PartialEq + Display>(&self, key: &str, all: &[T]) -> Result<()> {
+        match repeated(all) {
+            Some(twice) => {
+                let problem = format!("{twice} stands in it twice");
+                Err(self.fault(key, problem, "name each value once"))
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Checks that names are different folders, and that each layer has known keys.
@@ -103,7 +118,7 @@ impl Source {
 }
 
 /// The first value that stands twice in a list.
-pub(super) fn repeated<T: PartialEq>(all: &[T]) -> Option<&T> {
+fn repeated<T: PartialEq>(all: &[T]) -> Option<&T> {
     (1..).zip(all.iter().skip(1)).find(|&(i, one)| all[..i].contains(one)).map(|found| found.1)
 }
 
@@ -125,7 +140,7 @@ impl Layer {
     /// This layer with the keys of another one over it.
     pub(super) fn with(&self, over: &Self) -> Self {
         let mut settings = self.settings.clone();
-        lay(&mut settings, over.settings.clone());
+        merge(&mut settings, over.settings.clone());
         Self { preset: over.preset.clone().or_else(|| self.preset.clone()), settings }
     }
 
@@ -136,17 +151,6 @@ impl Layer {
             let hint = format!("name one of {}", Preset::ALL.map(Preset::name).join(", "));
             source.fault(&format!("{place}.preset"), format!("'{name}' is no preset"), &hint)
         })
-    }
-}
-
-fn lay(base: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (base.get_mut(&key), value) {
-            (Some(Value::Table(base)), Value::Table(over)) => lay(base, over),
-            (_, value) => {
-                base.insert(key, value);
-            }
-        }
     }
 }
 

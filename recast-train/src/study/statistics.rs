@@ -1,6 +1,7 @@
 //! Means, intervals and tests over seeds and users, as pure functions.
 
 use rand::RngExt;
+use rayon::prelude::*;
 
 use crate::random::{Purpose, stream};
 
@@ -66,7 +67,6 @@ pub fn paired_bootstrap(differences: &[Vec<f64>], draws: usize, seed: u64) -> Op
         }
         sum / (seeds * users) as f64
     };
-    use rayon::prelude::*;
     let mut means: Vec<f64> = (0..draws).into_par_iter().map(draw).collect();
     means.sort_by(f64::total_cmp);
     let at = |share: f64| means[((share * draws as f64) as usize).min(draws - 1)];

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::jobs::{Desk, State, slug, words};
+use super::jobs::{Desk, State, slug};
 use super::ledger::{Ledger, Machine};
 use crate::config::{Config, Keys};
-use crate::error::{Error, Result, SettingChange, Study};
+use crate::error::{Error, Result, Study};
 use crate::event::Monitor;
 use crate::optim::Stage;
-use crate::report::Log;
+use crate::report::{Log, duration};
 use crate::run::Run;
 use crate::storage::write_json;
 use crate::train::SftState;
@@ -81,9 +81,7 @@ impl Tuning {
     /// names file and key.
     pub fn read(plan: &Path, dir: Option<&Path>) -> Result<Self> {
         let plan = Plan::read(plan)?;
-        let stem = plan.source.origin.file_stem().unwrap_or_default().to_string_lossy();
-        let own = || Path::new("runs").join(format!("tune-{}", slug(&stem)));
-        let dir = dir.map_or_else(own, Path::to_owned);
+        let dir = plan.source.dir("tune", dir);
         Ok(Self { plan, dir })
     }
 
@@ -108,19 +106,18 @@ impl Tuning {
         let ledger = Ledger::new(&self.dir, "trials.jsonl", &desk.locks());
         check_settings(&jobs, &ledger)?;
         desk.prepare(&source.text)?;
-        let state = |job: &Job| {
+        let states = || {
             let done: Vec<Trial> = ledger.read()?;
-            if done.iter().any(|trial| job.is(trial)) {
-                return Ok(State::Done);
-            }
-            Ok(if self.left(&done) > 0.0 { State::Ready } else { State::Beyond })
+            let open = if self.left(&done) > 0.0 { State::Ready } else { State::Beyond };
+            let is_done = |job: &Job| done.iter().any(|trial| job.is(trial));
+            Ok(jobs.iter().map(|job| if is_done(job) { State::Done } else { open }).collect())
         };
         let work = |job: &Job| {
             let trial = self.trial(job, self.left(&ledger.read::<Trial>()?), monitor)?;
             ledger.append(&trial)?;
             Ok(trial.to_string())
         };
-        desk.run_all(&jobs, Job::name, state, work)?;
+        desk.run_all(&jobs, Job::name, states, work)?;
         let done: Vec<Trial> = ledger.read()?;
         let names = plan.trials.iter().map(|trial| &trial.name[..]);
         let ranking = Ranking::new(names, &done, jobs.len());
@@ -148,7 +145,7 @@ impl Tuning {
         let ended = match trained() {
             Ok(()) => None,
             Err(Error::Interrupted { .. }) if !monitor.stop().is_asked() => {
-                Some(format!("stopped after {}", words(Duration::from_secs_f64(before + seconds))))
+                Some(format!("stopped after {}", duration(before + seconds)))
             }
             Err(fault @ (Error::NotFinite { .. } | Error::Collapse { .. })) => {
                 Some(fault.to_string())
@@ -187,16 +184,7 @@ fn best_validation(dir: &Path) -> Result<Option<Found>> {
 fn check_settings(jobs: &[Job], ledger: &Ledger) -> Result<()> {
     for done in ledger.read::<Trial>()? {
         let Some(job) = jobs.iter().find(|job| job.is(&done)) else { continue };
-        let changes = done.settings.changes(&job.settings);
-        if !changes.is_empty() {
-            let problem = format!(
-                "{} ran under other settings: {}",
-                job.name(),
-                SettingChange::list(&changes)
-            );
-            let hint = "give the trial another name, or take another folder";
-            return Err(Error::file(ledger.path(), problem, hint));
-        }
+        ledger.check_settings(&job.name(), &done.settings, &job.settings)?;
     }
     Ok(())
 }

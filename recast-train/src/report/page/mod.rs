@@ -20,6 +20,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use self::html::Body;
+pub(crate) use self::results::duration;
 use self::runs::Setting;
 use crate::error::Result;
 use crate::storage::write_atomic;

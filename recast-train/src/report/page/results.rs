@@ -54,7 +54,7 @@ fn state(folder: &Folder) -> &'static str {
 }
 
 /// Seconds as words.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0) as u64;
     match whole {
         0..60 => format!("{seconds:.1} s"),

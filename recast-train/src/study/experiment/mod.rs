@@ -11,9 +11,9 @@ mod results;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::jobs::{Desk, slug};
+use super::jobs::Desk;
 use super::ledger::Ledger;
-use crate::error::{Error, Result, SettingChange, Study};
+use crate::error::{Error, Result, Study};
 use crate::event::Monitor;
 use crate::storage::{write_atomic, write_json};
 use job::{Job, Record};
@@ -40,9 +40,7 @@ impl Experiment {
     /// message names file and key.
     pub fn read(plan: Option<&Path>, dir: Option<&Path>) -> Result<Self> {
         let plan = plan.map_or_else(Plan::quick, Plan::read)?;
-        let stem = plan.source.origin.file_stem().unwrap_or_default().to_string_lossy();
-        let own = || Path::new("runs").join(format!("experiment-{}", slug(&stem)));
-        let dir = dir.map_or_else(own, Path::to_owned);
+        let dir = plan.source.dir("experiment", dir);
         Ok(Self { plan, dir })
     }
 
@@ -87,7 +85,10 @@ impl Experiment {
         desk.run_all(
             &jobs,
             |job| job.name(plan),
-            |job| job.state(plan, &ledger.read::<Record>()?),
+            || {
+                let done: Vec<Record> = ledger.read()?;
+                jobs.iter().map(|job| job.state(plan, &done)).collect()
+            },
             |job| {
                 let record = job.work(plan, dir, &ledger.read::<Record>()?, monitor)?;
                 ledger.append(&record)?;
@@ -117,13 +118,7 @@ impl Experiment {
 fn check_settings(plan: &Plan, jobs: &[Job], ledger: &Ledger) -> Result<()> {
     for done in ledger.read::<Record>()? {
         let Some(job) = jobs.iter().find(|job| job.name(plan) == done.job) else { continue };
-        let changes = done.settings.changes(&job.keys(plan)?);
-        if !changes.is_empty() {
-            let problem =
-                format!("{} ran under other settings: {}", done.job, SettingChange::list(&changes));
-            let hint = "set these back in the plan, or take another folder";
-            return Err(Error::file(ledger.path(), problem, hint));
-        }
+        ledger.check_settings(&done.job, &done.settings, &job.keys(plan)?)?;
     }
     Ok(())
 }

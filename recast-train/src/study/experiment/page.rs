@@ -8,7 +8,7 @@ use super::picture::title;
 use super::plan::ChooseBy;
 use super::results::{ArmResult, CellResult, Reached, Results, TriedRate};
 use crate::event::Metrics;
-use crate::study::jobs::words;
+use crate::report::duration;
 use crate::study::statistics::{Interval, mean};
 
 /// Seeds from which on a result is more than exploratory.
@@ -241,8 +241,7 @@ fn budgets(cell: &CellResult) -> String {
 
 fn again(results: &Results, command: &str) -> String {
     let mut text = format!("```sh\n{command}\n```\n\n");
-    let seconds = std::time::Duration::from_secs_f64(results.seconds.clamp(0.0, 1e9));
-    let _ = writeln!(text, "All jobs together took {}, on:\n", words(seconds));
+    let _ = writeln!(text, "All jobs together took {}, on:\n", duration(results.seconds));
     for machine in &results.machines {
         let processor = machine.processor.as_deref().unwrap_or("a processor without a name");
         let threads = match machine.threads {

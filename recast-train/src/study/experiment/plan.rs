@@ -8,7 +8,7 @@ use toml::Value;
 
 use crate::config::{Config, Keys};
 use crate::error::Result;
-use crate::study::plan::{Layer, Named, Source, keys, name_of, repeated};
+use crate::study::plan::{Layer, Named, Source, keys, name_of};
 use crate::train::{RlConfig, SignalName};
 
 /// The plan of the preset `quick`.
@@ -125,7 +125,7 @@ impl Plan {
 
     fn new(source: Source) -> Result<Self> {
         let text: Text = source.parsed()?;
-        source.check_seeds(&text.seeds)?;
+        source.check_values("seeds", &text.seeds)?;
         check_rates(&source, &text.rates)?;
         if text.draws < 100 {
             let problem = format!("{} draws make no interval", text.draws);
@@ -238,14 +238,7 @@ fn cells(
         }
         for (key, values) in axes {
             let place = format!("axes.{key}");
-            if values.is_empty() {
-                let hint = "give at least one value";
-                return Err(source.fault(&place, "is an empty list", hint));
-            }
-            if let Some(twice) = repeated(values) {
-                let problem = format!("{twice} stands in it twice");
-                return Err(source.fault(&place, problem, "name each value once"));
-            }
+            source.check_values(&place, values)?;
             for value in values {
                 let layer = Layer::of(key, value);
                 source.check_layer(&place, &layer)?;
@@ -265,13 +258,7 @@ fn check_rates(source: &Source, rates: &[f64]) -> Result<()> {
         let hint = "give numbers above 0, as 3e-5";
         return Err(source.fault("rates", format!("{rate} is no learning rate"), hint));
     }
-    match repeated(rates) {
-        Some(twice) => {
-            let problem = format!("{twice} stands in it twice");
-            Err(source.fault("rates", problem, "name each rate once"))
-        }
-        None => Ok(()),
-    }
+    source.check_once("rates", rates)
 }
 
 #[cfg(test)]

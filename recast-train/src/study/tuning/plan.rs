@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::Job;
 use crate::error::Result;
-use crate::study::plan::{Layer, Named, Source, keys, name_of, repeated};
+use crate::study::plan::{Layer, Named, Source, keys, name_of};
 
 /// The name of the first trial, which changes nothing.
 const BASE: &str = "base";
@@ -61,7 +61,7 @@ impl Plan {
 
     fn new(source: Source) -> Result<Self> {
         let text: Text = source.parsed()?;
-        source.check_seeds(&text.seeds)?;
+        source.check_values("seeds", &text.seeds)?;
         for (key, minutes) in
             [("minutes", text.minutes), ("minutes_per_trial", text.minutes_per_trial)]
         {
@@ -77,7 +77,7 @@ impl Plan {
         let mut trials = vec![base];
         trials.extend(text.trials);
         for (key, values) in &text.one_at_a_time {
-            check_values(&source, &format!("one_at_a_time.{key}"), values)?;
+            source.check_values(&format!("one_at_a_time.{key}"), values)?;
             let of_value =
                 |value: &Value| Named { name: name_of(key, value), layer: Layer::of(key, value) };
             trials.extend(values.iter().map(of_value));
@@ -113,20 +113,6 @@ impl Plan {
     }
 }
 
-/// Checks that a key has values, and each of these once.
-fn check_values(source: &Source, key: &str, values: &[Value]) -> Result<()> {
-    if values.is_empty() {
-        return Err(source.fault(key, "is an empty list", "give at least one value"));
-    }
-    match repeated(values) {
-        Some(twice) => {
-            let problem = format!("{twice} stands in it twice");
-            Err(source.fault(key, problem, "name each value once"))
-        }
-        None => Ok(()),
-    }
-}
-
 /// Every combination of the values of all keys.
 fn grid(source: &Source, keys: &BTreeMap<String, Vec<Value>>) -> Result<Vec<Named>> {
     if keys.is_empty() {
@@ -134,7 +120,7 @@ fn grid(source: &Source, keys: &BTreeMap<String, Vec<Value>>) -> Result<Vec<Name
     }
     let mut trials = vec![Named { name: String::new(), layer: Layer::default() }];
     for (key, values) in keys {
-        check_values(source, &format!("grid.{key}"), values)?;
+        source.check_values(&format!("grid.{key}"), values)?;
         if trials.len().saturating_mul(values.len()) > MOST_TRIALS {
             let problem = format!("the grid has more than {MOST_TRIALS} trials");
             return Err(source.fault("grid", problem, "take fewer values"));
