@@ -40,11 +40,13 @@ pub enum Purpose {
     Candidates = 14,
     /// The seeds and users of a bootstrap; one stream a draw.
     Bootstrap = 15,
+    /// Shuffled targets of prompts.
+    Targets = 16,
 }
 
 impl Purpose {
     /// Every purpose, in the order of its number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Catalogue,
         Self::Embedding,
         Self::Centroids,
@@ -60,6 +62,7 @@ impl Purpose {
         Self::Anchor,
         Self::Candidates,
         Self::Bootstrap,
+        Self::Targets,
     ];
 }
 

@@ -67,7 +67,8 @@ pub fn rl(
     monitor: &Monitor,
 ) -> Result<(Decoder, RlState)> {
     config.with_signal(name).check()?;
-    let prompts = PromptOrder::new(inputs.train, inputs.older, inputs.seed)?;
+    let shuffled_by = config.shuffle_targets.then_some(inputs.catalogue.sids);
+    let prompts = PromptOrder::new(inputs.train, inputs.older, shuffled_by, inputs.seed)?;
     let steps = config.planned_steps(prompts.len());
     let validation = validation_sample(inputs.valid, config.validation_prompts, inputs.seed);
     let optimiser = Optimiser::new(config.weight_decay as f32, config.max_norm as f32);

@@ -2,6 +2,7 @@
 
 use rand::seq::SliceRandom;
 
+use crate::catalogue::SidTable;
 use crate::data::Histories;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
@@ -12,8 +13,10 @@ use crate::random::{Purpose, stream};
 pub struct RlPrompt {
     /// The user.
     pub user: u32,
-    /// The first target's place in the user's sequence, from 1.
+    /// The number of items before the first target.
     pub position: u32,
+    /// The user and the place of the first target: the prompt's own, unless targets are shuffled.
+    pub target: (u32, u32),
 }
 
 impl RlPrompt {
@@ -36,7 +39,10 @@ impl RlPrompt {
 
     /// The prompts of a user whose first targets stand at `first` or later.
     fn of_user(user: u32, first: usize, items: &[u32]) -> impl Iterator<Item = Self> + use<> {
-        (first..items.len()).map(move |position| Self { user, position: position as u32 })
+        (first..items.len()).map(move |position| {
+            let position = position as u32;
+            Self { user, position, target: (user, position) }
+        })
     }
 
     /// The items before the first target.
@@ -49,8 +55,26 @@ impl RlPrompt {
     /// `count`.
     #[must_use]
     pub fn targets(self, train: &Histories, count: usize) -> &[u32] {
-        let later = &train.sequence(self.user)[self.position as usize..];
+        let (user, position) = self.target;
+        let later = &train.sequence(user)[position as usize..];
         &later[..count.min(later.len())]
+    }
+}
+
+/// Deals the targets of the prompts anew, among prompts whose first targets share the first code.
+fn shuffle_targets(prompts: &mut [RlPrompt], train: &Histories, sids: &SidTable, seed: u64) {
+    let first_code = |prompt: &RlPrompt| sids.sid(prompt.targets(train, 1)[0])[0];
+    let mut places: Vec<usize> = (0..prompts.len()).collect();
+    places.sort_by_key(|&i| first_code(&prompts[i]));
+    let mut dealt: Vec<(u32, u32)> = places.iter().map(|&i| prompts[i].target).collect();
+    let mut rng = stream(seed, Purpose::Targets, 0);
+    let mut start = 0;
+    for class in places.chunk_by(|&a, &b| first_code(&prompts[a]) == first_code(&prompts[b])) {
+        dealt[start..start + class.len()].shuffle(&mut rng);
+        start += class.len();
+    }
+    for (i, target) in places.into_iter().zip(dealt) {
+        prompts[i].target = target;
     }
 }
 
@@ -63,13 +87,19 @@ pub(super) struct PromptOrder {
 }
 
 impl PromptOrder {
-    /// The order of all prompts of the training part, or of those behind its `older` part.
+    /// The order of all prompts of the training part, or of those behind its `older` part. With
+    /// `shuffled_by`, targets are shuffled among those of one first code.
     ///
     /// # Errors
     ///
     /// If the training part has no prompt.
-    pub(super) fn new(train: &Histories, older: Option<&Histories>, seed: u64) -> Result<Self> {
-        let prompts = match older {
+    pub(super) fn new(
+        train: &Histories,
+        older: Option<&Histories>,
+        shuffled_by: Option<&SidTable>,
+        seed: u64,
+    ) -> Result<Self> {
+        let mut prompts = match older {
             Some(older) => RlPrompt::fresh(train, older),
             None => RlPrompt::all(train),
         };
@@ -78,6 +108,9 @@ impl PromptOrder {
                            complete by reinforcement learning";
             let hint = "give users more interactions, or set rl.signals to []";
             return Err(Error::data(problem, hint));
+        }
+        if let Some(sids) = shuffled_by {
+            shuffle_targets(&mut prompts, train, sids, seed);
         }
         Ok(Self { prompts, shuffled: Vec::new(), pass: None, seed })
     }
@@ -132,7 +165,7 @@ mod tests {
             .map(|prompt| (prompt.user, prompt.position))
             .collect();
         assert_eq!(prompts, [(0, 2), (0, 3), (1, 1)]);
-        assert_eq!(PromptOrder::new(&train, Some(&older), 5).unwrap().len(), 3);
+        assert_eq!(PromptOrder::new(&train, Some(&older), None, 5).unwrap().len(), 3);
     }
 
     #[test]
@@ -149,7 +182,7 @@ mod tests {
         let mut train = Histories::default();
         train.push(&[3]);
         train.push(&[4]);
-        let message = PromptOrder::new(&train, None, 5).err().unwrap().to_string();
+        let message = PromptOrder::new(&train, None, None, 5).err().unwrap().to_string();
         assert!(message.contains("there is no prompt"), "{message}");
     }
 
@@ -157,7 +190,7 @@ mod tests {
     fn each_pass_holds_every_prompt_once_in_an_order_of_its_own() {
         let mut train = Histories::default();
         train.push(&(0..20).collect::<Vec<u32>>());
-        let mut order = PromptOrder::new(&train, None, 5).unwrap();
+        let mut order = PromptOrder::new(&train, None, None, 5).unwrap();
         let passes = [order.take(0, 19), order.take(19, 19)];
         for pass in &passes {
             let mut positions: Vec<u32> = pass.iter().map(|prompt| prompt.position).collect();
@@ -166,5 +199,26 @@ mod tests {
         }
         assert_ne!(passes[0], passes[1]);
         assert_eq!(order.take(0, 19), passes[0]);
+    }
+
+    #[test]
+    fn shuffled_targets_keep_their_first_code_and_leave_histories() {
+        let codes = (0..60).flat_map(|item| [item % 3, item / 3]).collect();
+        let sids = SidTable::new(vec![3, 20], codes).unwrap();
+        let mut train = Histories::default();
+        train.push(&(0..60).collect::<Vec<u32>>());
+        let mut own = PromptOrder::new(&train, None, None, 5).unwrap();
+        let mut dealt = PromptOrder::new(&train, None, Some(&sids), 5).unwrap();
+        let pairs: Vec<_> = own.take(0, 59).into_iter().zip(dealt.take(0, 59)).collect();
+        let target = |prompt: RlPrompt| prompt.targets(&train, 1)[0];
+        for &(own, dealt) in &pairs {
+            assert_eq!(own.history(&train), dealt.history(&train));
+            assert_eq!(target(own) % 3, target(dealt) % 3);
+        }
+        let moved = pairs.iter().filter(|&&(own, dealt)| target(own) != target(dealt)).count();
+        assert!(moved > 40, "{moved} of 59 targets moved");
+        let mut all: Vec<u32> = pairs.iter().map(|&(_, dealt)| target(dealt)).collect();
+        all.sort_unstable();
+        assert_eq!(all, (1..60).collect::<Vec<u32>>());
     }
 }

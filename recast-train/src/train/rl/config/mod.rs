@@ -58,6 +58,8 @@ pub struct RlConfig {
     pub top_p: f64,
     /// The most target items of a prompt: the user's next items within the training part.
     pub targets: usize,
+    /// Whether the prompts' targets are shuffled among those of one first code: a control.
+    pub shuffle_targets: bool,
     /// Whole groups of an optimiser step.
     pub groups_per_minibatch: usize,
     /// The layout of kept completions for the decoder.
@@ -136,6 +138,7 @@ impl Default for RlConfig {
             top_k: 0,
             top_p: 1.0,
             targets: 1,
+            shuffle_targets: false,
             groups_per_minibatch: 32,
             layout: Layout::Packed,
             micro_batch_tokens: 0,
