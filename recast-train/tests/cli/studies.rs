@@ -244,13 +244,22 @@ fn arms_of_other_data_or_training_have_decoders_of_their_own() {
     let plan = fs::read_to_string(desk.path("plan.toml")).unwrap();
     desk.write("plan.toml", plan.replace("rates = [1e-4, 1e-3]\n", ""));
     let page = desk.done(&["experiment", "plan.toml", "--dir", "out", "--threads", "1", "-q"]);
-    assert!(page.starts_with("On rl.group_size=4, recast is "), "{page}");
-    assert!(page.contains("\n\nOn sft.epochs=2, recast is "), "{page}");
+    assert!(page.starts_with("In test Pass@1 recast is above "), "{page}");
+    let opening = page.split("\n\n").next().unwrap().replace('\n', " ");
+    assert!(opening.contains(" of 3 cells, below in "), "{page}");
+    for cell in ["rl.group_size=4", "sft.epochs=1", "sft.epochs=2"] {
+        // Pass@1, R@10 and N@10
+        assert_eq!(page.matches(&format!("\n| {cell} | ")).count(), 3, "{page}");
+    }
+    let cells = fs::read_to_string(desk.path("out/cells.md")).unwrap();
+    assert!(cells.contains("\n\n## sft.epochs=2\n\nrecast is "), "{cells}");
+    assert!(cells.contains("groups were all-zero"), "{cells}");
     // the group size has no part in supervised training: two decoders serve three cells
     assert_eq!(fs::read_dir(desk.path("out/supervised")).unwrap().count(), 2);
     let picture = fs::read_to_string(desk.path("out/sparsity.svg")).unwrap();
-    assert!(picture.contains("sft.epochs=1"), "{picture}");
-    assert!(page.contains("groups were all-zero"), "{page}");
+    // a panel for each arm with a signal but the control
+    let arms = ["recast", "grpo"].map(|arm| picture.matches(&format!("\n{arm}\n")).count());
+    assert_eq!(arms, [1, 1], "{picture}");
 }
 
 #[test]

@@ -99,6 +99,16 @@ fn the_screen_shows_curves_groups_times_memory_and_warnings() {
 }
 
 #[test]
+fn a_small_loss_is_told_by_its_power_of_ten() {
+    let mut state = heard();
+    state.loss.places = vec![(1.0, 0.25), (2.0, -1.25e-7)];
+    let screen = drawn(&state, 120, 30, false);
+    for told in ["grpo loss: -1.2e-7", "0.2500", "-1.2e-7"] {
+        assert!(screen.contains(told), "{told}:\n{screen}");
+    }
+}
+
+#[test]
 fn an_empty_state_and_every_size_are_drawn() {
     assert!(drawn(&State::new(), 80, 24, false).contains("loss: none yet"));
     for (width, height) in [(1, 1), (10, 3), (40, 12), (80, 24), (300, 90)] {

@@ -68,9 +68,15 @@ fn clock(time: Duration) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
+/// A number by four decimals, or by its power of ten where these would say nothing: losses of
+/// signals whose advantages cancel are close to 0.
+fn number(value: f64) -> String {
+    if value == 0.0 || value.abs() >= 1e-3 { format!("{value:.4}") } else { format!("{value:.1e}") }
+}
+
 fn trace(frame: &mut Frame<'_>, area: Rect, name: &str, trace: &Trace) {
     let title = match trace.last() {
-        Some(last) => format!(" {} {name}: {last:.4} ", trace.name),
+        Some(last) => format!(" {} {name}: {} ", trace.name, number(last)),
         None => format!(" {name}: none yet "),
     };
     let block = Block::bordered().title(title);
@@ -93,7 +99,7 @@ fn trace(frame: &mut Frame<'_>, area: Rect, name: &str, trace: &Trace) {
         .labels([format!("{first:.0}"), format!("{last:.0}")]);
     let y = Axis::default()
         .bounds([low - margin, high + margin])
-        .labels([format!("{:.3}", low - margin), format!("{:.3}", high + margin)]);
+        .labels([number(low - margin), number(high + margin)]);
     frame.render_widget(Chart::new(vec![curve]).block(block).x_axis(x).y_axis(y), area);
 }
 

@@ -3,6 +3,7 @@
 mod contrasts;
 mod job;
 mod markdown;
+mod overview;
 mod page;
 mod picture;
 mod plan;
@@ -66,7 +67,8 @@ impl Experiment {
         std::fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))
     }
 
-    /// Does each job that is not done yet, and writes `results.json`, `page.md` and the pictures.
+    /// Does each job that is not done yet, and writes `results.json`, `page.md`, the pictures, and
+    /// `cells.md` for many cells.
     /// Finished jobs are skipped, and an unfinished one goes on; several processes share the work.
     /// `command` stands on the page as the way to do it again.
     ///
@@ -110,6 +112,7 @@ impl Experiment {
         let sparsity = picture::sparsity(&results)?;
         sparsity.iter().try_for_each(|picture| text("sparsity.svg", picture))?;
         text("page.md", &page::page(&results, command, sparsity.is_some()))?;
+        page::cells_page(&results).iter().try_for_each(|page| text("cells.md", page))?;
         Ok(results)
     }
 }

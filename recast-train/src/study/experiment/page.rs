@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::contrasts::{ArmContrast, Verdict};
 use super::markdown::{short, table, wrapped};
+use super::overview;
 use super::picture::title;
 use super::plan::ChooseBy;
 use super::results::{ArmResult, CellResult, Reached, Results, TriedRate};
@@ -14,10 +15,14 @@ use crate::study::statistics::{Interval, mean};
 /// Seeds from which on a result is more than exploratory.
 const ENOUGH_SEEDS: usize = 5;
 
-/// The page: the primary contrast in words, then tables, then the way to do it again.
+/// The page: the primary contrast in words, then tables, then the way to do it again. Tables of
+/// many cells stand on [`cells_page`], and the page compares the cells.
 pub(super) fn page(results: &Results, command: &str, has_sparsity: bool) -> String {
-    let mut lines = Vec::new();
-    lines.extend(results.cells.iter().map(|cell| sentences(results, cell)));
+    let many = results.cells.len() > 1;
+    let mut lines = match many {
+        true => vec![overview::sentences(results)],
+        false => results.cells.iter().map(|cell| sentences(results, cell)).collect(),
+    };
     if results.seeds.len() < ENOUGH_SEEDS {
         let few = match results.seeds.len() {
             1 => "one seed tells".to_owned(),
@@ -29,45 +34,70 @@ pub(super) fn page(results: &Results, command: &str, has_sparsity: bool) -> Stri
     if has_sparsity {
         lines.push("![Differences over the all-zero share](sparsity.svg)".to_owned());
     }
-    for cell in &results.cells {
-        if results.cells.len() > 1 {
-            lines.push(format!("## {}", cell.cell));
-        }
-        if let Some(share) = cell.all_zero {
-            let share = 100.0 * share;
-            lines.push(format!("In the first steps {share:.1}% of the groups were all-zero."));
-        }
-        for (mask_history, name) in
-            [(cell.mask_history, "primary figure"), (!cell.mask_history, "other figure")]
-        {
-            let figure = if mask_history { "history masked" } else { "unmasked" };
-            lines.push(format!("### Test metrics, {figure} ({name})"));
-            lines.push(metrics(cell, mask_history));
-        }
-        let [primary, control] = primary_titles(results, cell);
-        lines.push(format!("### Every arm against {control}"));
-        lines.push(contrasts(cell, "arm", &cell.contrasts, |contrast| &contrast.arm));
-        lines.push(format!("### {primary} against every arm"));
-        lines.push(contrasts(cell, "against", &cell.of_primary, |contrast| &contrast.control));
-        lines.push("### Cost".to_owned());
-        lines.push(cost(cell));
-        if !results.rates.is_empty() {
-            lines.push("### Learning rates on trial".to_owned());
-            lines.push(rates(results, cell));
-        }
-        if let Some(target) = &results.target {
-            lines.push(format!("### Budget to the best validation of {}", title(cell, target)));
-            lines.push(budgets(cell));
-        }
-        for arm in &cell.arms {
-            let fault =
-                |fault: &String| format!("{} has a seed without a decoder: {fault}", arm.title);
-            lines.extend(arm.faults.iter().map(fault));
-        }
+    if many {
+        let control = results.cells.first().map(|cell| primary_titles(results, cell)[1]);
+        lines.push(format!(
+            "The first column of numbers is the share of all-zero groups in the first steps. The \
+             second is the test metric of {}, the others are differences to it. A bold difference \
+             has a 95% interval without zero.",
+            control.unwrap_or_default()
+        ));
+        lines.push(overview::tables(results));
+        lines.push("[cells.md](cells.md) has all tables of each cell.".to_owned());
+    } else {
+        results.cells.iter().for_each(|cell| tables(results, cell, &mut lines));
     }
     lines.push("## How to do it again".to_owned());
     lines.push(again(results, command));
     wrapped(&lines.join("\n\n"))
+}
+
+/// The page of all tables of each cell; `None` of one cell, whose tables the main page has.
+pub(super) fn cells_page(results: &Results) -> Option<String> {
+    if results.cells.len() < 2 {
+        return None;
+    }
+    let mut lines = vec!["[page.md](page.md) compares the cells.".to_owned()];
+    for cell in &results.cells {
+        lines.push(format!("## {}", cell.cell));
+        lines.push(sentences(results, cell));
+        tables(results, cell, &mut lines);
+    }
+    Some(wrapped(&lines.join("\n\n")))
+}
+
+/// The tables of a cell.
+fn tables(results: &Results, cell: &CellResult, lines: &mut Vec<String>) {
+    if let Some(share) = cell.all_zero {
+        let share = 100.0 * share;
+        lines.push(format!("In the first steps {share:.1}% of the groups were all-zero."));
+    }
+    for (mask_history, name) in
+        [(cell.mask_history, "primary figure"), (!cell.mask_history, "other figure")]
+    {
+        let figure = if mask_history { "history masked" } else { "unmasked" };
+        lines.push(format!("### Test metrics, {figure} ({name})"));
+        lines.push(metrics(cell, mask_history));
+    }
+    let [primary, control] = primary_titles(results, cell);
+    lines.push(format!("### Every arm against {control}"));
+    lines.push(contrasts(cell, "arm", &cell.contrasts, |contrast| &contrast.arm));
+    lines.push(format!("### {primary} against every arm"));
+    lines.push(contrasts(cell, "against", &cell.of_primary, |contrast| &contrast.control));
+    lines.push("### Cost".to_owned());
+    lines.push(cost(cell));
+    if !results.rates.is_empty() {
+        lines.push("### Learning rates on trial".to_owned());
+        lines.push(rates(results, cell));
+    }
+    if let Some(target) = &results.target {
+        lines.push(format!("### Budget to the best validation of {}", title(cell, target)));
+        lines.push(budgets(cell));
+    }
+    for arm in &cell.arms {
+        let fault = |fault: &String| format!("{} has a seed without a decoder: {fault}", arm.title);
+        lines.extend(arm.faults.iter().map(fault));
+    }
 }
 
 /// The names of the two arms of the primary contrast.
@@ -78,16 +108,15 @@ fn primary_titles<'a>(results: &'a Results, cell: &'a CellResult) -> [&'a str; 2
 /// The primary contrast in words, then the primary arm against the target.
 fn sentences(results: &Results, cell: &CellResult) -> String {
     let [arm, control] = primary_titles(results, cell);
-    let on = if results.cells.len() > 1 { format!("On {}, ", cell.cell) } else { String::new() };
     let Some(contrast) = cell.contrasts.first().filter(|it| it.arm == results.primary.arm) else {
-        return format!("{on}{arm} and {control} cannot be compared: no seed has both.");
+        return format!("{arm} and {control} cannot be compared: no seed has both.");
     };
-    let first = format!("{on}{arm} {}.", in_words(contrast, control));
+    let first = format!("{arm} {}.", in_words(contrast, control));
     let of_target = |name: &String| cell.of_primary.iter().find(|it| it.control == *name);
     match results.target.as_ref().and_then(of_target) {
         Some(contrast) => {
             let target = title(cell, &contrast.control);
-            format!("{first}\n\n{on}{arm} {}.", in_words(contrast, target))
+            format!("{first}\n\n{arm} {}.", in_words(contrast, target))
         }
         None => first,
     }

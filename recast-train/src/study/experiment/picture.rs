@@ -4,6 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::contrasts::{ArmContrast, Verdict};
+use super::overview::by_share;
 use super::results::{CellResult, Results};
 use crate::error::{Error, Result};
 
@@ -11,6 +12,8 @@ const WIDTH: u32 = 760;
 /// The height of a row, and of the axis below the rows.
 const ROW: u32 = 26;
 const AXIS: u32 = 90;
+/// The height of a panel.
+const PANEL: u32 = 170;
 const FONT: (&str, i32) = ("sans-serif", 15);
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const GRID: RGBColor = RGBColor(0xdd, 0xe0, 0xe4);
@@ -18,18 +21,19 @@ const GRID: RGBColor = RGBColor(0xdd, 0xe0, 0xe4);
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Every difference in Pass@1 to the control, with its interval: the primary contrast on top.
+/// Every difference in Pass@1 to the control, with its interval: the primary contrast on top. Many
+/// cells have the primary contrast alone.
 pub(super) fn forest(results: &Results) -> Result<String> {
-    let many = results.cells.len() > 1;
-    let rows: Vec<(String, &ArmContrast)> = results
-        .cells
-        .iter()
-        .flat_map(|cell| cell.contrasts.iter().map(move |contrast| (cell, contrast)))
-        .map(|(cell, contrast)| {
-            let arm = title(cell, &contrast.arm);
-            (if many { format!("{arm}, {}", cell.cell) } else { arm.to_owned() }, contrast)
-        })
-        .collect();
+    let rows: Vec<(String, &ArmContrast)> = match &results.cells[..] {
+        [cell] => {
+            let arm = |contrast: &ArmContrast| title(cell, &contrast.arm).to_owned();
+            cell.contrasts.iter().map(|contrast| (arm(contrast), contrast)).collect()
+        }
+        _ => by_share(results)
+            .into_iter()
+            .filter_map(|cell| Some((cell.cell.clone(), of_arm(cell, &results.primary.arm)?)))
+            .collect(),
+    };
     let height = ROW * rows.len().max(1) as u32 + AXIS;
     let ends = rows.iter().flat_map(|(_, it)| [it.difference.low, it.difference.high]);
     let (low, high) = range(ends.chain([0.0]));
@@ -72,54 +76,69 @@ pub(super) fn forest(results: &Results) -> Result<String> {
     })
 }
 
-/// The primary difference over the share of all-zero groups, one mark a cell. `None` where the plan
-/// varies nothing.
+/// The differences to the control over the share of all-zero groups: a panel for each arm with a
+/// signal, a mark a cell. `None` of one cell.
 pub(super) fn sparsity(results: &Results) -> Result<Option<String>> {
-    let primary = |cell: &CellResult| {
-        let contrast = cell.contrasts.first()?;
-        (contrast.arm == results.primary.arm).then_some(contrast.difference)
+    let cells: Vec<(f64, &CellResult)> =
+        results.cells.iter().filter_map(|cell| Some((cell.all_zero?, cell))).collect();
+    let [(_, first), _, ..] = cells[..] else { return Ok(None) };
+    let trained =
+        |arm: &&ArmContrast| first.arms.iter().any(|it| it.arm == arm.arm && it.signal.is_some());
+    let arms: Vec<&str> = first.contrasts.iter().filter(trained).map(|it| &it.arm[..]).collect();
+    let marks = |arm: &str| -> Vec<(f64, &ArmContrast)> {
+        cells.iter().filter_map(|&(share, cell)| Some((share, of_arm(cell, arm)?))).collect()
     };
-    let marks: Vec<_> = results
-        .cells
-        .iter()
-        .filter(|cell| cell.axis.is_some())
-        .filter_map(|cell| Some((cell, cell.all_zero?, primary(cell)?)))
-        .collect();
-    if marks.is_empty() {
-        return Ok(None);
-    }
-    let (low, high) = range(marks.iter().flat_map(|(.., it)| [it.low, it.high]).chain([0.0]));
-    let svg = drawn((WIDTH, 420), |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(16)
-            .x_label_area_size(50)
-            .y_label_area_size(80)
-            .build_cartesian_2d(0.0..1.0, low..high)?;
-        chart
-            .configure_mesh()
-            .bold_line_style(GRID)
-            .light_line_style(TRANSPARENT)
-            .axis_style(INK)
-            .label_style(FONT.into_font().color(&INK))
-            .x_desc("share of all-zero groups in the first steps")
-            .y_desc("difference in test Pass@1")
-            .y_label_formatter(&|value| format!("{value:.4}"))
-            .draw()?;
-        chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 0.0)], INK))?;
-        for (cell, share, it) in &marks {
-            let colour = colour(cell.contrasts[0].verdict);
-            let line = [(*share, it.low), (*share, it.high)];
-            chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
-            chart.draw_series([Circle::new((*share, it.mean), 4, colour.filled())])?;
-            let (x, y) = chart.backend_coord(&(*share, it.mean));
-            // a name stays within the picture
-            let x = if *share > 0.6 { x - 8 * cell.cell.len() as i32 - 8 } else { x + 8 };
-            let text = Text::new(plain(&cell.cell), (x, y - 7), FONT.into_font().color(&INK));
-            area.draw(&text)?;
+    let all = arms.iter().flat_map(|arm| marks(arm));
+    let (low, high) =
+        range(all.flat_map(|(_, it)| [it.difference.low, it.difference.high]).chain([0.0]));
+    let panels = arms.len().max(1);
+    let svg = drawn((WIDTH, PANEL * panels as u32 + AXIS), |area| {
+        let (body, foot) = area.split_vertically(PANEL * panels as u32);
+        for (arm, panel) in arms.iter().zip(body.split_evenly((panels, 1))) {
+            let mut chart = ChartBuilder::on(&panel)
+                .margin(8)
+                .margin_right(36)
+                .caption(plain(title(first, arm)), FONT.into_font().color(&INK))
+                .x_label_area_size(22)
+                .y_label_area_size(80)
+                .build_cartesian_2d(0.0..1.0, low..high)?;
+            chart
+                .configure_mesh()
+                .bold_line_style(GRID)
+                .light_line_style(TRANSPARENT)
+                .axis_style(INK)
+                .label_style(FONT.into_font().color(&INK))
+                .x_label_formatter(&|share| format!("{:.0}%", 100.0 * share))
+                .y_labels(4)
+                .y_label_formatter(&|value| format!("{value:.3}"))
+                .draw()?;
+            chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 0.0)], INK))?;
+            for (share, contrast) in marks(arm) {
+                let (it, colour) = (contrast.difference, colour(contrast.verdict));
+                let line = [(share, it.low), (share, it.high)];
+                chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
+                chart.draw_series([Circle::new((share, it.mean), 4, colour.filled())])?;
+            }
+        }
+        let control = plain(title(first, &results.primary.control));
+        for (line, words) in [
+            format!("difference in test Pass@1 to {control},"),
+            "over the share of all-zero groups in the first steps".to_owned(),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let at = (80, 20 + 22 * line as i32);
+            foot.draw(&Text::new(words, at, FONT.into_font().color(&INK)))?;
         }
         Ok(())
     })?;
     Ok(Some(svg))
+}
+
+/// The contrast of an arm with the control.
+fn of_arm<'a>(cell: &'a CellResult, arm: &str) -> Option<&'a ArmContrast> {
+    cell.contrasts.iter().find(|contrast| contrast.arm == arm)
 }
 
 /// The name of an arm on the page.
