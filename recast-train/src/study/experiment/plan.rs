@@ -192,8 +192,12 @@ impl Plan {
         rate: Option<f64>,
     ) -> Result<Config> {
         let place = format!("arms '{}' on {}", arm.name, cell.name);
-        let mut config = self.source.settings(&place, &self.layers(cell, arm), seed)?;
-        config.rl.signals = arm.signal.into_iter().collect();
+        // the checks of signals concern that of the arm alone
+        let signals = arm.signal.iter().map(|signal| Value::from(signal.key())).collect();
+        let signals = Layer::of("rl.signals", &Value::Array(signals));
+        let [base, data, of_cell, own] = self.layers(cell, arm);
+        let layers = [base, data, of_cell, own, &signals];
+        let mut config = self.source.settings(&place, &layers, seed)?;
         if let Some(rate) = rate {
             config.rl.learning_rate = rate;
         }
@@ -307,6 +311,17 @@ mod tests {
     }
 
     #[test]
+    fn an_arm_is_checked_for_its_own_signal_alone() {
+        let arm = |signal: &str| {
+            format!("[[arms]]\nname = \"x\"\nsignal = \"{signal}\"\nrl.rollout = \"sample\"\n")
+        };
+        // sampled completions have no ranks, which ReRe reads
+        plan("", &arm("recast")).unwrap();
+        let message = plan("", &arm("rere")).unwrap_err().to_string();
+        assert!(message.contains("arms 'x'") && message.contains("'rl.rollout'"), "{message}");
+    }
+
+    #[test]
     fn each_value_of_an_axis_is_a_cell_of_each_data_set() {
         let axes = "[axes]\n\"sft.epochs\" = [1, 3]\n\"rl.group_size\" = [4]\n";
         let found = plan("", axes).unwrap();
@@ -323,7 +338,7 @@ mod tests {
     #[test]
     fn the_plan_of_the_preset_and_those_of_the_repository_are_sound() {
         let mut plans = vec![Plan::quick().unwrap()];
-        for name in ["beauty-fresh", "beauty-controls", "sparsity", "size"] {
+        for name in ["beauty-fresh", "beauty-controls", "beauty-variants", "sparsity", "size"] {
             let studies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../studies");
             plans.push(Plan::read(&studies.join(format!("{name}.toml"))).unwrap());
         }
