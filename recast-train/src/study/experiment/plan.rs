@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn the_plan_of_the_preset_and_those_of_the_repository_are_sound() {
         let mut plans = vec![Plan::quick().unwrap()];
-        for name in ["beauty-fresh", "beauty-controls", "beauty-variants", "sparsity", "size"] {
+        for name in ["beauty-fresh", "beauty-controls", "beauty-variants", "industrial-fresh", "sparsity", "size"] {
             let studies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../studies");
             plans.push(Plan::read(&studies.join(format!("{name}.toml"))).unwrap());
         }
