@@ -310,7 +310,7 @@ impl Bench<'_> {
         };
         let (device, silent) = (config.device.device(), Monitor::silent());
         self.measure("tokenizer".to_owned(), Load::of("items", config.items), || {
-            let made = tokenize(&embeddings, &options, config.seed, &device, &silent);
+            let made = tokenize(&embeddings, &options, config.seed, &device, None, &silent);
             black_box(made.is_ok());
         })
     }

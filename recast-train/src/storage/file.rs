@@ -76,9 +76,32 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// The beginning of temporary names.
+const TEMPORARY: &str = ".recast-";
+
+/// Whether a name is that of a file on its way to its own name.
+pub(crate) fn is_temporary(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with(TEMPORARY)
+}
+
+/// Removes the temporary files that an ended process left in a folder. The folder must be this
+/// process's own.
+///
+/// # Errors
+///
+/// If a file cannot be removed.
+pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.filter(|it| is_temporary(&it.file_name())).map(|entry| entry.path()) {
+        fs::remove_file(&path).map_err(|cause| Error::write(&path, cause))?;
+    }
+    Ok(())
+}
+
 /// A file under a temporary name, with the permissions of any new file.
 fn new_file_in(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -3,6 +3,7 @@
 
 mod entries;
 mod file;
+mod links;
 mod lock;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -12,7 +13,11 @@ mod sums;
 
 pub(crate) use entries::Entries;
 pub use file::checksum;
-pub(crate) use file::{digest, read_text, read_whole, sync_folder, write_atomic, write_json};
+pub(crate) use file::{
+    digest, is_temporary, read_text, read_whole, remove_temporaries, sync_folder, write_atomic,
+    write_json,
+};
+pub(crate) use links::check_links;
 pub(crate) use lock::{Lock, is_read_only};
 #[cfg(feature = "parquet")]
 pub(crate) use parquet::{damaged_parquet, in_parquet_thread, silence_caught_panics};
