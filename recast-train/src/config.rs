@@ -16,7 +16,7 @@ use crate::data::{
     Columns, Format, Kept, LogOptions, LogOrder, Missing, PrepareOptions, SplitKind,
     SyntheticConfig,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_most};
 use crate::evaluate::EvaluateConfig;
 use crate::model::{Input, ModelConfig, Precision};
 use crate::tokenizer::{Collisions, TokenizerOptions};
@@ -269,6 +269,13 @@ impl Config {
         if self.data.embedding_dim == 0 {
             return Err(Error::setting("data.embedding_dim", "is 0", "64 is usual"));
         }
+        check_most("", &[("threads", self.threads, 1 << 12)])?;
+        let counts = [
+            ("max_history", self.data.max_history, 1 << 20),
+            ("embedding_dim", self.data.embedding_dim, 1 << 16),
+            ("behaviour_dim", self.data.behaviour_dim, 1 << 16),
+        ];
+        check_most("data", &counts)?;
         self.data.check_own_split()?;
         self.evaluate.check()?;
         if self.data.interactions.is_none() {

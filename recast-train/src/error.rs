@@ -1,5 +1,6 @@
 //! Faults of a user's files, settings and data.
 
+mod range;
 mod shown;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub(crate) use range::check_most;
 pub(crate) use shown::{LONGEST_MESSAGE, shortened};
 
 /// A fault in a user's input, or in reading and writing files.

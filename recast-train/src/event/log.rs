@@ -31,6 +31,10 @@ impl EventLog {
         if file.is_none() {
             *file = Some(opened(&self.path).map_err(failed)?);
         }
+        // a file without a name keeps nothing
+        if !self.path.exists() {
+            return Err(failed(io::Error::from(io::ErrorKind::NotFound)));
+        }
         // a line is one call, so that a full disk cuts a line and never mixes two
         file.as_mut().map_or(Ok(()), |file| file.write_all(line.as_bytes()).map_err(failed))
     }
@@ -38,9 +42,12 @@ impl EventLog {
     /// Makes the events so far last.
     pub(super) fn sync(&self) -> Result<()> {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.as_ref()
-            .map_or(Ok(()), File::sync_data)
-            .map_err(|cause| Error::write(&self.path, cause))
+        let Some(file) = file.as_ref() else { return Ok(()) };
+        let synced = match self.path.exists() {
+            true => file.sync_data(),
+            false => Err(io::ErrorKind::NotFound.into()),
+        };
+        synced.map_err(|cause| Error::write(&self.path, cause))
     }
 }
 

@@ -23,8 +23,9 @@ impl Run {
         self.record_session()?;
         let started = Instant::now();
         let done = work();
-        self.add_seconds(phase, started.elapsed().as_secs_f64())?;
-        done
+        let added = self.add_seconds(phase, started.elapsed().as_secs_f64());
+        // the first fault is the one to tell: the second one may follow from it
+        done.and_then(|done| added.map(|()| done))
     }
 
     /// Records the version and the machine, once in a process.
@@ -45,10 +46,11 @@ impl Run {
     }
 
     pub(super) fn add_seconds(&self, phase: &str, seconds: f64) -> Result<()> {
+        // the event comes first: it fails where the folder is gone, and nothing is made anew there
+        self.monitor.record(&Event::Phase { phase, seconds })?;
         let mut all = self.seconds()?;
         *all.entry(phase.to_owned()).or_default() += seconds;
-        write_noted_json(&self.dir.join("phases.json"), &all)?;
-        self.monitor.record(&Event::Phase { phase, seconds })
+        write_noted_json(&self.dir.join("phases.json"), &all)
     }
 
     /// Seconds of each phase over all sessions.

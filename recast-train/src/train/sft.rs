@@ -9,7 +9,7 @@ use super::candidates::Candidates;
 use super::likelihood::{Likelihood, Normalise, next_items};
 use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_most};
 use crate::evaluate::{ITEM_WEIGHTS, evaluate_weights};
 use crate::event::{Epoch, Event, Monitor, Validation};
 use crate::model::{Decoder, Dropout, Pass};
@@ -96,6 +96,13 @@ impl SftConfig {
                 return Err(Error::setting(key, "is 0", "give at least 1"));
             }
         }
+        let counts = [
+            ("epochs", self.epochs, 1 << 31),
+            ("batch_tokens", self.batch_tokens, 1 << 31),
+            ("evaluate_every", self.evaluate_every, 1 << 31),
+            ("patience", self.patience, 1 << 31),
+        ];
+        check_most(section, &counts)?;
         if !(self.item_loss >= 0.0 && self.item_loss.is_finite()) {
             let problem = format!("{} is no weight", self.item_loss);
             return Err(Error::setting(

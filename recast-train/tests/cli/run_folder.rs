@@ -254,7 +254,7 @@ fn short() -> Config {
 }
 
 /// A monitor that asks a run to stop at the first event for which `last` is true.
-fn until(last: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Monitor {
+pub(crate) fn until(last: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Monitor {
     let asked: Arc<AtomicBool> = Arc::default();
     let ask = Arc::clone(&asked);
     let listener = Listener::new(move |message| {
