@@ -46,7 +46,7 @@ pub(super) fn is_damage(fault: &Error) -> bool {
     }
 }
 
-/// What a checkpoint holds.
+/// The contents of a checkpoint, but for its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Manifest {
     format: u32,

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 ///
-/// [`Error::File`] for the first link that leads outside or nowhere; an error too if a folder cannot
-/// be read.
+/// [`Error::File`] for the first link that leads outside or nowhere. An error too if a folder
+/// cannot be read.
 pub(crate) fn check_links(folder: &Path) -> Result<()> {
     let root = fs::canonicalize(folder).map_err(|cause| Error::read(folder, cause))?;
     check_within(folder, &root)

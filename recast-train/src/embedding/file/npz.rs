@@ -13,7 +13,8 @@ use super::{Checked, Fault, ID_NAMES, MATRIX_NAMES, Matrix, named};
 
 /// The bytes that an array may always have when unpacked.
 const UNPACKED: u64 = 1 << 30;
-/// Beyond these bytes, the most unpacked bytes for each packed one: numbers of a model do not repeat.
+/// Beyond these bytes, the most unpacked bytes for each packed one: the numbers of a model do not
+/// repeat.
 const RATIO: u64 = 200;
 
 const DAMAGED: &str = "the file is cut off or damaged; write it again with numpy.savez";

@@ -1,5 +1,5 @@
-//! A run that is killed, that has no room, whose folder is damaged or gone: it ends in a clear error
-//! or goes on to equal results, bit for bit.
+//! A run that is killed, that has no room, whose folder is damaged or gone. The run ends in a clear
+//! error, or goes on to equal results, bit for bit.
 //!
 //! The short form takes seconds a test. `RECAST_TORTURE=50` does each part fifty times as often:
 //!

@@ -74,7 +74,7 @@ fn events(run_dir: &Path) -> BTreeMap<String, Value> {
         if ["session", "prepare", "tokenize", "phase", "memory_estimate"].contains(&kind) {
             continue;
         }
-        // of a fault that the test made
+        // the test made this fault
         if event["text"].as_str().is_some_and(|text| text.contains(" is damaged: ")) {
             continue;
         }
