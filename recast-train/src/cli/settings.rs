@@ -178,6 +178,8 @@ impl SettingsArgs {
 /// Sets the number of threads for the whole process. The current thread is one of them, so its own
 /// work wakes no other thread.
 pub(super) fn set_threads(config: &Config) -> Result<()> {
+    // a number of threads out of its range is refused before any starts
+    config.check()?;
     super::ON_GPU.store(!is_cpu(&config.device_kind()?.device()), Ordering::Relaxed);
     start_threads(config.threads)
 }

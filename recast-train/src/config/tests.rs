@@ -294,7 +294,7 @@ fn validations_may_change_at_any_time_and_a_learning_rate_before_its_phase_is_fi
         (recast, "rl.learning_rate", true, false),
         (recast, "sft.learning_rate", false, false),
         (Part::Sasrec, "sasrec.sft.learning_rate", true, false),
-        (Part::Sids, "tokenizer.rq_vae.learning_rate", false, false),
+        (Part::Sids, "tokenizer.rq_vae.learning_rate", true, false),
         (Part::Sft, "evaluate.beam_width", true, true),
         (recast, "evaluate.mask_history", true, true),
         (Part::Sft, "sft.epochs", false, false),

@@ -68,8 +68,8 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// The run folder.
     pub run_dir: PathBuf,
-    /// Warnings on the data, and changes of settings in the middle of a phase: both qualify these
-    /// numbers.
+    /// Warnings on the data, on training that learns nothing, and on settings that changed in the
+    /// middle of a phase: these qualify the numbers.
     #[serde(default)]
     pub warnings: Vec<String>,
     /// The number of test prompts.

@@ -189,21 +189,22 @@ impl Run {
 
     fn summary(&self, tokenized: &Tokenized, systems: Vec<SystemResult>) -> Result<Summary> {
         let test = &self.prepared.split.test;
-        let mut warnings = self.prepared.report.prepare.warnings.clone();
-        let mut groups = BTreeMap::new();
+        let (mut groups, mut of_training) = (BTreeMap::new(), Vec::new());
         for signal in self.signals() {
             if let Some(state) = self.rl_state(signal)? {
                 groups.insert(signal.key().to_owned(), GroupSummary::new(&state));
                 let of_signal = |text: &str| format!("rl {}: {text}", signal.key());
-                warnings.extend(state.health.warnings().map(of_signal));
+                of_training.extend(state.health.warnings().map(of_signal));
             }
         }
+        let mut warnings = self.prepared.report.prepare.warnings.clone();
         warnings.extend(self.changes_in_the_middle()?);
+        warnings.extend(self.short_rankings(&tokenized.sids));
+        warnings.extend(of_training);
         if !is_as_noted(&Config::path(&self.dir))? {
             let text = "config.toml is not as the run was made with: these figures follow the file as it is now";
             warnings.push(text.to_owned());
         }
-        warnings.extend(self.short_rankings(&tokenized.sids));
         let phases = self.seconds()?;
         let sids = &tokenized.sids;
         Ok(Summary {

@@ -13,6 +13,7 @@ mod disks;
 mod inputs;
 mod kills;
 mod results;
+mod threads;
 
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
