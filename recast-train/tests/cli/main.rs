@@ -5,6 +5,7 @@ mod compare;
 mod data;
 mod figures;
 mod fresh;
+mod guards;
 mod joins;
 mod library;
 mod locks;

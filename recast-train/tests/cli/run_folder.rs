@@ -243,7 +243,7 @@ fn a_folder_of_data_that_changed_since_is_refused() {
 }
 
 /// The smoke preset, shorter, with its first signal alone and frequent checkpoints.
-fn short() -> Config {
+pub(crate) fn short() -> Config {
     let mut config = Preset::Smoke.config();
     config.sft.epochs = 4;
     config.sft.evaluate_every = 2;
@@ -267,7 +267,7 @@ pub(crate) fn until(last: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -
     Monitor::new(Some(listener), asked)
 }
 
-fn set(key: &str, value: &str) -> [(String, String); 1] {
+pub(crate) fn set(key: &str, value: &str) -> [(String, String); 1] {
     [(key.to_owned(), value.to_owned())]
 }
 

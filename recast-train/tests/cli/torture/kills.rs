@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::results::summary;
 use super::{Results, assert_clear, below, times};
 use crate::{Desk, text};
 
@@ -36,6 +37,47 @@ fn a_run_killed_at_any_moment_goes_on_to_equal_results() {
         fs::remove_dir_all(desk.path(&name)).unwrap();
     }
     eprintln!("{kills} kills at random moments: all runs have equal results");
+    assert!(kills > 0);
+}
+
+#[test]
+fn a_baseline_killed_at_any_moment_goes_on_to_equal_results() {
+    let desk = Desk::new();
+    let prepare = |run_dir: &str| {
+        let settings = ["sasrec.sft.epochs=4", "sasrec.sft.evaluate_every=1"];
+        let set = settings.map(|setting| format!("--set={setting}"));
+        let own =
+            ["prepare", "--quiet", "--preset", "smoke", "--threads", "1", "--run-dir", run_dir];
+        desk.done(&[&own[..], &[&set[0][..], &set[1], "--set=sasrec.sft.min_steps=0"]].concat())
+    };
+    let baseline = |run_dir: &str| {
+        let mut command = desk.command(&["baseline", "--quiet", "--json", "--run-dir", run_dir]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let done = |run_dir: &str| {
+        let output = baseline(run_dir).output().unwrap();
+        assert!(output.status.success(), "{run_dir}: {}", text(&output.stderr));
+        let ranks = fs::read(desk.path(run_dir).join("ranks/sasrec.json")).unwrap();
+        (summary(&text(&output.stdout)), ranks)
+    };
+    prepare("whole");
+    let started = Instant::now();
+    let whole = done("whole");
+    let length = started.elapsed();
+    let mut kills = 0;
+    for trial in 0..2 * times() {
+        let name = format!("run-{trial}");
+        prepare(&name);
+        for again in 0..2 {
+            let child = baseline(&name).spawn().unwrap();
+            std::thread::sleep(length * below(1000, 1 << 20 | 2 * trial | again) as u32 / 1000);
+            kills += usize::from(kill(child));
+        }
+        assert_eq!(done(&name), whole, "{name}");
+        fs::remove_dir_all(desk.path(&name)).unwrap();
+    }
+    eprintln!("{kills} kills of a baseline: all have equal results");
     assert!(kills > 0);
 }
 
