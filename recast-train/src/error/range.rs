@@ -23,10 +23,13 @@ pub(crate) fn check_most(section: &str, counts: &[(&str, usize, usize)]) -> Resu
 mod tests {
     use crate::config::Config;
 
+    /// Sets a count.
+    type Set = fn(&mut Config, usize);
+
     #[test]
     fn a_count_that_no_machine_holds_is_refused_with_its_key_and_its_range() {
         let huge = usize::MAX / 2;
-        let cases: [(&str, fn(&mut Config, usize)); 14] = [
+        let cases: [(&str, Set); 14] = [
             ("threads", |config, huge| config.threads = huge),
             ("data.max_history", |config, huge| config.data.max_history = huge),
             ("data.embedding_dim", |config, huge| config.data.embedding_dim = huge),

@@ -226,7 +226,9 @@ fn sampled_groups_are_trained_on_and_depend_on_the_seed_alone() {
         let without_times = |run_dir: &str| {
             let mut steps = trained(&desk, run_dir, &settings);
             for step in &mut steps {
-                step.as_object_mut().unwrap().remove("seconds");
+                let fields = step.as_object_mut().unwrap();
+                // a line's checksum is that of its seconds too
+                fields.retain(|name, _| !["seconds", "crc32c"].contains(&&name[..]));
             }
             steps
         };

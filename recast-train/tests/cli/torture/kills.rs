@@ -71,7 +71,7 @@ fn a_baseline_killed_at_any_moment_goes_on_to_equal_results() {
         prepare(&name);
         for again in 0..2 {
             let child = baseline(&name).spawn().unwrap();
-            std::thread::sleep(length * below(1000, 1 << 20 | 2 * trial | again) as u32 / 1000);
+            std::thread::sleep(length * below(1000, (1 << 20) + 2 * trial + again) as u32 / 1000);
             kills += usize::from(kill(child));
         }
         assert_eq!(done(&name), whole, "{name}");
