@@ -1,5 +1,7 @@
 //! The phase that gives items their semantic IDs, and the reports on these IDs.
 
+use std::fs;
+
 use super::folder::{Run, Tokenized};
 use super::inputs::{REMEDY, imported_sids_path};
 use crate::catalogue::{ImportedTable, SidTable, Trie};
@@ -50,6 +52,12 @@ impl Run {
             note(&self.table_path())?;
             let trie = Trie::new(&sids);
             Ok(Tokenized { sids, trie })
+        })
+        .inspect_err(|fault| {
+            if matches!(fault, Error::Collapse { .. }) {
+                // collapsed codebooks are no start for the settings that the fault asks for
+                let _ = fs::remove_dir_all(self.dir().join(Part::Sids.folder()));
+            }
         })
     }
 
