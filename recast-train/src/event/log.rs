@@ -28,15 +28,18 @@ impl EventLog {
         let failed = |cause| Error::write(&self.path, cause);
         let line = sealed(&line(event).map_err(|cause| failed(cause.into()))?);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.is_none() {
-            *file = Some(opened(&self.path).map_err(failed)?);
-        }
+        let mut open = match file.take() {
+            Some(open) => open,
+            None => opened(&self.path).map_err(failed)?,
+        };
         // a file without a name keeps nothing
         if !self.path.exists() {
             return Err(failed(io::Error::from(io::ErrorKind::NotFound)));
         }
-        // a line is one call, so that a full disk cuts a line and never mixes two
-        file.as_mut().map_or(Ok(()), |file| file.write_all(line.as_bytes()).map_err(failed))
+        // a full disk may cut the line: the next event then opens the file anew, without the half
+        open.write_all(line.as_bytes()).map_err(failed)?;
+        *file = Some(open);
+        Ok(())
     }
 
     /// Makes the events so far last.
@@ -143,6 +146,22 @@ mod tests {
         std::fs::write(&path, "{\"event").unwrap();
         EventLog::new(folder.path()).append(&event).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn an_event_after_a_failed_write_stands_on_a_line_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let event = Event::Phase { phase: "sft", seconds: 1.5 };
+        let log = EventLog::new(folder.path());
+        log.append(&event).unwrap();
+        // a file that takes no bytes, and the half line of a disk without room
+        *log.file.lock().unwrap() = Some(File::open(&path).unwrap());
+        log.append(&event).unwrap_err();
+        let whole = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{whole}{{\"event")).unwrap();
+        log.append(&event).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{whole}{whole}"));
     }
 
     #[test]
