@@ -1,6 +1,7 @@
 //! Links within a folder that lead out of it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -19,12 +20,17 @@ pub(crate) fn check_links(folder: &Path) -> Result<()> {
 
 fn check_within(folder: &Path, root: &Path) -> Result<()> {
     let failed = |cause| Error::read(folder, cause);
-    for entry in fs::read_dir(folder).map_err(failed)? {
+    let entries = match fs::read_dir(folder) {
+        // another process removed an old checkpoint
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
         let kind = match entry.file_type() {
             // another process removed the file
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(cause) if cause.kind() == ErrorKind::NotFound => continue,
             kind => kind.map_err(failed)?,
         };
         if kind.is_dir() {
