@@ -23,7 +23,7 @@ use burn::module::Module;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use self::files::{load_model, remove, save_model, sync};
+use self::files::{REMOVED, load_model, remove, save_model, sync, unname};
 use super::manifest::{self, Best, Manifest};
 use super::optimiser::Optimiser;
 use crate::error::{Error, Result};
@@ -118,10 +118,11 @@ impl Stage {
         remove(&partial)?;
         let written = self.write(&partial, saved, state).and_then(|()| {
             // a resumed run evaluates its first step again, and so saves it again
-            remove(&folder)?;
+            let replaced = unname(&folder)?;
             fs::rename(&partial, &folder)
                 .and_then(|()| sync_folder(&self.folder))
-                .map_err(|cause| Error::write(&folder, cause))
+                .map_err(|cause| Error::write(&folder, cause))?;
+            remove(&replaced)
         });
         written.inspect_err(|_| {
             // a full disk has room again
@@ -186,7 +187,7 @@ impl Stage {
         }
         old.iter()
             .filter(|&name| !kept.contains(name))
-            .try_for_each(|name| remove(&self.folder.join(name)))
+            .try_for_each(|name| remove(&unname(&self.folder.join(name))?))
     }
 
     /// The names of checkpoints, the oldest first.
@@ -265,7 +266,8 @@ impl Stage {
         }
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for name in entries.map(|entry| entry.file_name().to_string_lossy().into_owned()) {
-            if name.strip_suffix(PARTIAL).and_then(step_of).is_some() {
+            let of_step = name.strip_suffix(PARTIAL).or(name.strip_suffix(REMOVED));
+            if of_step.and_then(step_of).is_some() {
                 remove(&self.folder.join(name))?;
             }
         }

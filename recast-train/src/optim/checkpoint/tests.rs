@@ -181,8 +181,10 @@ fn what_an_ended_process_left_is_no_checkpoint() {
     desk.save(1..=1, 1);
     fs::create_dir(desk.path("step-000002.partial")).unwrap();
     fs::write(desk.path("step-000002.partial").join(MODEL), "half").unwrap();
+    fs::create_dir(desk.path("step-000001.removed")).unwrap();
     assert_eq!(desk.load(), Some(1));
     assert!(!desk.path("step-000002.partial").exists());
+    assert!(!desk.path("step-000001.removed").exists());
     assert!(desk.lines.lock().unwrap().is_empty());
 }
 
