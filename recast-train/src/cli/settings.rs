@@ -9,7 +9,7 @@ use clap::Args;
 use recast_burn::device::is_cpu;
 use toml::Value;
 
-use crate::config::{Config, Layers, ModelPreset, Preset};
+use crate::config::{Config, Layers, ModelPreset, Preset, check_threads};
 use crate::data::TieOrder;
 use crate::error::Error;
 use crate::model::Precision;
@@ -178,8 +178,6 @@ impl SettingsArgs {
 /// Sets the number of threads for the whole process. The current thread is one of them, so its own
 /// work wakes no other thread.
 pub(super) fn set_threads(config: &Config) -> Result<()> {
-    // a number of threads out of its range is refused before any starts
-    config.check()?;
     super::ON_GPU.store(!is_cpu(&config.device_kind()?.device()), Ordering::Relaxed);
     start_threads(config.threads)
 }
@@ -204,6 +202,7 @@ pub(super) struct StudyArgs {
 
 /// Starts so many threads for the whole process; 0 means one a core.
 pub(super) fn start_threads(threads: usize) -> Result<()> {
+    check_threads(threads)?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .use_current_thread()
