@@ -135,16 +135,13 @@ fn lines(path: &Path) -> Result<Vec<Sum>> {
     Ok(text.lines().filter_map(sum).collect())
 }
 
-/// Writes the list anew with one more line; of a file's former lines, the latest stays.
+/// Writes the list anew with one more line; of a file's former lines, that of its present bytes
+/// stays.
 fn add(path: &Path, sha256: String) -> Result<()> {
     let Some(name) = path.file_name() else { return Ok(()) };
     let mut sums = lines(path)?;
-    let former = sums.iter().rposition(|line| line.is_of(path));
-    let mut place = 0..;
-    sums.retain(|line| {
-        let place = place.next();
-        !line.is_of(path) || place == former
-    });
+    let present = Checksum::of_file(path).ok().map(|sum| sum.sha256);
+    sums.retain(|line| !line.is_of(path) || Some(&line.sha256) == present.as_ref());
     if !sums.iter().any(|line| line.is_of(path) && line.sha256 == sha256) {
         sums.push(Sum { sha256, name: name.to_string_lossy().into_owned() });
     }
@@ -161,6 +158,7 @@ fn list_of(path: &Path) -> PathBuf {
 mod tests {
     use std::fs;
 
+    use super::super::digest;
     use super::*;
 
     fn fault(path: &Path) -> Option<String> {
@@ -200,9 +198,13 @@ mod tests {
         }
         let list = fs::read_to_string(folder.path().join(NAME)).unwrap();
         assert_eq!(list.lines().count(), 2, "{list}");
-        // a process that ended before the rename
+        // processes that ended before the rename, one after the other
         fs::write(&path, "2").unwrap();
         assert_eq!(fault(&path), None);
+        for text in ["4", "5"] {
+            add(&path, digest(text.as_bytes())).unwrap();
+            assert_eq!(fault(&path), None);
+        }
         fs::write(&path, "1").unwrap();
         assert!(fault(&path).is_some());
         // a name with the same end is another file
