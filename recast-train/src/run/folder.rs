@@ -77,7 +77,7 @@ impl Run {
         config.check()?;
         let settings = config.to_toml()?;
         if let Some(dir) = dir
-            && holds_run_of(dir, &config)?
+            && holds_run_of(dir, &config, None)?
         {
             let lock = Lock::take(dir)?;
             return Self::load(dir.to_owned(), config, monitor, Some(lock));
@@ -92,7 +92,7 @@ impl Run {
         };
         let lock = Lock::take(&dir)?;
         // another process may have made the run while the log was read
-        if holds_run_of(&dir, &config)? {
+        if holds_run_of(&dir, &config, Some(&lock))? {
             return Self::load(dir, config, monitor, Some(lock));
         }
         inputs.write(&dir)?;
@@ -332,7 +332,8 @@ fn is_run(dir: &Path) -> Result<()> {
 }
 
 /// Whether a folder holds a run of these settings; an error if the folder holds anything else.
-pub(super) fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
+/// `lock` is the folder's, if this process holds it.
+pub(super) fn holds_run_of(dir: &Path, config: &Config, lock: Option<&Lock>) -> Result<bool> {
     if Config::path(dir).exists() {
         let kept = Config::of_run(dir, &[])?;
         let changes = Keys::of(&kept)?.changes(&Keys::of(config)?);
@@ -352,8 +353,10 @@ pub(super) fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
         return Ok(false);
     }
     if !locks.is_empty() {
-        // the files may be those of a run in the making
-        Lock::take(dir)?;
+        if lock.is_none() {
+            // the files may be those of a run in the making
+            Lock::take(dir)?;
+        }
         if others.iter().all(|name| is_of_preparation(name)) {
             // the process that made them was ended: they are made again
             return Ok(false);

@@ -35,7 +35,7 @@ pub(super) fn written(
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<NamedTempFile> {
     let folder = folder_of(path);
-    fs::create_dir_all(folder)?;
+    make_folder(folder)?;
     let mut file = new_file_in(folder)?;
     let mut writer = BufWriter::new(file.as_file_mut());
     write(&mut writer)?;
@@ -45,6 +45,22 @@ pub(super) fn written(
     Ok(file)
 }
 
+/// Makes a folder and those around it, for good.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    // the present folder may be gone, and has no other around it
+    if folder.is_dir() || folder == Path::new(".") {
+        return Ok(());
+    }
+    let around = folder_of(folder);
+    make_folder(around)?;
+    match fs::create_dir(folder) {
+        // another process was quicker
+        Err(_) if folder.is_dir() => Ok(()),
+        Err(cause) => Err(cause),
+        Ok(()) => sync_folder(around),
+    }
+}
+
 /// Gives a synced file its name, for good.
 pub(super) fn renamed(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.persist(path)?;
@@ -52,7 +68,7 @@ pub(super) fn renamed(file: NamedTempFile, path: &Path) -> io::Result<()> {
 }
 
 /// The folder of a file; the present one for a bare name.
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

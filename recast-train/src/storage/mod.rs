@@ -14,8 +14,8 @@ mod sums;
 pub(crate) use entries::Entries;
 pub use file::checksum;
 pub(crate) use file::{
-    digest, is_temporary, read_text, read_whole, remove_temporaries, sync_folder, write_atomic,
-    write_json,
+    digest, folder_of, is_temporary, read_text, read_whole, remove_temporaries, sync_folder,
+    write_atomic, write_json,
 };
 pub(crate) use links::check_links;
 pub(crate) use lock::{Lock, is_read_only};
