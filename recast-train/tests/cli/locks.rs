@@ -16,7 +16,7 @@ fn a_preparation_that_was_ended_early_begins_anew() {
     let desk = Desk::new();
     let prepare = [&["prepare", "--quiet", "--run-dir", "run"], &SMALL[..]].concat();
     desk.done(&prepare);
-    // what a preparation leaves that is ended before the config, its last file
+    // a preparation that is ended before the config, its last file, leaves the others
     for after in ["config.toml", "phases.json", "events.jsonl"] {
         fs::remove_file(desk.path("run").join(after)).unwrap();
     }
