@@ -16,7 +16,7 @@ use crate::data::{
     Columns, Format, Kept, LogOptions, LogOrder, Missing, PrepareOptions, SplitKind,
     SyntheticConfig,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_most};
 use crate::evaluate::EvaluateConfig;
 use crate::model::{Input, ModelConfig, Precision};
 use crate::tokenizer::{Collisions, TokenizerOptions};
@@ -220,6 +220,18 @@ impl Default for Config {
     }
 }
 
+/// The most threads of a process.
+const MOST_THREADS: usize = 1 << 12;
+
+/// Checks a number of threads before they start.
+///
+/// # Errors
+///
+/// [`Error::Setting`] if there are too many.
+pub(crate) fn check_threads(threads: usize) -> Result<()> {
+    check_most("", &[("threads", threads, MOST_THREADS)])
+}
+
 impl Config {
     fn to_table(&self) -> Result<Table> {
         Table::try_from(self).map_err(|e| Error::Config {
@@ -269,6 +281,13 @@ impl Config {
         if self.data.embedding_dim == 0 {
             return Err(Error::setting("data.embedding_dim", "is 0", "64 is usual"));
         }
+        check_threads(self.threads)?;
+        let counts = [
+            ("max_history", self.data.max_history, 1 << 20),
+            ("embedding_dim", self.data.embedding_dim, 1 << 16),
+            ("behaviour_dim", self.data.behaviour_dim, 1 << 16),
+        ];
+        check_most("data", &counts)?;
         self.data.check_own_split()?;
         self.evaluate.check()?;
         if self.data.interactions.is_none() {

@@ -1,5 +1,6 @@
 //! Faults of a user's files, settings and data.
 
+mod range;
 mod shown;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub(crate) use range::check_most;
 pub(crate) use shown::{LONGEST_MESSAGE, shortened};
 
 /// A fault in a user's input, or in reading and writing files.
@@ -110,7 +112,8 @@ pub enum Error {
     },
     /// Training met a value that is not finite.
     #[error(
-        "{phase}: {quantity} is {value} at step {step}; lower its learning_rate in the run folder's config.toml and resume"
+        "{phase}: {quantity} is {value} at step {step}, batch {batch} (first bad tensor: {tensor}); the last checkpoint is \
+         as it was: lower its learning_rate in the run folder's config.toml and resume"
     )]
     NotFinite {
         /// The phase, as in the event log.
@@ -121,6 +124,10 @@ pub enum Error {
         value: f64,
         /// The optimiser step, from 1.
         step: usize,
+        /// The batch of the epoch, or the minibatch of the rollout step, from 1.
+        batch: usize,
+        /// The first weight or gradient that is not finite, by the name of its field.
+        tensor: String,
     },
     /// A codebook collapsed in training: nearly all items take the same few codes.
     #[error(

@@ -4,12 +4,13 @@
 //! decoder with its first weights. Costs do not depend on the values of numbers. Every group holds
 //! one hit, so that GRPO trains on all groups and ReCast keeps a pair of each.
 
+mod checkpoint;
 mod flops;
 mod learning;
 mod report;
 
-use report::Load;
-pub use report::{BenchReport, Legality, Measurement, Ratio, Settings};
+pub use report::{BenchReport, CheckpointShare, Legality, Measurement, Ratio, Settings};
+use report::{CHECKPOINT, Load, SUPERVISED_STEP};
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -310,7 +311,7 @@ impl Bench<'_> {
         };
         let (device, silent) = (config.device.device(), Monitor::silent());
         self.measure("tokenizer".to_owned(), Load::of("items", config.items), || {
-            let made = tokenize(&embeddings, &options, config.seed, &device, &silent);
+            let made = tokenize(&embeddings, &options, config.seed, &device, None, &silent);
             black_box(made.is_ok());
         })
     }
@@ -373,7 +374,7 @@ impl Bench<'_> {
         };
         let mut model = inputs.decoder.clone();
         let mut optimiser = Optimiser::new(0.1, 1.0);
-        self.measure("supervised step".to_owned(), load, || {
+        let mut step = || {
             let codes = likelihood.codes(&model, &sequences);
             let micro_batches = batches_of(&sequences, config.micro_batch_tokens, |s| s.len());
             let losses = micro_batches
@@ -381,6 +382,13 @@ impl Bench<'_> {
                 .map(|sequences| likelihood.loss(&model, sequences, codes, None));
             let found = optimiser.gradients(&model, losses);
             model = optimiser.step(1e-4, model.clone(), found.clipped);
-        })
+        };
+        self.measure(SUPERVISED_STEP.to_owned(), load, &mut step)?;
+        if self.wanted(CHECKPOINT) {
+            // the optimiser's moments are there after a step
+            step();
+            self.checkpoint(&model, &optimiser)?;
+        }
+        Ok(())
     }
 }

@@ -128,6 +128,24 @@ pub struct Legality {
     pub illegal: usize,
 }
 
+/// The share of training that checkpoints take.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckpointShare {
+    /// The step of this training.
+    pub of: String,
+    /// Steps between two checkpoints.
+    pub every_steps: usize,
+    /// The share of the time, from 0 to 1.
+    pub share: f64,
+}
+
+/// Steps between two checkpoints in [`CheckpointShare`].
+const STEPS: usize = 100;
+
+/// The names of a checkpoint and of a supervised step.
+pub(super) const CHECKPOINT: &str = "checkpoint";
+pub(super) const SUPERVISED_STEP: &str = "supervised step";
+
 /// All measurements of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BenchReport {
@@ -147,6 +165,8 @@ pub struct BenchReport {
     pub measurements: Vec<Measurement>,
     /// Parts relative to others.
     pub ratios: Vec<Ratio>,
+    /// The share of training that checkpoints take.
+    pub checkpoints: Vec<CheckpointShare>,
     /// The legality of completions; null if none were looked up.
     pub legality: Option<Legality>,
 }
@@ -176,6 +196,15 @@ impl BenchReport {
                 }
             }
         }
+        let checkpoint = seconds(CHECKPOINT);
+        let is_step =
+            |m: &&Measurement| m.name == SUPERVISED_STEP || m.name.starts_with(&rl_step_name(""));
+        let share = |m: &Measurement| {
+            let checkpoint = checkpoint?;
+            let share = checkpoint / (checkpoint + STEPS as f64 * m.seconds);
+            Some(CheckpointShare { of: m.name.clone(), every_steps: STEPS, share })
+        };
+        let checkpoints = measurements.iter().filter(is_step).filter_map(share).collect();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             device: settings.config.device.to_string(),
@@ -185,6 +214,7 @@ impl BenchReport {
             settings,
             measurements,
             ratios,
+            checkpoints,
             legality,
         }
     }
@@ -255,6 +285,13 @@ impl Display for BenchReport {
         }
         for r in &self.ratios {
             writeln!(f, "G = {:>4}: {} takes {:.2} times {}", r.group_size, r.of, r.ratio, r.to)?;
+        }
+        for CheckpointShare { of, every_steps, share } in &self.checkpoints {
+            writeln!(
+                f,
+                "a checkpoint every {every_steps} steps takes {:.2}% of training by the {of}",
+                100.0 * share
+            )?;
         }
         if let Some(Legality { completions, illegal }) = self.legality {
             writeln!(f, "{illegal} of {completions} completions are no item's")?;

@@ -1,14 +1,13 @@
 //! Tables of semantic IDs that others made, under their own item ids.
 
 use std::collections::HashSet;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::table::{Checked, SidTable, TableFile, rows_of};
 use crate::error::{Error, Result};
-use crate::storage::{Entries, Sources};
+use crate::storage::{Entries, Sources, read_whole};
 
 /// The table of another program or run: a JSON object of item ids and lists of codes, in the
 /// order of the file.
@@ -41,9 +40,8 @@ impl ImportedTable {
 
     /// Reads a file as [`ImportedTable::read`] does, and notes it among `sources`.
     pub(crate) fn read_from(path: &Path, sources: &Sources) -> Result<Self> {
-        let mut text = String::new();
-        let mut source = sources.text(path, None)?;
-        source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
+        let source = sources.text(path, None)?;
+        let text = read_whole(source).map_err(|cause| Error::read(path, cause))?;
         let path = path.to_owned();
         if let Ok(own) = serde_json::from_str::<TableFile<Code>>(&text) {
             let codes_per_level = Some(own.codes_per_level);

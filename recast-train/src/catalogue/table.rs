@@ -1,15 +1,13 @@
 //! The semantic ID of every item.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::storage::Entries;
-use crate::storage::write_json;
+use crate::storage::{Entries, read_text, write_json};
 
 /// The largest number of codes of a level: a code is a `u16`.
 pub(crate) const MAX_CODES: usize = 1 << 16;
@@ -137,7 +135,7 @@ impl SidTable {
     /// an item, or holds a SID of another length or a code out of range. The message names the
     /// item.
     pub fn load<S: AsRef<str>>(path: &Path, item_ids: &[S]) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
+        let text = read_text(path)?;
         Self::parse(&text, item_ids).map_err(|(problem, hint)| Error::file(path, problem, hint))
     }
 
@@ -250,6 +248,8 @@ pub(super) struct TableFile<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn example() -> SidTable {

@@ -9,7 +9,7 @@ use clap::Args;
 use recast_burn::device::is_cpu;
 use toml::Value;
 
-use crate::config::{Config, Layers, ModelPreset, Preset};
+use crate::config::{Config, Layers, ModelPreset, Preset, check_threads};
 use crate::data::TieOrder;
 use crate::error::Error;
 use crate::model::Precision;
@@ -202,6 +202,7 @@ pub(super) struct StudyArgs {
 
 /// Starts so many threads for the whole process; 0 means one a core.
 pub(super) fn start_threads(threads: usize) -> Result<()> {
+    check_threads(threads)?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .use_current_thread()

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::{Config, Preset};
 use crate::error::{Error, Result};
 use crate::model::Input;
+use crate::storage::read_text;
 use crate::tokenizer::{Codes, MAX_LEVELS};
 
 /// The settings that lie over a preset. The file is read once, so it may be a pipe.
@@ -24,7 +25,7 @@ impl<'a> Layers<'a> {
     /// If the file cannot be read, a key of it is unknown or a value does not fit.
     pub(crate) fn read(file: Option<&Path>, overrides: &'a [(String, String)]) -> Result<Self> {
         let Some(path) = file else { return Ok(Self { file: Table::new(), overrides }) };
-        let text = std::fs::read_to_string(path).map_err(|source| Error::read(path, source))?;
+        let text = read_text(path)?;
         let fault = |e: toml::de::Error| Error::Config {
             origin: path.display().to_string(),
             problem: e.to_string().trim_end().to_owned(),

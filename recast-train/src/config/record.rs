@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, Keys};
 use crate::error::{Error, Result, SettingChange};
-use crate::storage::write_atomic;
+use crate::storage::{read_noted, write_noted};
 use crate::train::{Prompts, SignalName};
 
 /// The settings of a stage's validations, which choose its best decoder.
 const VALIDATION: [&str; 3] = ["evaluate.search", "evaluate.beam_width", "evaluate.mask_history"];
+
+/// The remedy for a damaged record.
+const REMEDY: &str = "remove its folder to do that phase again";
 
 /// The rules of fresh prompts.
 const FRESH: [&str; 2] = ["rl.fresh_items", "rl.fresh_share"];
@@ -96,7 +99,8 @@ impl Part {
     #[must_use]
     pub(crate) fn may_change(self, key: &str, finished: bool) -> bool {
         let rate = match self {
-            Self::Data | Self::Sids => "",
+            Self::Data => "",
+            Self::Sids => "tokenizer.rq_vae.learning_rate",
             Self::Sft => "sft.learning_rate",
             Self::Rl(_) => "rl.learning_rate",
             Self::Sasrec => "sasrec.sft.learning_rate",
@@ -145,11 +149,10 @@ impl Record {
         if !path.exists() {
             return Ok(None);
         }
-        let text = std::fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
+        let text = read_noted(&path, REMEDY)?;
         toml::from_str(&text).map(Some).map_err(|e| {
             let problem = format!("is not what recast writes: {}", e.message());
-            let hint = "remove its folder to do that phase again";
-            Error::file(&path, problem, hint)
+            Error::file(&path, problem, REMEDY)
         })
     }
 
@@ -159,7 +162,7 @@ impl Record {
         let text = toml::to_string(self).map_err(|e| {
             Error::write(&path, std::io::Error::other(e.to_string().trim_end().to_owned()))
         })?;
-        write_atomic(&path, |writer| writer.write_all(text.as_bytes()))
+        write_noted(&path, |writer| writer.write_all(text.as_bytes()))
     }
 
     /// The settings of the part, from the recorded ones to those of `config`. A key that this

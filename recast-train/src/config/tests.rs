@@ -272,6 +272,8 @@ fn a_key_that_an_older_record_lacks_has_its_default() {
     let part = Part::Sft;
     Record::new(part, &Config::default()).unwrap().save(folder.path(), part).unwrap();
     let path = folder.path().join("sft/settings.toml");
+    // an older version noted no checksums
+    std::fs::remove_file(folder.path().join("sft/sums")).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     let older: Vec<&str> = text.lines().filter(|line| !line.contains("sft.patience")).collect();
     assert_eq!(older.len() + 1, text.lines().count());
@@ -292,7 +294,7 @@ fn validations_may_change_at_any_time_and_a_learning_rate_before_its_phase_is_fi
         (recast, "rl.learning_rate", true, false),
         (recast, "sft.learning_rate", false, false),
         (Part::Sasrec, "sasrec.sft.learning_rate", true, false),
-        (Part::Sids, "tokenizer.rq_vae.learning_rate", false, false),
+        (Part::Sids, "tokenizer.rq_vae.learning_rate", true, false),
         (Part::Sft, "evaluate.beam_width", true, true),
         (recast, "evaluate.mask_history", true, true),
         (Part::Sft, "sft.epochs", false, false),

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{Catalogue, SidTable};
 use crate::data::Example;
 use crate::decode::Search;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_most};
 use crate::event::Monitor;
 pub use crate::event::{Both, Diagnosis, Evaluation, Metrics, SearchCheck};
 use crate::model::Decoder;
@@ -75,6 +75,10 @@ impl EvaluateConfig {
                 return Err(Error::setting(key, "is 0", usual));
             }
         }
+        let most = 1 << 20;
+        let counts =
+            [("beam_width", self.beam_width, most), ("batch_prompts", self.batch_prompts, most)];
+        check_most("evaluate", &counts)?;
         if self.beam_width < FEWEST_BEAMS {
             let problem = format!(
                 "is {}, and metrics at {FEWEST_BEAMS} need as many ranked items",

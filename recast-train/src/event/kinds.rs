@@ -29,6 +29,14 @@ pub enum Event<'a> {
         /// One pass forward and backward.
         pass_bytes: u64,
     },
+    /// Something qualifies the results of a phase: a checkpoint was damaged, or training seems to
+    /// learn nothing.
+    Warning {
+        /// The phase, as `phases.json` names it, or the stage's folder.
+        phase: &'a str,
+        /// The fault and what to do.
+        text: &'a str,
+    },
     /// A phase ended, or was interrupted.
     Phase {
         /// The phase, as `phases.json` names it.
@@ -61,6 +69,7 @@ impl Event<'_> {
             Self::Prepare(_) => "prepare",
             Self::Tokenize(_) => "tokenize",
             Self::MemoryEstimate { .. } => "memory_estimate",
+            Self::Warning { .. } => "warning",
             Self::Phase { .. } => "phase",
             Self::RqVaeEpoch(_) => "rq_vae_epoch",
             Self::Epoch(epoch) => return Cow::Owned(format!("{}_epoch", epoch.stage)),

@@ -78,6 +78,25 @@ impl Monitor {
         Ok(())
     }
 
+    /// Warns of something that qualifies the results of a phase: as a line and as an event.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be written.
+    pub(crate) fn warn(&self, phase: &str, text: &str) -> Result<()> {
+        self.say(&format!("warning: {phase}: {text}"));
+        self.record(&Event::Warning { phase, text })
+    }
+
+    /// Makes the events so far last, before a checkpoint that follows them.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be written.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.log.as_ref().map_or(Ok(()), EventLog::sync)
+    }
+
     /// # Errors
     ///
     /// [`Error::Interrupted`] once the user asked to stop.
@@ -151,7 +170,8 @@ mod tests {
         let expected = ["hello", &begun, &advanced, &noted, "phase", &finished];
         assert_eq!(*heard.lock().unwrap(), expected);
         let log = std::fs::read_to_string(folder.path().join("events.jsonl")).unwrap();
-        assert_eq!(log, "{\"event\":\"phase\",\"phase\":\"work\",\"seconds\":1.0}\n");
+        let start = "{\"event\":\"phase\",\"phase\":\"work\",\"seconds\":1.0,\"crc32c\":\"";
+        assert!(log.starts_with(start) && log.ends_with("\"}\n"), "{log}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_most};
 
 /// The tokens of a prompt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,10 +162,11 @@ impl ModelConfig {
     /// If a size is zero, the heads do not share evenly, a head is of odd width, or the dropout is
     /// not in `[0, 1)`.
     pub(crate) fn check(&self, section: &str) -> Result<()> {
+        const LAYERS: &str = "num_hidden_layers";
         let key = |name: &str| format!("{section}.{name}");
         let sizes = [
             ("hidden_size", self.hidden_size),
-            ("num_hidden_layers", self.num_hidden_layers),
+            (LAYERS, self.num_hidden_layers),
             ("num_attention_heads", self.num_attention_heads),
             ("num_key_value_heads", self.num_key_value_heads),
             ("head_dim", self.head_dim),
@@ -176,6 +177,11 @@ impl ModelConfig {
                 return Err(Error::setting(key(name), "is 0", "give at least 1"));
             }
         }
+        let widest = |(name, size): (&'static str, usize)| {
+            (name, size, if name == LAYERS { 1 << 12 } else { 1 << 16 })
+        };
+        check_most(section, &sizes.map(widest))?;
+        check_most(section, &[("head_blocks", self.head_blocks, 1 << 12)])?;
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             return Err(Error::setting(
                 key("num_key_value_heads"),

@@ -49,22 +49,24 @@ impl MemoryEstimate {
             Precision::Bf16 => weights * precision.bytes(),
         };
         let Pass { rows, slots, predictions, items } = pass;
-        let tokens = rows * slots;
+        let tokens = rows.saturating_mul(slots);
         let kept = model.num_hidden_layers * layer_bytes(model, slots, precision);
         let head: usize =
             catalogue.codes_per_level.iter().map(|codes| 2 * codes + model.hidden_size).sum();
         let head = head + item_numbers(model, catalogue, items);
+        // settings within their ranges may still ask for more than a number holds
+        let product = |of: usize, by: usize| (of as u64).saturating_mul(by as u64);
+        let of_tokens = product(tokens, kept.saturating_add(passing_bytes(model, slots)));
         Self {
-            state_bytes: (4 * weights * (5 + frozen) + narrowed) as u64,
-            pass_bytes: (tokens * (kept + passing_bytes(model, slots)) + 4 * predictions * head)
-                as u64,
+            state_bytes: product(4 * weights, 5 + frozen).saturating_add(narrowed as u64),
+            pass_bytes: of_tokens.saturating_add(product(4 * predictions, head)),
         }
     }
 
     /// The state and the pass together.
     #[must_use]
     pub(crate) fn bytes(self) -> u64 {
-        self.state_bytes + self.pass_bytes
+        self.state_bytes.saturating_add(self.pass_bytes)
     }
 }
 

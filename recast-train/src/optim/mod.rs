@@ -3,13 +3,14 @@
 mod batches;
 mod checkpoint;
 mod checks;
+mod manifest;
 mod optimiser;
 mod replicas;
 
 pub(crate) use batches::batches_of;
 pub use checkpoint::Stage;
-pub(crate) use checkpoint::StageProgress;
-pub(crate) use checks::{check_finite, check_rates};
+pub(crate) use checkpoint::{Saved, StageProgress};
+pub(crate) use checks::{Place, check_finite, check_rates};
 pub(crate) use optimiser::learning_rate;
 pub use optimiser::{Optimiser, StepGradients};
 pub use replicas::Replicas;

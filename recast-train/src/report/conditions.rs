@@ -1,7 +1,6 @@
 //! The conditions of a run: runs under equal conditions differ in their seed alone.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use super::summary::Summary;
 use crate::config::{Config, Keys, Part, Record};
 use crate::error::{Error, Result, SettingChange};
+use crate::storage::read_noted;
 
 /// The key under which the checksums of the sources stand among the settings.
 const CHECKSUMS: &str = "data checksums";
@@ -81,10 +81,9 @@ fn counts(key: &str) -> bool {
 /// The checksums of the run's sources, whatever their names; none for a synthetic catalogue.
 fn sources(run_dir: &Path) -> Result<Vec<String>> {
     let path = run_dir.join("checksums.json");
-    let text = fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
-    let sources: BTreeMap<String, Source> = serde_json::from_str(&text).map_err(|e| {
-        Error::file(&path, format!("is not what recast writes: {e}"), "prepare the data again")
-    })?;
+    let hint = "prepare the data again";
+    let sources: BTreeMap<String, Source> = serde_json::from_str(&read_noted(&path, hint)?)
+        .map_err(|e| Error::file(&path, format!("is not what recast writes: {e}"), hint))?;
     let mut sums: Vec<String> =
         sources.into_values().map(|source| source.sha256.chars().take(DIGITS).collect()).collect();
     sums.sort_unstable();

@@ -67,10 +67,16 @@ impl Log {
         let mut log = Self::default();
         let lines = bytes[..whole].split_inclusive(|&byte| byte == b'\n');
         for (number, line) in (1..).zip(lines) {
-            let line: Line = serde_json::from_slice(line).map_err(|e| {
-                let hint = "remove the line if the program was ended while writing it";
-                Error::line(&path, number, format!("is no event: {e}"), hint)
-            })?;
+            let hint = "remove the line: only this event is lost";
+            let fault = |problem: String| Error::line(&path, number, problem, hint);
+            if !is_as_written(line) {
+                return Err(fault(
+                    "has other bytes than recast wrote: its crc32c differs".to_owned(),
+                ));
+            }
+            let mut line: Line =
+                serde_json::from_slice(line).map_err(|e| fault(format!("is no event: {e}")))?;
+            line.fields.remove("crc32c");
             log.add(line);
         }
         Ok(log)
@@ -103,6 +109,21 @@ impl Log {
         curve.retain(|point| point.at < at);
         curve.push(Point { at, values });
     }
+}
+
+/// Whether a line has the checksum that stands in its last field; true for a line without one, as
+/// earlier versions wrote it.
+fn is_as_written(line: &[u8]) -> bool {
+    const FIELD: &[u8] = b",\"crc32c\":\"";
+    const DIGITS: usize = 8;
+    let Some(start) = line.len().checked_sub(FIELD.len() + DIGITS + b"\"}\n".len()) else {
+        return true;
+    };
+    let (open, seal) = line.split_at(start);
+    let digits = seal.strip_prefix(FIELD).and_then(|rest| rest.strip_suffix(b"\"}\n"));
+    let Some(digits) = digits else { return true };
+    let sum = crc32c::crc32c_append(crc32c::crc32c(open), b"}");
+    digits == format!("{sum:08x}").as_bytes()
 }
 
 fn flatten(fields: &Map<String, Value>, prefix: &str, into: &mut BTreeMap<String, f64>) {
@@ -148,6 +169,17 @@ mod tests {
         assert_eq!(found.epochs["sft"][0].at, 1);
         let message = log(&format!("{cut}\n{whole}")).unwrap_err().to_string();
         assert!(message.contains("events.jsonl:1: is no event"), "{message}");
+    }
+
+    #[test]
+    fn a_line_with_another_checksum_is_refused_and_one_without_is_taken() {
+        let open = "{\"event\":\"sft_epoch\",\"epoch\":1,\"loss\":0.5";
+        let sum = crc32c::crc32c(format!("{open}}}").as_bytes());
+        let whole = format!("{open},\"crc32c\":\"{sum:08x}\"}}\n");
+        assert_eq!(log(&whole).unwrap().epochs["sft"][0].value("loss"), Some(0.5));
+        assert_eq!(log(&format!("{open}}}\n")).unwrap().epochs["sft"].len(), 1);
+        let message = log(&whole.replace("0.5", "0.7")).unwrap_err().to_string();
+        assert!(message.contains("events.jsonl:1: has other bytes than recast wrote"), "{message}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::decode::Search;
 use crate::error::{Error, Result};
 use crate::evaluate::EvaluateConfig;
 use crate::event::{GroupCounts, PhaseSeconds, SystemResult};
+use crate::storage::read_noted;
 use crate::train::{Keep, RlState};
 
 /// The groups of a signal and the seconds of its steps.
@@ -67,8 +68,8 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// The run folder.
     pub run_dir: PathBuf,
-    /// Warnings on the data, and changes of settings in the middle of a phase: both qualify these
-    /// numbers.
+    /// Warnings on the data, on training that learns nothing, and on settings that changed in the
+    /// middle of a phase: these qualify the numbers.
     #[serde(default)]
     pub warnings: Vec<String>,
     /// The number of test prompts.
@@ -119,7 +120,7 @@ impl Summary {
     /// If the summary does not exist or cannot be read.
     pub fn load(run_dir: &Path) -> Result<Self> {
         let path = run_dir.join("summary.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
+        let text = read_noted(&path, "evaluate the run again")?;
         serde_json::from_str(&text).map_err(|e| {
             let hint = "evaluate the run again: older versions wrote fewer metrics";
             Error::file(&path, format!("is not what recast writes: {e}"), hint)

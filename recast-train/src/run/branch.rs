@@ -8,10 +8,14 @@ use super::folder::{Run, holds_run_of};
 use crate::config::{Config, Part};
 use crate::error::{Error, Result};
 use crate::event::Monitor;
-use crate::storage::{Lock, write_atomic};
+use crate::storage::{Lock, check_noted, folder_of, note, sync_folder, write_atomic, write_noted};
 
 /// Files beside the parts that a branch takes over; those that exist.
-const FILES: [&str; 3] = ["checksums.json", "phases.json", "events.jsonl"];
+const FILES: [&str; 2] = ["checksums.json", "phases.json"];
+const EVENTS: &str = "events.jsonl";
+
+/// The remedy for a damaged one.
+const REMEDY: &str = "remove that run folder, and it is made again";
 
 impl Run {
     /// Makes the run folder `dir` from the data, semantic IDs and supervised decoder of the run in
@@ -33,7 +37,7 @@ impl Run {
         monitor: Monitor,
     ) -> Result<Self> {
         config.check()?;
-        if !holds_run_of(dir, &config)? {
+        if !holds_run_of(dir, &config, None)? {
             Self::check_records(trunk, &config)?;
             let partial = partial_path(dir);
             remove(&partial)?;
@@ -42,13 +46,21 @@ impl Run {
                 share(&trunk.join(&name), &partial.join(&name))?;
             }
             for name in FILES {
-                copy_lines(&trunk.join(name), &partial.join(name))?;
+                let (from, to) = (trunk.join(name), partial.join(name));
+                check_noted(&from, REMEDY)?;
+                copy_lines(&from, &to)?;
+                if to.exists() {
+                    note(&to)?;
+                }
             }
+            copy_lines(&trunk.join(EVENTS), &partial.join(EVENTS))?;
             let settings = config.to_toml()?;
-            write_atomic(&Config::path(&partial), |writer| {
+            write_noted(&Config::path(&partial), |writer| {
                 io::Write::write_all(writer, settings.as_bytes())
             })?;
-            fs::rename(&partial, dir).map_err(|cause| Error::write(dir, cause))?;
+            fs::rename(&partial, dir)
+                .and_then(|()| sync_folder(folder_of(dir)))
+                .map_err(|cause| Error::write(dir, cause))?;
         }
         let lock = Lock::take(dir)?;
         Self::load(dir.to_owned(), config, monitor, Some(lock))
@@ -81,7 +93,7 @@ fn share(from: &Path, to: &Path) -> Result<()> {
             fs::copy(&source, &target).map_err(|cause| Error::write(&target, cause))?;
         }
     }
-    Ok(())
+    sync_folder(to).map_err(|cause| Error::write(to, cause))
 }
 
 /// Copies the whole lines of a file that grows, if it exists: a process may write the next one.

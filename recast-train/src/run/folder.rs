@@ -17,7 +17,7 @@ use crate::event::{Event, Monitor};
 use crate::machine::peak_memory_bytes;
 use crate::model::{Decoder, Input, ItemTable, ModelConfig};
 use crate::optim::Replicas;
-use crate::storage::{Lock, is_read_only, write_atomic};
+use crate::storage::{Lock, check_links, is_read_only, is_temporary, write_noted};
 use crate::train::{SftState, TrainInputs};
 
 /// An open run folder.
@@ -77,7 +77,7 @@ impl Run {
         config.check()?;
         let settings = config.to_toml()?;
         if let Some(dir) = dir
-            && holds_run_of(dir, &config)?
+            && holds_run_of(dir, &config, None)?
         {
             let lock = Lock::take(dir)?;
             return Self::load(dir.to_owned(), config, monitor, Some(lock));
@@ -92,13 +92,13 @@ impl Run {
         };
         let lock = Lock::take(&dir)?;
         // another process may have made the run while the log was read
-        if holds_run_of(&dir, &config)? {
+        if holds_run_of(&dir, &config, Some(&lock))? {
             return Self::load(dir, config, monitor, Some(lock));
         }
         inputs.write(&dir)?;
         Record::new(Part::Data, &config)?.save(&dir, Part::Data)?;
         // the config comes last: a folder with a config is complete
-        write_atomic(&Config::path(&dir), |writer| {
+        write_noted(&Config::path(&dir), |writer| {
             std::io::Write::write_all(writer, settings.as_bytes())
         })?;
         // a large log need not be held twice
@@ -149,10 +149,14 @@ impl Run {
         lock: Option<Lock>,
     ) -> Result<Self> {
         config.check()?;
-        Self::check_records(&dir, &config)?;
-        let prepared = Prepared::load(&dir, &config)?;
+        check_links(&dir)?;
         let read_only = is_read_only(&dir);
         let monitor = if read_only { monitor } else { monitor.recording(&dir) };
+        if lock.is_some() && !read_only {
+            Self::mend(&dir, &monitor)?;
+        }
+        Self::check_records(&dir, &config)?;
+        let prepared = Prepared::load(&dir, &config)?;
         let devices = config.replicas()?.into_iter().map(|kind| kind.device().autodiff());
         let replicas = Replicas::new(devices.collect());
         let lock = lock.map_or_else(OnceLock::new, OnceLock::from);
@@ -177,7 +181,11 @@ impl Run {
     pub(super) fn hold(&self) -> Result<()> {
         if self.lock.get().is_none() {
             // another thread of this process that comes first is refused as another process is
-            let _ = self.lock.set(Lock::take(&self.dir)?);
+            let lock = Lock::take(&self.dir)?;
+            if !self.read_only {
+                Self::mend(&self.dir, &self.monitor)?;
+            }
+            let _ = self.lock.set(lock);
         }
         Ok(())
     }
@@ -324,7 +332,8 @@ fn is_run(dir: &Path) -> Result<()> {
 }
 
 /// Whether a folder holds a run of these settings; an error if the folder holds anything else.
-pub(super) fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
+/// `lock` is the folder's, if this process holds it.
+pub(super) fn holds_run_of(dir: &Path, config: &Config, lock: Option<&Lock>) -> Result<bool> {
     if Config::path(dir).exists() {
         let kept = Config::of_run(dir, &[])?;
         let changes = Keys::of(&kept)?.changes(&Keys::of(config)?);
@@ -344,10 +353,21 @@ pub(super) fn holds_run_of(dir: &Path, config: &Config) -> Result<bool> {
         return Ok(false);
     }
     if !locks.is_empty() {
-        // the files may be those of a run in the making
-        Lock::take(dir)?;
+        if lock.is_none() {
+            // the files may be those of a run in the making
+            Lock::take(dir)?;
+        }
+        if others.iter().all(|name| is_of_preparation(name)) {
+            // the process that made them was ended: they are made again
+            return Ok(false);
+        }
     }
     Err(Error::file(dir, "is a folder with other files", "name another folder"))
+}
+
+/// Whether a name is one of those that a preparation writes before it is complete.
+fn is_of_preparation(name: &std::ffi::OsStr) -> bool {
+    ["checksums.json", "sums", "data"].iter().any(|known| name == *known) || is_temporary(name)
 }
 
 /// The folder, made where it does not exist.

@@ -14,7 +14,12 @@ use crate::data::{
 };
 use crate::embedding::{Embeddings, embeddings_of, read_embeddings};
 use crate::error::{Error, Result};
-use crate::storage::{Checksum, Sources, Stop, checksum, write_atomic, write_json};
+use crate::storage::{
+    Checksum, Sources, Stop, check_noted, checksum, note, read_noted, write_noted, write_noted_json,
+};
+
+/// The remedy for damaged data.
+pub(super) const REMEDY: &str = "prepare the data again in a new folder";
 
 /// Data on their way into a run folder.
 #[derive(Debug)]
@@ -130,11 +135,11 @@ impl Inputs {
 
     /// Writes the data and the checksums of their sources.
     pub(super) fn write(&self, run_dir: &Path) -> Result<()> {
-        write_json(&run_dir.join("checksums.json"), &self.sources.checksums())?;
-        write_json(&report_path(run_dir), &self.report)?;
-        write_atomic(&sequences_path(run_dir), |writer| self.sequences.write_to(writer))?;
-        write_atomic(&dropped_path(run_dir), |writer| self.dropped.write_to(writer))?;
-        write_atomic(&items_path(run_dir), |writer| {
+        write_noted_json(&run_dir.join("checksums.json"), &self.sources.checksums())?;
+        write_noted_json(&report_path(run_dir), &self.report)?;
+        write_noted(&sequences_path(run_dir), |writer| self.sequences.write_to(writer))?;
+        write_noted(&dropped_path(run_dir), |writer| self.dropped.write_to(writer))?;
+        write_noted(&items_path(run_dir), |writer| {
             for (index, id) in self.sequences.items.iter().enumerate() {
                 let Some(text) = self.items.text(index as u32) else { continue };
                 let mut line =
@@ -148,13 +153,16 @@ impl Inputs {
         })?;
         if let Some(embeddings) = &self.embeddings {
             embeddings.save(&embeddings_path(run_dir), None)?;
+            note(&embeddings_path(run_dir))?;
         }
         if let Some(behaviour) = &self.behaviour {
             behaviour.save(&behaviour_path(run_dir), None)?;
+            note(&behaviour_path(run_dir))?;
         }
         if let Some(sids) = &self.sids {
             let ids: Vec<&str> = self.sequences.items.iter().collect();
             sids.save(&imported_sids_path(run_dir), &ids)?;
+            note(&imported_sids_path(run_dir))?;
         }
         Ok(())
     }
@@ -168,10 +176,9 @@ impl Inputs {
 /// If a file has other content, or no second reading of a source can tell.
 pub(super) fn check_sources(run_dir: &Path) -> Result<()> {
     let path = run_dir.join("checksums.json");
-    let text = std::fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
-    let sums: BTreeMap<PathBuf, Checksum> = serde_json::from_str(&text).map_err(|e| {
-        Error::file(&path, format!("is not what recast writes: {e}"), "prepare the data again")
-    })?;
+    let text = read_noted(&path, REMEDY)?;
+    let sums: BTreeMap<PathBuf, Checksum> = serde_json::from_str(&text)
+        .map_err(|e| Error::file(&path, format!("is not what recast writes: {e}"), REMEDY))?;
     let hint = "name another folder for these data, or resume the run by its folder alone";
     for (source, sum) in sums {
         let Ok(found) = std::fs::metadata(&source) else { continue };
@@ -212,8 +219,11 @@ impl Prepared {
     }
 
     pub(super) fn load(run_dir: &Path, config: &Config) -> Result<Self> {
-        let sequences = Sequences::load(&sequences_path(run_dir))?;
+        let path = sequences_path(run_dir);
+        check_noted(&path, REMEDY)?;
+        let sequences = Sequences::load(&path)?;
         let path = items_path(run_dir);
+        check_noted(&path, REMEDY)?;
         let has_text = std::fs::metadata(&path).map_err(|e| Error::read(&path, e))?.len() > 0;
         let items = if has_text {
             read_items(&path, &sequences.items)?
@@ -239,9 +249,9 @@ impl Prepared {
         let train: Vec<&[u32]> = self.supervised().iter().collect();
         let n_items = self.sequences.n_items();
         if config.data.embeddings.is_some() {
-            let given = read_embeddings(&embeddings_path(run_dir))?;
+            let given = read_kept(&embeddings_path(run_dir))?;
             let behaviour = match (&config.data.behaviour, config.data.behaviour_dim) {
-                (Some(_), _) => read_embeddings(&behaviour_path(run_dir))?,
+                (Some(_), _) => read_kept(&behaviour_path(run_dir))?,
                 (None, 0) => return Ok(given),
                 (None, dim) => Embeddings::from_data(&train, n_items, None, dim, config.seed),
             };
@@ -254,7 +264,7 @@ impl Prepared {
         let made =
             Embeddings::from_data(&train, n_items, texts, config.data.embedding_dim, config.seed);
         match config.data.behaviour {
-            Some(_) => Ok(read_embeddings(&behaviour_path(run_dir))?.joined(&made)),
+            Some(_) => Ok(read_kept(&behaviour_path(run_dir))?.joined(&made)),
             None => Ok(made),
         }
     }
@@ -271,6 +281,12 @@ fn data_report(
     Ok(DataReport { prepare, split: split.report(), fresh, read_as, joins: Vec::new() })
 }
 
+/// Embeddings that [`Inputs::write`] wrote.
+fn read_kept(path: &Path) -> Result<Embeddings> {
+    check_noted(path, REMEDY)?;
+    read_embeddings(path)
+}
+
 /// The training part by age; `None` where the prompts are seen ones.
 fn fresh(sequences: &Sequences, split: &Split, config: &Config) -> Result<Option<Fresh>> {
     config.rl.fresh().map(|rule| Fresh::new(sequences, &split.train, rule)).transpose()
@@ -278,10 +294,9 @@ fn fresh(sequences: &Sequences, split: &Split, config: &Config) -> Result<Option
 
 fn load_report(run_dir: &Path) -> Result<DataReport> {
     let path = report_path(run_dir);
-    let text = std::fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
-    serde_json::from_str(&text).map_err(|e| {
-        Error::file(&path, format!("is not what recast writes: {e}"), "prepare the data again")
-    })
+    let text = read_noted(&path, REMEDY)?;
+    serde_json::from_str(&text)
+        .map_err(|e| Error::file(&path, format!("is not what recast writes: {e}"), REMEDY))
 }
 
 /// The path of the report that [`Inputs::write`] writes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::folder::{Run, Tokenized};
 use crate::catalogue::SidTable;
-use crate::config::Part;
+use crate::config::{Config, Part};
 use crate::data::Synthetic;
 use crate::decode::Search;
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::machine::peak_memory_bytes;
 use crate::model::Decoder;
 use crate::optim::Stage;
 use crate::report::{GroupSummary, Summary};
-use crate::storage::write_json;
+use crate::storage::{is_as_noted, write_noted_json};
 use crate::train::SignalName;
 
 /// A system's metrics on the test prompts, and the rank of each prompt's target.
@@ -79,7 +79,7 @@ impl Run {
             self.monitor().record(&Event::Test(system))?;
         }
         let summary = self.summary(tokenized, systems)?;
-        write_json(&self.summary_path(), &summary)?;
+        write_noted_json(&self.summary_path(), &summary)?;
         Ok(summary)
     }
 
@@ -182,22 +182,29 @@ impl Run {
     pub(super) fn results(&self, judged: Vec<Judged>) -> Result<Vec<SystemResult>> {
         let written = |Judged { result, ranks }| {
             let path = self.dir.join("ranks").join(format!("{}.json", result.name));
-            write_json(&path, &ranks).map(|()| result)
+            write_noted_json(&path, &ranks).map(|()| result)
         };
         judged.into_iter().map(written).collect()
     }
 
     fn summary(&self, tokenized: &Tokenized, systems: Vec<SystemResult>) -> Result<Summary> {
         let test = &self.prepared.split.test;
-        let mut groups = BTreeMap::new();
+        let (mut groups, mut of_training) = (BTreeMap::new(), Vec::new());
         for signal in self.signals() {
             if let Some(state) = self.rl_state(signal)? {
                 groups.insert(signal.key().to_owned(), GroupSummary::new(&state));
+                let of_signal = |text: &str| format!("rl {}: {text}", signal.key());
+                of_training.extend(state.health.warnings().map(of_signal));
             }
         }
         let mut warnings = self.prepared.report.prepare.warnings.clone();
         warnings.extend(self.changes_in_the_middle()?);
         warnings.extend(self.short_rankings(&tokenized.sids));
+        warnings.extend(of_training);
+        if !is_as_noted(&Config::path(&self.dir))? {
+            let text = "config.toml is not as the run was made with: these figures follow the file as it is now";
+            warnings.push(text.to_owned());
+        }
         let phases = self.seconds()?;
         let sids = &tokenized.sids;
         Ok(Summary {

@@ -7,6 +7,7 @@
 //! phases.json      seconds of each phase           summary.json     what the tables show
 //! ranks/           the rank of each test target    report.html      the page of `recast report`
 //! lock             the process that works here     */settings.toml  the settings of that part
+//! sums, */sums     the checksums of the files beside
 //! ```
 //!
 //! `ranks/<system>.json` is `{"unmasked": [r, ..], "masked": [r, ..]}`, with one number for each

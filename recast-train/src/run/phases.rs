@@ -3,7 +3,7 @@
 use super::folder::{Run, Tokenized};
 use super::inputs::Prepared;
 use crate::config::Part;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::machine::device_memory_bytes;
 use crate::model::{CatalogueShape, Decoder, Input, MemoryEstimate, ModelConfig, Pass};
@@ -104,6 +104,10 @@ impl Run {
     }
 
     /// Tells the estimated memory of training, and warns if the device has less.
+    ///
+    /// # Errors
+    ///
+    /// If not even the weights and the optimiser fit. If the event log cannot be written.
     pub(super) fn say_memory(
         &self,
         phase: &str,
@@ -130,9 +134,16 @@ impl Run {
             "{phase}: about {all} MiB{of}, {state} of these for weights and optimiser; passes of {} rows x {} tokens",
             pass.rows, pass.slots
         ));
-        if memory.is_some_and(|memory| estimate.bytes() > memory) {
-            self.monitor
-                .say(&format!("warning: {phase} may not fit; lower its micro_batch_tokens"));
+        let Some(memory) = memory else { return Ok(()) };
+        if state_bytes > memory {
+            let problem = format!(
+                "{phase}: weights, gradients and optimiser take about {state} MiB, and {device} has {} MiB",
+                mib(memory)
+            );
+            return Err(Error::data(problem, "take a smaller model, or a device with more memory"));
+        }
+        if estimate.bytes() > memory {
+            self.monitor.warn(phase, "training may not fit; lower its micro_batch_tokens")?;
         }
         Ok(())
     }

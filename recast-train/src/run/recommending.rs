@@ -1,11 +1,12 @@
 //! Recommendations of a run: for a user of the log, or for a typed history.
 
 use super::folder::{Run, Tokenized};
-use super::inputs::dropped_path;
+use super::inputs::{REMEDY, dropped_path};
 use crate::data::{Dropped, DroppedId};
 use crate::error::{Error, Result};
 use crate::evaluate::Ranking;
 use crate::model::Decoder;
+use crate::storage::check_noted;
 
 impl Run {
     /// A user's items in time order.
@@ -43,6 +44,7 @@ impl Run {
             DroppedId::Item(name) => ("item", name, sequences.n_items(), "give ids of the log"),
         };
         let data = &self.config().data;
+        check_noted(&dropped_path(self.dir()), REMEDY)?;
         if Dropped::stands_in(&dropped_path(self.dir()), id)? {
             let (users, items) = (data.prepare.min_user, data.prepare.min_item);
             return Ok(Error::data(

@@ -5,7 +5,9 @@ use std::path::Path;
 use super::folder::{Run, table_path};
 use crate::config::{Config, Part, Record};
 use crate::error::{Error, Result, SettingChange};
+use crate::event::Monitor;
 use crate::optim::{Stage, StageProgress};
+use crate::storage::remove_temporaries;
 
 impl Run {
     /// Fails if a part of the folder was made under other settings than `config`.
@@ -71,6 +73,20 @@ impl Run {
         Ok(all)
     }
 
+    /// Makes a folder that this process holds whole again: sets damaged checkpoints aside, and
+    /// removes what a process left that was ended while writing.
+    pub(super) fn mend(dir: &Path, monitor: &Monitor) -> Result<()> {
+        remove_temporaries(dir)?;
+        remove_temporaries(&dir.join("ranks"))?;
+        for part in Part::all() {
+            remove_temporaries(&dir.join(part.folder()))?;
+            if part != Part::Data {
+                Stage::new(dir, &part.folder()).mend(monitor)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The checkpoints of a part that is trained.
     pub(super) fn stage(&self, part: Part) -> Stage {
         Stage::new(self.dir(), &part.folder())
@@ -81,8 +97,8 @@ impl Run {
 fn is_finished(dir: &Path, part: Part) -> Result<Option<bool>> {
     match part {
         Part::Data => Ok(Some(true)),
-        Part::Sids => Ok(table_path(dir).exists().then_some(true)),
-        Part::Sft | Part::Rl(_) | Part::Sasrec => {
+        Part::Sids if table_path(dir).exists() => Ok(Some(true)),
+        Part::Sids | Part::Sft | Part::Rl(_) | Part::Sasrec => {
             let progress = Stage::new(dir, &part.folder()).progress()?;
             Ok(progress.map(|progress| progress.finished))
         }

@@ -1,7 +1,6 @@
 //! The processes that work in a run folder: their machine, and the seconds of their phases.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Instant;
@@ -12,7 +11,7 @@ use super::folder::Run;
 use crate::error::{Error, Result};
 use crate::event::{Event, Session};
 use crate::machine::{device_memory_bytes, processor};
-use crate::storage::write_json;
+use crate::storage::{read_noted, write_noted_json};
 
 impl Run {
     /// Runs a phase and adds its seconds, even after an interruption.
@@ -24,8 +23,9 @@ impl Run {
         self.record_session()?;
         let started = Instant::now();
         let done = work();
-        self.add_seconds(phase, started.elapsed().as_secs_f64())?;
-        done
+        let added = self.add_seconds(phase, started.elapsed().as_secs_f64());
+        // the first fault is the one to tell: the second one may follow from it
+        done.and_then(|done| added.map(|()| done))
     }
 
     /// Records the version and the machine, once in a process.
@@ -46,10 +46,11 @@ impl Run {
     }
 
     pub(super) fn add_seconds(&self, phase: &str, seconds: f64) -> Result<()> {
+        // the event comes first: it fails where the folder is gone, and nothing is made anew there
+        self.monitor.record(&Event::Phase { phase, seconds })?;
         let mut all = self.seconds()?;
         *all.entry(phase.to_owned()).or_default() += seconds;
-        write_json(&self.dir.join("phases.json"), &all)?;
-        self.monitor.record(&Event::Phase { phase, seconds })
+        write_noted_json(&self.dir.join("phases.json"), &all)
     }
 
     /// Seconds of each phase over all sessions.
@@ -65,11 +66,10 @@ impl Run {
 
 fn phases(dir: &Path) -> Result<BTreeMap<String, f64>> {
     let path = dir.join("phases.json");
-    match fs::read_to_string(&path) {
-        Err(_) => Ok(BTreeMap::new()),
-        Ok(text) => serde_json::from_str(&text).map_err(|e| {
-            let hint = "remove it: only the times of phases are lost";
-            Error::file(&path, format!("is not what recast writes: {e}"), hint)
-        }),
+    if !path.exists() {
+        return Ok(BTreeMap::new());
     }
+    let hint = "remove it: only the times of phases are lost";
+    serde_json::from_str(&read_noted(&path, hint)?)
+        .map_err(|e| Error::file(&path, format!("is not what recast writes: {e}"), hint))
 }

@@ -3,16 +3,19 @@
 use std::fs;
 
 use super::folder::{Run, Tokenized};
-use super::inputs::imported_sids_path;
+use super::inputs::{REMEDY, imported_sids_path};
 use crate::catalogue::{ImportedTable, SidTable, Trie};
-use crate::config::{Config, Part, Record};
+use crate::config::{Config, Part};
 use crate::embedding::Embeddings;
 use crate::error::{Error, Phase, Result};
 use crate::event::Event;
-use crate::storage::write_json;
+use crate::storage::{check_noted, note, read_noted, write_noted_json};
 use crate::tokenizer::{
     ComparedTable, Neighbourhood, TokenizerComparison, TokenizerReport, tokenize,
 };
+
+/// The remedy for damaged semantic IDs.
+const TOKENIZE_AGAIN: &str = "remove the run folder's sid folder and tokenize again";
 
 impl Run {
     /// Gives every item a semantic ID, unless all items have one.
@@ -26,25 +29,35 @@ impl Run {
             return self.tokenized();
         }
         self.hold()?;
+        self.record_stage(Part::Sids)?;
         self.timed("tokenize", || {
             let (sids, report) = if self.config().tokenizer.table.is_some() {
-                let sids = SidTable::load(&imported_sids_path(self.dir()), &self.item_ids())?;
+                let path = imported_sids_path(self.dir());
+                check_noted(&path, REMEDY)?;
+                let sids = SidTable::load(&path, &self.item_ids())?;
                 let report = self.imported_report(&sids, self.judging_embeddings()?.as_ref())?;
                 (sids, report)
             } else {
                 let embeddings = self.prepared().embeddings(self.dir(), self.config())?;
                 let device = self.config().device_kind()?.device();
                 let Config { tokenizer, seed, .. } = self.config();
-                tokenize(&embeddings, tokenizer, *seed, &device, self.monitor())?
+                let stage = self.stage(Part::Sids);
+                tokenize(&embeddings, tokenizer, *seed, &device, Some(&stage), self.monitor())?
             };
             self.monitor().say(&report.to_string());
             self.monitor().record(&Event::Tokenize(&report))?;
-            write_json(&self.tokenizer_report_path(), &report)?;
-            Record::new(Part::Sids, self.config())?.save(self.dir(), Part::Sids)?;
+            write_noted_json(&self.tokenizer_report_path(), &report)?;
             // the table comes last: semantic IDs with a table are complete
             sids.save(&self.table_path(), &self.item_ids())?;
+            note(&self.table_path())?;
             let trie = Trie::new(&sids);
             Ok(Tokenized { sids, trie })
+        })
+        .inspect_err(|fault| {
+            if matches!(fault, Error::Collapse { .. }) {
+                // collapsed codebooks are no start for the settings that the fault asks for
+                let _ = fs::remove_dir_all(self.dir().join(Part::Sids.folder()));
+            }
         })
     }
 
@@ -55,6 +68,7 @@ impl Run {
     /// If [`Run::tokenize`] is not done.
     pub fn tokenized(&self) -> Result<Tokenized> {
         self.required(&self.table_path(), Phase::Tokenize)?;
+        check_noted(&self.table_path(), TOKENIZE_AGAIN)?;
         let sids = SidTable::load(&self.table_path(), &self.item_ids())?;
         let trie = Trie::new(&sids);
         Ok(Tokenized { sids, trie })
@@ -68,10 +82,9 @@ impl Run {
     pub fn tokenizer_report(&self) -> Result<TokenizerReport> {
         let path = self.tokenizer_report_path();
         self.required(&path, Phase::Tokenize)?;
-        let text = fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
+        let text = read_noted(&path, TOKENIZE_AGAIN)?;
         serde_json::from_str(&text).map_err(|e| {
-            let hint = "remove the run folder's sid folder and tokenize again";
-            Error::file(&path, format!("is not what recast writes: {e}"), hint)
+            Error::file(&path, format!("is not what recast writes: {e}"), TOKENIZE_AGAIN)
         })
     }
 

@@ -1,6 +1,6 @@
 //! The lock of a folder: one process works in it at a time.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::thread::sleep;
@@ -30,10 +30,14 @@ impl Lock {
     /// # Errors
     ///
     /// [`Error::InUse`] if another process holds the folder; that process keeps it. An error too if
-    /// the lock's file cannot be written, unless the folder is read-only.
+    /// the lock's file is a link, or cannot be written, unless the folder is read-only.
     pub(crate) fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(NAME);
         let failed = |cause| Error::write(&path, cause);
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+            // the number of the process would go into another file
+            return Err(Error::file(&path, "is a link, and a lock is a file", "remove the link"));
+        }
         let opened =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = match opened {
@@ -100,8 +104,6 @@ impl Drop for Lock {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -173,6 +175,18 @@ mod tests {
         fs::write(folder.path().join(NAME), "1\n").unwrap();
         fs::set_permissions(folder.path().join(NAME), mode(0o444)).unwrap();
         Lock::take(folder.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_no_lock_and_its_file_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        fs::write(outside.path(), "kept").unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join(NAME)).unwrap();
+        let fault = Lock::take(folder.path()).unwrap_err();
+        assert!(matches!(fault, Error::File { .. }), "{fault}");
+        assert_eq!(fs::read_to_string(outside.path()).unwrap(), "kept");
     }
 
     #[test]

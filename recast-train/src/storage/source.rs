@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use encoding_rs::Encoding;
@@ -18,6 +19,12 @@ use crate::error::{Error, Result};
 
 /// The bytes of a text that tell its layout.
 pub(crate) const HEAD: usize = 1 << 16;
+
+/// The bytes that a packed text may always have when unpacked.
+const UNPACKED: u64 = 1 << 30;
+/// Beyond these bytes, the most unpacked bytes for each packed one. Logs pack to a tenth, and the
+/// same line over and over to a fortieth or less.
+const RATIO: u64 = 200;
 
 /// The checksum of a source file: of the bytes that were read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +57,16 @@ impl Sources {
     pub(crate) fn text(&self, path: &Path, encoding: Option<&'static Encoding>) -> Result<Source> {
         let failed = |cause| Error::read(path, cause);
         let raw = self.hashed(path, File::open(path).map_err(failed)?);
+        let packed_bytes = Arc::clone(&raw.bytes);
+        let unpacked = |bytes: Box<dyn Read + Send>| -> Box<dyn Read + Send> {
+            Box::new(Unpacked { bytes, unpacked: 0, packed: packed_bytes, free: UNPACKED })
+        };
         let (head, raw) = with_head(raw, 4).map_err(failed)?;
         let unpacked: Box<dyn Read + Send> = match head[..] {
-            [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(raw)),
-            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(raw).map_err(failed)?),
+            [0x1f, 0x8b, ..] => unpacked(Box::new(MultiGzDecoder::new(raw))),
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                unpacked(Box::new(zstd::Decoder::new(raw).map_err(failed)?))
+            }
             [b'P', b'K', 3, 4] => return Err(packed(path, "zip")),
             [b'B', b'Z', b'h', _] => return Err(packed(path, "bzip2")),
             [0xfd, b'7', b'z', b'X'] => return Err(packed(path, "xz")),
@@ -98,7 +111,8 @@ impl Sources {
 
     fn hashed(&self, path: &Path, file: File) -> Hashed {
         let (path, read) = (path.to_owned(), Arc::clone(&self.read));
-        Hashed { path, file, hash: Sha256::new(), bytes: 0, read, stop: self.stop.clone() }
+        let (hash, bytes, stop) = (Sha256::new(), Arc::default(), self.stop.clone());
+        Hashed { path, file, hash, bytes, read, stop }
     }
 }
 
@@ -147,7 +161,8 @@ struct Hashed {
     path: PathBuf,
     file: File,
     hash: Sha256,
-    bytes: u64,
+    /// The bytes read so far, of which whoever unpacks them hears too.
+    bytes: Arc<AtomicU64>,
     read: Arc<Mutex<BTreeMap<PathBuf, Checksum>>>,
     stop: Stop,
 }
@@ -157,12 +172,40 @@ impl Read for Hashed {
         self.stop.check()?;
         let length = self.file.read(buffer)?;
         self.hash.update(&buffer[..length]);
-        self.bytes += length as u64;
+        let bytes = self.bytes.fetch_add(length as u64, Ordering::Relaxed) + length as u64;
         if length == 0 && !buffer.is_empty() {
             let sha256 = hexadecimal(&self.hash.clone().finalize());
-            let sum = Checksum { sha256, bytes: self.bytes };
+            let sum = Checksum { sha256, bytes };
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             read.insert(self.path.clone(), sum);
+        }
+        Ok(length)
+    }
+}
+
+/// A text that is unpacked on the way. A small file that unpacks to a huge one, as no log does, is
+/// an error before the memory is gone.
+struct Unpacked {
+    bytes: Box<dyn Read + Send>,
+    /// Bytes that came out.
+    unpacked: u64,
+    /// Bytes that went in.
+    packed: Arc<AtomicU64>,
+    /// Bytes that may come out, however few went in.
+    free: u64,
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.bytes.read(buffer)?;
+        self.unpacked += length as u64;
+        let packed = self.packed.load(Ordering::Relaxed);
+        if self.unpacked > self.free && self.unpacked / RATIO > packed {
+            return Err(io::Error::other(format!(
+                "{packed} packed bytes unpack to more than {}, {RATIO} times as many: unpack the file by hand if it is \
+                 what it should be",
+                self.unpacked
+            )));
         }
         Ok(length)
     }
@@ -263,6 +306,21 @@ mod tests {
             let message = Sources::default().text(file.path(), None).unwrap_err().to_string();
             assert!(message.contains(&format!("is packed by {kind}")), "{message}");
         }
+    }
+
+    #[test]
+    fn a_packed_text_that_unpacks_without_end_is_an_error() {
+        let read = |packed: u64, text: usize| {
+            let bytes: Box<dyn Read + Send> = Box::new(io::repeat(b'0').take(text as u64));
+            let packed = Arc::new(AtomicU64::new(packed));
+            let mut bomb = Unpacked { bytes, unpacked: 0, packed, free: 1 << 16 };
+            bomb.read_to_end(&mut Vec::new()).map_err(|fault| fault.to_string())
+        };
+        // little text is free, and much of it needs some bytes that it comes from
+        assert_eq!(read(1, 1 << 16), Ok(1 << 16));
+        assert_eq!(read(1 << 12, 1 << 19), Ok(1 << 19));
+        let fault = read(1 << 10, 1 << 30).unwrap_err();
+        assert!(fault.starts_with("1024 packed bytes unpack to more than "), "{fault}");
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl Scalars {
             | Event::Prepare(_)
             | Event::Tokenize(_)
             | Event::MemoryEstimate { .. }
+            | Event::Warning { .. }
             | Event::Phase { .. }
             | Event::Test(_)
             | Event::Diagnosis(_)

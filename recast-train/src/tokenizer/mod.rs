@@ -19,7 +19,7 @@ pub(crate) use options::MAX_LEVELS;
 pub use options::{Codes, Method, TokenizerOptions};
 pub use residual::Quantised;
 pub use residual_kmeans::residual_kmeans;
-pub use rq_vae::{RqVaeOptions, rq_vae};
+pub use rq_vae::{Journal, RqVaeOptions, rq_vae};
 
 use burn::tensor::Device;
 
@@ -28,8 +28,12 @@ use crate::embedding::Embeddings;
 use crate::error::Result;
 use crate::event::Monitor;
 pub use crate::event::{LevelReport, Neighbourhood, SharedPrefix, TokenizerReport};
+use crate::optim::Stage;
 
 /// Gives every item a SID, and reports the quality of the SIDs.
+///
+/// The training of an autoencoder keeps its checkpoints in `stage`, if there is one, and resumes
+/// them.
 ///
 /// # Errors
 ///
@@ -42,6 +46,7 @@ pub(crate) fn tokenize(
     options: &TokenizerOptions,
     seed: u64,
     device: &Device,
+    stage: Option<&Stage>,
     monitor: &Monitor,
 ) -> Result<(SidTable, TokenizerReport)> {
     options.check()?;
@@ -52,8 +57,15 @@ pub(crate) fn tokenize(
             (residual_kmeans(embeddings, &codes, kmeans, seed, monitor)?, None)
         }
         Method::RqVae => {
-            let (fit, latents) =
-                rq_vae(embeddings, &codes, &options.rq_vae, kmeans, seed, device, monitor)?;
+            let (fit, latents) = rq_vae(
+                embeddings,
+                &codes,
+                &options.rq_vae,
+                kmeans,
+                seed,
+                device,
+                Journal { stage, monitor },
+            )?;
             (fit, Some(latents))
         }
     };
@@ -73,7 +85,7 @@ mod tests {
 
     fn run(embeddings: &Embeddings, options: &TokenizerOptions) -> (SidTable, TokenizerReport) {
         let device = DeviceKind::Cpu.device();
-        tokenize(embeddings, options, 11, &device, &Monitor::silent()).unwrap()
+        tokenize(embeddings, options, 11, &device, None, &Monitor::silent()).unwrap()
     }
 
     #[test]

@@ -11,8 +11,8 @@ pub(crate) use likelihood::Likelihood;
 pub use likelihood::Normalise;
 pub(crate) use rl::Update;
 pub use rl::{
-    AllZeroState, Bound, DapoConfig, Divisor, Estimator, GrpoConfig, Keep, KeptGroup, Layout,
-    LuffyConfig, Negative, NegativeChoice, Override, PreferenceConfig, Prompts, Ratio,
+    AllZeroState, Bound, DapoConfig, Divisor, Estimator, GrpoConfig, Health, Keep, KeptGroup,
+    Layout, LuffyConfig, Negative, NegativeChoice, Override, PreferenceConfig, Prompts, Ratio,
     RecastConfig, Repair, RereConfig, RlConfig, RlPrompt, RlState, RlZvpConfig, SapoConfig, Scale,
     Selector, SignalName, Target, completion_log_probs, micro_batches, rl, update_batch,
 };

@@ -9,12 +9,13 @@ use super::candidates::Candidates;
 use super::likelihood::{Likelihood, Normalise, next_items};
 use crate::catalogue::Catalogue;
 use crate::data::{Example, Histories};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_most};
 use crate::evaluate::{ITEM_WEIGHTS, evaluate_weights};
 use crate::event::{Epoch, Event, Monitor, Validation};
 use crate::model::{Decoder, Dropout, Pass};
-use crate::optim::Stage;
-use crate::optim::{Optimiser, batches_of, check_finite, check_rates, learning_rate};
+use crate::optim::{
+    Optimiser, Place, Saved, Stage, batches_of, check_finite, check_rates, learning_rate,
+};
 use crate::random::{Purpose, stream};
 
 /// The length and the speed of supervised training.
@@ -95,6 +96,13 @@ impl SftConfig {
                 return Err(Error::setting(key, "is 0", "give at least 1"));
             }
         }
+        let counts = [
+            ("epochs", self.epochs, 1 << 31),
+            ("batch_tokens", self.batch_tokens, 1 << 31),
+            ("evaluate_every", self.evaluate_every, 1 << 31),
+            ("patience", self.patience, 1 << 31),
+        ];
+        check_most(section, &counts)?;
         if !(self.item_loss >= 0.0 && self.item_loss.is_finite()) {
             let problem = format!("{} is no weight", self.item_loss);
             return Err(Error::setting(
@@ -220,11 +228,8 @@ pub(crate) fn sft(
         finished: false,
         train_seconds: 0.0,
     };
-    let (mut model, mut optimiser, mut state) =
-        match stage.load::<SftState>(model.clone(), optimiser.clone())? {
-            Some(checkpoint) => checkpoint,
-            None => (model, optimiser, fresh),
-        };
+    let loaded = stage.load(|_: &SftState| model.clone(), &optimiser, monitor)?;
+    let (mut model, mut optimiser, mut state) = loaded.unwrap_or((model, optimiser, fresh));
     let progress =
         monitor.progress(stage.name(), (schedule.epochs as u64).saturating_mul(tokens as u64));
     progress.resume_at(state.epoch as u64 * tokens as u64);
@@ -258,7 +263,8 @@ pub(crate) fn sft(
             rate = learning_rate(config.learning_rate, state.step, schedule.warmup, schedule.steps);
             let found = inputs.replicas.gradients(&optimiser, &model, &micro_batches, loss);
             state.step += 1;
-            check_finite(stage.name(), state.step, &found)?;
+            let place = Place { phase: stage.name(), step: state.step, batch: batches + 1 };
+            check_finite(place, &model, &found)?;
             loss_sum += found.loss;
             norm_sum += f64::from(found.norm);
             batches += 1;
@@ -311,14 +317,16 @@ pub(crate) fn sft(
                 "{} epoch {}: loss {:.4}, validation Pass@1 {:.4}, R@10 {:.4}, N@10 {:.4}, {:.1} s an epoch",
                 stage.name(), state.epoch, event.loss, found.pass_at_1, found.recall_at_10, found.ndcg_at_10, seconds
             ));
-            if found.ndcg_at_10 > state.best_ndcg_at_10 {
+            let is_best = found.ndcg_at_10 > state.best_ndcg_at_10;
+            if is_best {
                 (state.best_ndcg_at_10, state.best_epoch) = (found.ndcg_at_10, state.epoch);
                 state.item_weight = item_weight;
-                stage.save_best(&model)?;
             }
             let waited = (state.epoch - state.best_epoch) / schedule.evaluate_every;
             state.finished = last || waited >= config.patience;
-            stage.save(state.step, &model, &optimiser, None, &state)?;
+            monitor.sync()?;
+            let (step, model, optimiser) = (state.step, &model, &optimiser);
+            stage.save(&Saved { step, model, optimiser, reference: None, is_best }, &state)?;
             // evaluation's memory returns from a GPU's allocator, so that long runs take no more
             model.device().memory_cleanup();
         }

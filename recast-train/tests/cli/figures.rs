@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{Desk, SMALL, text};
+use crate::{Desk, SMALL, forget_checksums, text};
 
 const METRICS: [&str; 5] =
     ["pass_at_1", "recall_at_5", "recall_at_10", "recall_at_50", "ndcg_at_10"];
@@ -82,7 +82,8 @@ fn ranks_give_the_metrics_of_every_system_again() {
     let desk = Desk::new();
     desk.judged("run", &["--set", "evaluate.beam_width=64", "--set", "sasrec.sft.epochs=1"]);
     desk.done(&["baseline", "--run-dir", "run", "--quiet"]);
-    assert_eq!(fs::read_dir(desk.path("run/ranks")).unwrap().count(), 6);
+    // six systems, and the checksums of their files
+    assert_eq!(fs::read_dir(desk.path("run/ranks")).unwrap().count(), 7);
     desk.done(&["eval", "--run-dir", "run", "--quiet"]);
     let summary = desk.value("run/summary.json");
     for system in summary["systems"].as_array().unwrap() {
@@ -170,7 +171,8 @@ fn a_comparison_shows_mean_lowest_and_highest_of_both_figures() {
     let alone = desk.done(&["compare", "one"]);
     assert!(!alone.contains("lowest"), "{alone}");
 
-    // a summary of a version without both figures
+    // a summary of a version without both figures, and without checksums
+    forget_checksums(&desk.path("one"));
     let old = fs::read_to_string(desk.path("one/summary.json")).unwrap();
     desk.write("one/summary.json", old.replace("recall_at_50", "recall_at_20"));
     let message = desk.refused(&["compare", "one", "two"]);

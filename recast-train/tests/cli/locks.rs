@@ -12,6 +12,28 @@ use crate::run_folder::SHORT;
 use crate::{BAD_INPUT, Desk, SMALL, text};
 
 #[test]
+fn a_preparation_that_was_ended_early_begins_anew() {
+    let desk = Desk::new();
+    let prepare = [&["prepare", "--quiet", "--run-dir", "run"], &SMALL[..]].concat();
+    desk.done(&prepare);
+    // a preparation that is ended before the config, its last file, leaves the others
+    for after in ["config.toml", "phases.json", "events.jsonl"] {
+        fs::remove_file(desk.path("run").join(after)).unwrap();
+    }
+    let whole = fs::read(desk.path("run/data/sequences.jsonl")).unwrap();
+    desk.write("run/data/sequences.jsonl", "half");
+    desk.write("run/data/.recast-half", "half");
+    desk.done(&prepare);
+    assert_eq!(fs::read(desk.path("run/data/sequences.jsonl")).unwrap(), whole);
+    assert!(!desk.path("run/data/.recast-half").exists());
+    // another file is not of a preparation
+    fs::remove_file(desk.path("run/config.toml")).unwrap();
+    desk.write("run/notes.txt", "mine");
+    let message = desk.refused(&prepare);
+    assert!(message.contains("is a folder with other files"), "{message}");
+}
+
+#[test]
 fn one_process_works_in_a_folder_and_all_may_read_it() {
     let desk = Desk::new();
     desk.finished_run();

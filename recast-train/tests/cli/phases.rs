@@ -147,11 +147,18 @@ fn bench_measures_every_part_and_sets_updates_side_by_side() {
     let parts = report["measurements"].as_array().unwrap();
     let names: Vec<&str> = parts.iter().map(|part| part["name"].as_str().unwrap()).collect();
     assert_eq!(names[..3], ["trie build", "trie look-up", "tokenizer"]);
-    assert_eq!(names.len(), 4 + 2 * 9);
+    assert_eq!(names.len(), 5 + 2 * 9);
+    assert_eq!(names.last(), Some(&"checkpoint"));
     assert!(parts.iter().all(|part| part["seconds"].as_f64().unwrap() > 0.0));
     let ratios = report["ratios"].as_array().unwrap();
     assert_eq!(ratios.len(), 2 * 5);
     assert_eq!(report["settings"]["model"]["num_hidden_layers"], 1);
+    // a supervised step, and steps of two signals for each group size
+    let shares = report["checkpoints"].as_array().unwrap();
+    assert_eq!(shares.len(), 1 + 2 * 2);
+    for share in shares {
+        assert!(share["every_steps"] == 100 && share["share"].as_f64().unwrap() > 0.0, "{share}");
+    }
     assert!(report["settings"]["trie_bytes"].as_u64().unwrap() > 60 * 4);
     assert_eq!(report["legality"]["illegal"], 0);
     assert!(report["legality"]["completions"].as_u64().unwrap() >= 20);

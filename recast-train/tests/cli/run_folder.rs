@@ -243,7 +243,7 @@ fn a_folder_of_data_that_changed_since_is_refused() {
 }
 
 /// The smoke preset, shorter, with its first signal alone and frequent checkpoints.
-fn short() -> Config {
+pub(crate) fn short() -> Config {
     let mut config = Preset::Smoke.config();
     config.sft.epochs = 4;
     config.sft.evaluate_every = 2;
@@ -254,7 +254,7 @@ fn short() -> Config {
 }
 
 /// A monitor that asks a run to stop at the first event for which `last` is true.
-fn until(last: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Monitor {
+pub(crate) fn until(last: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Monitor {
     let asked: Arc<AtomicBool> = Arc::default();
     let ask = Arc::clone(&asked);
     let listener = Listener::new(move |message| {
@@ -267,7 +267,7 @@ fn until(last: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Monitor {
     Monitor::new(Some(listener), asked)
 }
 
-fn set(key: &str, value: &str) -> [(String, String); 1] {
+pub(crate) fn set(key: &str, value: &str) -> [(String, String); 1] {
     [(key.to_owned(), value.to_owned())]
 }
 

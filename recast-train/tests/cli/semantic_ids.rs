@@ -87,4 +87,7 @@ fn a_collapsed_codebook_stops_with_what_to_change() {
     assert!(message.contains("level 1 uses its 16 codes like"), "{message}");
     assert!(message.contains("lower tokenizer.rq_vae.learning_rate"), "{message}");
     assert!(!desk.path("run/sid").exists());
+    // the remedy of the message: training begins anew
+    desk.edit("run", "tokenizer.rq_vae.min_perplexity", 0.0);
+    desk.done(&["tokenize", "--run-dir", "run", "--quiet"]);
 }

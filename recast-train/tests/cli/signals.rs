@@ -1,12 +1,17 @@
 //! Every signal through the program: trained, resumed, refused.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use recast_train::Error;
+use recast_train::event::Event;
+use recast_train::run::Run;
 use recast_train::train::SignalName;
 use serde_json::Value;
 
 use crate::Desk;
+use crate::run_folder::until;
 
 /// A small catalogue, supervised training until some groups are mixed, two steps.
 const SHORT: [&str; 14] = [
@@ -221,7 +226,9 @@ fn sampled_groups_are_trained_on_and_depend_on_the_seed_alone() {
         let without_times = |run_dir: &str| {
             let mut steps = trained(&desk, run_dir, &settings);
             for step in &mut steps {
-                step.as_object_mut().unwrap().remove("seconds");
+                let fields = step.as_object_mut().unwrap();
+                // a line's checksum is that of its seconds too
+                fields.retain(|name, _| !["seconds", "crc32c"].contains(&&name[..]));
             }
             steps
         };
@@ -243,44 +250,34 @@ fn an_interrupted_state_goes_on_to_equal_steps() {
         "steps=4",
     ];
     let whole = trained(&desk, "whole", &settings);
-    let stages = ["rl-recast", "rl-dapo", "rl-rere"];
     let set: Vec<String> = settings.iter().map(|setting| format!("--set=rl.{setting}")).collect();
     let set: Vec<&str> = set.iter().map(String::as_str).collect();
     desk.done(&[&["prepare", "--run-dir", "parts"], &SHORT[..], &set].concat());
     desk.done(&["tokenize", "--run-dir", "parts", "--quiet"]);
     desk.done(&["sft", "--run-dir", "parts", "--quiet"]);
-    for (stage, name) in stages.iter().zip(["recast", "dapo", "rere"]) {
-        // the run stops at the first chance, after the evaluation of a step
-        let config = desk.path("parts/config.toml");
-        let kept = fs::read_to_string(&config).unwrap();
-        let rl = |steps: &str| {
-            fs::write(&config, kept.replace("steps = 4", &format!("steps = {steps}"))).unwrap();
-            desk.done(&["rl", "--run-dir", "parts", "--quiet", "--signal", name]);
-        };
-        rl("2");
-        let state = desk.path("parts").join(stage).join("state.json");
-        let unfinished = fs::read_to_string(&state)
-            .unwrap()
-            .replace("\"finished\": true", "\"finished\": false");
-        fs::write(&state, unfinished).unwrap();
-        // the record of the shorter phase would refuse the longer one
-        fs::remove_file(desk.path("parts").join(stage).join("settings.toml")).unwrap();
-        rl("4");
+    for signal in [SignalName::Recast, SignalName::Dapo, SignalName::Rere] {
+        // the run stops after the evaluation of its second step
+        let stop = until(|event| matches!(event, Event::RlStep(step) if step.step == 2));
+        let run = Run::open(&desk.path("parts"), &[], stop).unwrap();
+        let tokenized = run.tokenized().unwrap();
+        let start = run.supervised(&tokenized).unwrap();
+        let stopped = run.rl(&tokenized, &start, signal).unwrap_err();
+        assert!(matches!(stopped, Error::Interrupted { .. }), "{stopped}");
+        drop(run);
+        desk.done(&["rl", "--run-dir", "parts", "--quiet", "--signal", signal.key()]);
     }
+    // a step after the last checkpoint is done again, and its later event counts
     let of = |steps: &[Value], name: &str| -> Vec<Value> {
-        steps
-            .iter()
-            .filter(|step| step["signal"] == name)
-            .map(|step| step["groups"].clone())
-            .collect()
+        let of_signal = steps.iter().filter(|step| step["signal"] == name);
+        let by_step: BTreeMap<u64, Value> =
+            of_signal.map(|it| (it["step"].as_u64().unwrap(), it["groups"].clone())).collect();
+        by_step.into_values().collect()
     };
     let parts = steps(&desk.path("parts"));
     for name in ["recast", "dapo", "rere"] {
-        // learning rates follow the planned steps: the first two steps have exactly equal groups,
-        // and further steps follow
         let (whole, parts) = (of(&whole, name), of(&parts, name));
         assert_eq!((whole.len(), parts.len()), (4, 4), "{name}");
-        assert_eq!(whole[0], parts[0], "{name}");
+        assert_eq!(whole, parts, "{name}");
     }
 }
 

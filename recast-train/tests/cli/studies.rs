@@ -218,6 +218,18 @@ fn an_experiment_shares_decoders_chooses_rates_and_tells_the_contrast() {
     let jobs = desk.lines("out/jobs.jsonl");
     let arm = jobs.iter().find(|it| it["job"] == "grpo on data, seed 2").unwrap();
     let run = format!("out/{}", arm["run"].as_str().unwrap());
+    // with the checksums of all its files
+    for (folder, name) in [
+        ("", "checksums.json"),
+        ("", "phases.json"),
+        ("", "config.toml"),
+        ("data", "sequences.jsonl"),
+        ("sid", "table.json"),
+        ("sft", "settings.toml"),
+    ] {
+        let sums = fs::read_to_string(desk.path(&run).join(folder).join("sums")).unwrap();
+        assert!(sums.contains(&format!("  {name}\n")), "{name}: {sums}");
+    }
     let report = desk.done(&["eval", "--run-dir", &run, "--json", "-q"]);
     let summary: Value = serde_json::from_str(&report).unwrap();
     assert!(summary["groups"]["grpo"].is_object());

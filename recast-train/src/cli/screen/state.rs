@@ -154,6 +154,7 @@ impl State {
             Event::Session(_)
             | Event::Prepare(_)
             | Event::Tokenize(_)
+            | Event::Warning { .. }
             | Event::Test(_)
             | Event::Diagnosis(_)
             | Event::SearchCheck(_) => {}

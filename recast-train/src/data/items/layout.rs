@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
@@ -15,7 +14,7 @@ use crate::data::readers::extension;
 use crate::data::readers::lenient;
 use crate::data::readers::lines::{for_each_line, json_error};
 use crate::error::{Error, Result};
-use crate::storage::{Entries, Source};
+use crate::storage::{Entries, Source, read_whole};
 
 /// Hands each item to `each` as an entry, with its line from 1 where items stand on lines.
 ///
@@ -247,13 +246,12 @@ const GENRES_OF_100K: [&str; 19] = [
 
 /// Hands each entry of one JSON object to `each`, with its key as the id.
 fn for_each_of_object(
-    mut source: Source,
+    source: Source,
     id_key: IdKey<'_>,
     mut each: impl FnMut(Entry) -> Result<()>,
 ) -> Result<()> {
     let path = &source.path().to_owned();
-    let mut text = String::new();
-    source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
+    let text = read_whole(source).map_err(|cause| Error::read(path, cause))?;
     let entries = serde_json::from_str(&text).or_else(|fault| {
         lenient::json(&text).ok_or(fault).and_then(|json| serde_json::from_str(&json))
     });

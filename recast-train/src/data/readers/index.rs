@@ -1,12 +1,11 @@
 //! The catalogue of a folder: all items with their semantic IDs.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use super::field::Place;
 use crate::data::Ids;
 use crate::error::{Error, Result};
-use crate::storage::{Entries, Sources};
+use crate::storage::{Entries, Sources, read_whole};
 
 /// The catalogue, as the file `NAME.index.json` lists it.
 #[derive(Debug)]
@@ -19,9 +18,8 @@ pub(super) struct Index<'a> {
 
 impl<'a> Index<'a> {
     pub(super) fn read(path: &'a Path, sources: &Sources) -> Result<Self> {
-        let mut text = String::new();
-        let mut source = sources.text(path, None)?;
-        source.read_to_string(&mut text).map_err(|cause| Error::read(path, cause))?;
+        let source = sources.text(path, None)?;
+        let text = read_whole(source).map_err(|cause| Error::read(path, cause))?;
         let entries: Entries<Vec<String>> = serde_json::from_str(&text).map_err(|fault| {
             let hint = r#"expected {"item id": ["<a_3>", ..], ..}"#;
             Error::file(path, format!("is no index of semantic IDs: {fault}"), hint)

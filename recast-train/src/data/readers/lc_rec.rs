@@ -1,7 +1,6 @@
 //! Each user's items in one JSON object, as LC-Rec and LETTER publish them.
 
 use std::borrow::Cow;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::value::RawValue;
@@ -12,7 +11,7 @@ use super::list::scalar;
 use super::rows::Rows;
 use super::{Columns, Interactions, LogOptions, LogOrder, without_columns, without_ratings};
 use crate::error::{Error, Result};
-use crate::storage::{Entries, Sources};
+use crate::storage::{Entries, Sources, read_whole};
 
 /// Reads `NAME.inter.json`, `{"user": [item, item, ...]}`, by its own path or its folder's. A list
 /// is in time order; an interaction's timestamp is its position, from 0.
@@ -23,9 +22,8 @@ pub(super) fn read(path: &Path, options: &LogOptions, sources: &Sources) -> Resu
     without_columns(path, options)?;
     let folder = Folder::of_lc_rec(path)?;
     let inter = &if path.is_dir() { folder.file(INTER) } else { path.to_owned() };
-    let mut text = String::new();
-    let mut source = sources.text(inter, options.encoding()?)?;
-    source.read_to_string(&mut text).map_err(|cause| Error::read(inter, cause))?;
+    let source = sources.text(inter, options.encoding()?)?;
+    let text = read_whole(source).map_err(|cause| Error::read(inter, cause))?;
     let users: Entries<Vec<&RawValue>> = serde_json::from_str(&text).map_err(|fault| {
         let hint = r#"expected {"user": [item, item, ..], ..}"#;
         Error::file(inter, format!("holds no lists of items: {fault}"), hint)

@@ -1,10 +1,13 @@
 //! A text file, line by line.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::storage::Source;
+
+/// The bytes of the longest line: a run folder's data have all item ids in their first one.
+const LONGEST_LINE: u64 = 4 << 30;
 
 /// Calls `read` with the number, from 1, and the text of each line that is not blank.
 ///
@@ -33,10 +36,17 @@ pub(super) fn each_line_and_cut(
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
-        let length =
-            reader.read_until(end, &mut bytes).map_err(|source| Error::read(path, source))?;
+        let length = reader
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(end, &mut bytes)
+            .map_err(|source| Error::read(path, source))?;
         if length == 0 {
             break;
+        }
+        if length as u64 == LONGEST_LINE {
+            let problem = format!("is longer than {} GiB", LONGEST_LINE >> 30);
+            return Err(Error::line(path, number, problem, "is it a text file, with line ends?"));
         }
         is_cut = bytes.last() != Some(&end);
         let text = std::str::from_utf8(&bytes).map_err(|fault| {

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use super::{Embeddings, check_values};
 use crate::error::{Error, Result};
+use crate::machine::memory_bytes;
 use crate::storage::Sources;
 
 /// Usual names of the ids of a file, in order of preference.
@@ -139,7 +140,20 @@ fn matrix_shape(shape: &[u64], item_size: usize, found: u64) -> Checked<(usize, 
     };
     let expected = rows.checked_mul(dim).and_then(|n| n.checked_mul(item_size as u64));
     match (usize::try_from(rows), usize::try_from(dim), expected) {
-        (Ok(rows), Ok(dim), Some(expected)) if expected == found => Ok((rows, dim)),
+        (Ok(rows), Ok(dim), Some(expected)) if expected == found => {
+            let needed = (rows as u64).saturating_mul(4 * dim as u64);
+            match memory_bytes() {
+                Some(memory) if needed > memory => Err((
+                    format!(
+                        "{shape:?} numbers of 32 bits take {} MiB, and this machine has {} MiB",
+                        needed >> 20,
+                        memory >> 20
+                    ),
+                    "give fewer rows or narrower ones",
+                )),
+                _ => Ok((rows, dim)),
+            }
+        }
         _ => Err((
             format!(
                 "{found} bytes of values where {shape:?} of {item_size} bytes each are announced"

@@ -11,6 +11,12 @@ use zip::read::ZipFile;
 use super::npy::{self, not_npy, read_header};
 use super::{Checked, Fault, ID_NAMES, MATRIX_NAMES, Matrix, named};
 
+/// The bytes that an array may always have when unpacked.
+const UNPACKED: u64 = 1 << 30;
+/// Beyond these bytes, the most unpacked bytes for each packed one: the numbers of a model do not
+/// repeat.
+const RATIO: u64 = 200;
+
 const DAMAGED: &str = "the file is cut off or damaged; write it again with numpy.savez";
 
 /// An array of the archive.
@@ -123,7 +129,12 @@ fn with_data<T>(
     read: impl FnOnce(NpyHeader, u64, &mut BufReader<ZipFile<'_, BufReader<File>>>) -> Checked<T>,
 ) -> Checked<T> {
     let entry = archive.by_index(array.place).map_err(|cause| not_npz(&cause))?;
-    let length = entry.size();
+    let (length, packed) = (entry.size(), entry.compressed_size());
+    if length > UNPACKED && length / RATIO > packed {
+        let problem =
+            format!("{packed} packed bytes unpack to {length}, {RATIO} times as many or more");
+        return Err((problem, "save the array unpacked, with numpy.savez"));
+    }
     let mut data = BufReader::with_capacity(1 << 16, entry);
     let (header, start) = read_header(&mut data).map_err(not_npy)?;
     let found = read(header, length.saturating_sub(start), &mut data)?;

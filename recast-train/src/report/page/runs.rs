@@ -1,7 +1,6 @@
 //! Run folders as the page reads them, in groups that differ in the seed alone.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -13,6 +12,7 @@ use super::super::summary::Summary;
 use crate::config::Config;
 use crate::error::{Error, Result, SettingChange};
 use crate::event::TokenizerReport;
+use crate::storage::{read_noted, read_text};
 use crate::train::SignalName;
 
 /// The figures of one system: by section, then by name. Figures at item level stand in the section
@@ -117,7 +117,7 @@ impl Folder {
         if !path.exists() {
             return Err(Error::NoRun { path: dir.to_owned() });
         }
-        let config_text = fs::read_to_string(&path).map_err(|cause| Error::read(&path, cause))?;
+        let config_text = read_text(&path)?;
         let has_summary = dir.join("summary.json").exists();
         let summary = if has_summary { Some(Summary::load(dir)?) } else { None };
         let figures: Option<Value> = read(&dir.join("summary.json"), "evaluate the run again")?;
@@ -170,11 +170,10 @@ impl System {
 
 /// A file of JSON; `None` where there is none yet.
 fn read<T: DeserializeOwned>(path: &Path, hint: &str) -> Result<Option<T>> {
-    let text = match fs::read_to_string(path) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        read => read.map_err(|cause| Error::read(path, cause))?,
-    };
-    serde_json::from_str(&text)
+    if !path.exists() {
+        return Ok(None);
+    }
+    serde_json::from_str(&read_noted(path, hint)?)
         .map(Some)
         .map_err(|e| Error::file(path, format!("is not what recast writes: {e}"), hint))
 }

@@ -2,9 +2,11 @@
 
 mod autoencoder;
 mod options;
+mod resume;
 mod standard;
 
 pub use options::RqVaeOptions;
+pub use resume::Journal;
 
 use std::time::Instant;
 
@@ -21,7 +23,7 @@ use super::residual_kmeans::residual_kmeans;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
 use crate::event::{Event, Monitor, RqVaeEpoch};
-use crate::optim::{Optimiser, check_finite, learning_rate};
+use crate::optim::{Optimiser, Place, check_finite, learning_rate};
 use crate::random::{Purpose, stream};
 use autoencoder::{Autoencoder, Mlp};
 use standard::Standard;
@@ -46,6 +48,9 @@ const PHASE: &str = "tokenizer.rq_vae";
 /// codes, and its output is scaled back. Equal seeds give equal codes on a CPU with an equal
 /// number of threads.
 ///
+/// With a stage in the `journal`, about twenty checkpoints are written over the training, and a
+/// training that ended early goes on from the last one, to equal codes.
+///
 /// Sources:
 ///
 /// - "Recommender Systems with Generative Retrieval", Rajput et al.,
@@ -69,7 +74,7 @@ pub fn rq_vae(
     kmeans: KmeansOptions,
     seed: u64,
     device: &Device,
-    monitor: &Monitor,
+    journal: Journal<'_>,
 ) -> Result<(Quantised, Embeddings)> {
     check_codes(codes_per_level)?;
     options.check()?;
@@ -87,8 +92,8 @@ pub fn rq_vae(
         options,
         seed,
     };
-    training.train(kmeans, monitor)?;
-    training.quantise(monitor)
+    training.train(kmeans, journal)?;
+    training.quantise(journal.monitor)
 }
 
 struct Training<'a> {
@@ -120,17 +125,19 @@ impl Training<'_> {
         Ok(())
     }
 
-    fn train(&mut self, kmeans: KmeansOptions, monitor: &Monitor) -> Result<()> {
+    fn train(&mut self, kmeans: KmeansOptions, journal: Journal<'_>) -> Result<()> {
+        let monitor = journal.monitor;
         let options = self.options;
         let epochs = options.pretrain_epochs + options.epochs;
         let items = self.embeddings.rows();
         let steps_per_epoch = items.div_ceil(options.batch_items);
         let steps = epochs * steps_per_epoch;
         let warmup = (steps as f64 * options.warmup) as usize;
-        let mut optimiser = Optimiser::new(options.weight_decay as f32, options.max_norm as f32);
+        let optimiser = Optimiser::new(options.weight_decay as f32, options.max_norm as f32);
+        let (mut optimiser, mut state) = self.resume(optimiser, journal)?;
         let progress = monitor.progress("rq_vae", (epochs * items) as u64);
-        let mut step = 0;
-        for epoch in 1..=epochs {
+        progress.resume_at((state.epoch * items) as u64);
+        for epoch in state.epoch + 1..=epochs {
             let started = Instant::now();
             if epoch == options.pretrain_epochs + 1 {
                 self.start_codebooks(kmeans, monitor)?;
@@ -140,7 +147,7 @@ impl Training<'_> {
             // one level for each codebook: none at first
             let levels = &self.codes_per_level[..self.model.codebooks.len()];
             let mut counts: Vec<Vec<u32>> = levels.iter().map(|&n| vec![0; n]).collect();
-            let (mut loss_sum, mut norm_sum, mut rate) = (0.0, 0.0, 0.0);
+            let (mut loss_sum, mut norm_sum, mut rate, mut batches) = (0.0, 0.0, 0.0, 0);
             for batch in order.chunks(options.batch_items) {
                 progress.advance_or_stop(batch.len() as u64)?;
                 let x = self.batch(batch, &self.device());
@@ -148,10 +155,12 @@ impl Training<'_> {
                 for (counts, codes) in counts.iter_mut().zip(&found.codes) {
                     codes.iter().for_each(|&code| counts[code as usize] += 1);
                 }
-                rate = learning_rate(options.learning_rate, step, warmup, steps);
+                rate = learning_rate(options.learning_rate, state.step, warmup, steps);
                 let found = optimiser.gradients(&self.model, [found.loss]);
-                step += 1;
-                check_finite(PHASE, step, &found)?;
+                state.step += 1;
+                batches += 1;
+                let place = Place { phase: PHASE, step: state.step, batch: batches };
+                check_finite(place, &self.model, &found)?;
                 loss_sum += found.loss;
                 norm_sum += f64::from(found.norm);
                 progress.note(&format!("loss {:.3}", found.loss));
@@ -175,6 +184,8 @@ impl Training<'_> {
                 seconds: started.elapsed().as_secs_f64(),
             };
             monitor.record(&Event::RqVaeEpoch(event))?;
+            (state.epoch, state.finished) = (epoch, epoch == epochs);
+            self.keep(&optimiser, state, epochs, journal)?;
         }
         progress.finish();
         Ok(())

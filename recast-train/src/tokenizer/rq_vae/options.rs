@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_most};
 use crate::optim::check_rates;
 
 /// The shape and the training of the autoencoder.
@@ -77,6 +77,14 @@ impl RqVaeOptions {
                 return Err(Error::setting(key(name), "is 0", usual));
             }
         }
+        let counts = [
+            ("hidden", self.hidden.iter().copied().max().unwrap_or(0), 1 << 16),
+            ("latent_dim", self.latent_dim, 1 << 16),
+            ("pretrain_epochs", self.pretrain_epochs, 1 << 31),
+            ("epochs", self.epochs, 1 << 31),
+            ("batch_items", self.batch_items, 1 << 31),
+        ];
+        check_most(SECTION, &counts)?;
         if !(self.commitment >= 0.0 && self.commitment.is_finite()) {
             let problem = format!("{} is not 0 or above", self.commitment);
             return Err(Error::setting(key("commitment"), problem, "0.25 is usual"));

@@ -1,5 +1,10 @@
 use super::super::residual_kmeans::tests::random_embeddings;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
+use crate::event::{Listener, Message};
+use crate::optim::Stage;
 use recast_burn::DeviceKind;
 
 const KMEANS: KmeansOptions = KmeansOptions { iterations: 5, balanced: false, sample_per_code: 0 };
@@ -20,8 +25,18 @@ fn fit(
     options: &RqVaeOptions,
     seed: u64,
 ) -> Result<(Quantised, Embeddings)> {
+    let monitor = Monitor::silent();
+    fit_in(embeddings, options, seed, Journal::without_checkpoints(&monitor))
+}
+
+fn fit_in(
+    embeddings: &Embeddings,
+    options: &RqVaeOptions,
+    seed: u64,
+    journal: Journal<'_>,
+) -> Result<(Quantised, Embeddings)> {
     let device = DeviceKind::Cpu.device();
-    rq_vae(embeddings, &[16, 16], options, KMEANS, seed, &device, &Monitor::silent())
+    rq_vae(embeddings, &[16, 16], options, KMEANS, seed, &device, journal)
 }
 
 /// Points on a curved surface of two dimensions in eight.
@@ -68,6 +83,40 @@ fn equal_seeds_give_equal_codes_and_others_do_not() {
     let run = |seed| fit(&embeddings, &small(), seed).unwrap();
     assert_eq!(run(3), run(3));
     assert_ne!(run(3).0.codes(), run(4).0.codes());
+}
+
+/// A monitor that asks to stop after an epoch.
+fn until(last: usize) -> Monitor {
+    let asked: Arc<AtomicBool> = Arc::default();
+    let ask = Arc::clone(&asked);
+    let listener = Listener::new(move |message| {
+        if let Message::Event(Event::RqVaeEpoch(epoch)) = message {
+            ask.store(epoch.epoch == last, Ordering::Relaxed);
+        }
+    });
+    Monitor::new(Some(listener), asked)
+}
+
+#[test]
+fn a_training_that_ended_early_goes_on_to_equal_codes() {
+    let embeddings = surface(150);
+    // codes that nobody takes are set anew, and a resumed training sets the same ones
+    let options = RqVaeOptions { min_perplexity: 0.0, epochs: 40, ..small() };
+    let whole = fit(&embeddings, &options, 3).unwrap();
+    // before, at and after the start of the codebooks; a checkpoint stands after every third epoch
+    for last in [1, 4, 5, 6, 7, 20, 44] {
+        let folder = tempfile::tempdir().unwrap();
+        let stage = Stage::new(folder.path(), "sid");
+        let monitor = until(last);
+        let journal = Journal { stage: Some(&stage), monitor: &monitor };
+        let stopped = fit_in(&embeddings, &options, 3, journal).unwrap_err();
+        assert!(matches!(stopped, Error::Interrupted { .. }), "{stopped}");
+        let monitor = Monitor::silent();
+        let journal = Journal { stage: Some(&stage), monitor: &monitor };
+        assert_eq!(fit_in(&embeddings, &options, 3, journal).unwrap(), whole, "{last}");
+        // a finished training is not repeated
+        assert_eq!(fit_in(&embeddings, &options, 3, journal).unwrap(), whole, "{last}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The groups of a step: rollout, reward, repair, selection, token advantages.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rand::Rng;
@@ -13,7 +14,7 @@ use super::loss::{KeptGroup, entropies, path_log_probs};
 use super::prompts::RlPrompt;
 use super::select::{Draws, GroupOutcome, RewardedGroup, Selected, Selector};
 use super::{SignalName, Training};
-use crate::catalogue::Node;
+use crate::catalogue::{Catalogue, Node};
 use crate::decode::Searcher;
 use crate::error::{Error, Result};
 use crate::model::Decoder;
@@ -26,8 +27,18 @@ pub(super) struct StepGroups {
     pub(super) kept: Vec<Selected>,
     pub(super) mean_reward: f64,
     pub(super) rewards: RewardMeans,
+    /// The different completions that were generated, and their number with repetitions.
+    pub(super) leaves: BTreeSet<Node>,
+    completions: usize,
     /// The number of all groups so far, kept or skipped.
     groups: usize,
+}
+
+impl StepGroups {
+    /// How many completions of the step could differ.
+    pub(super) fn possible(&self, catalogue: Catalogue<'_>) -> usize {
+        self.completions.min(catalogue.sids.n_items())
+    }
 }
 
 impl Training<'_> {
@@ -78,6 +89,8 @@ impl Training<'_> {
         let searcher = Searcher::new(frozen, catalogue.trie);
         let completions = self.generation.groups(&searcher, &tokens, first);
         let generated: Vec<usize> = completions.iter().map(Vec::len).collect();
+        found.leaves.extend(completions.iter().flatten().map(|completion| completion.leaf));
+        found.completions += generated.iter().sum::<usize>();
         self.state.seconds.generate += started.elapsed().as_secs_f64();
 
         let started = Instant::now();

@@ -3,6 +3,7 @@
 mod advantages;
 mod config;
 mod groups;
+mod health;
 mod loss;
 mod prompts;
 mod reference;
@@ -22,6 +23,8 @@ pub use self::config::{
     Override, PreferenceConfig, Prompts, Ratio, RecastConfig, Repair, RereConfig, RlConfig,
     RlZvpConfig, SapoConfig, Scale, SignalName, Target,
 };
+pub use self::health::Health;
+use self::health::StepFacts;
 pub use self::loss::{KeptGroup, Layout, completion_log_probs, micro_batches, update_batch};
 use self::prompts::PromptOrder;
 pub use self::prompts::RlPrompt;
@@ -37,7 +40,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::event::{Event, Monitor, PhaseSeconds, RlStep, Validation};
 use crate::model::Decoder;
-use crate::optim::{Optimiser, Stage, check_finite, learning_rate};
+use crate::optim::{Optimiser, Place, Saved, Stage, check_finite, learning_rate};
 use crate::reward::Rewards;
 
 /// Trains the supervised decoder with one signal, or resumes the stage's checkpoint. The result is
@@ -72,7 +75,7 @@ pub fn rl(
     let steps = config.planned_steps(prompts.len());
     let validation = validation_sample(inputs.valid, config.validation_prompts, inputs.seed);
     let optimiser = Optimiser::new(config.weight_decay as f32, config.max_norm as f32);
-    let loaded = stage.load::<RlState>(start.clone(), optimiser.clone())?;
+    let loaded = stage.load(|_: &RlState| start.clone(), &optimiser, monitor)?;
     let (policy, optimiser, state) =
         loaded.unwrap_or_else(|| (start.clone(), optimiser, RlState::fresh()));
     let syncs = name == SignalName::Rere && config.rere.sync_reference_every > 0;
@@ -125,6 +128,7 @@ pub fn rl(
             .item;
             training.state.seconds.evaluate += started.elapsed().as_secs_f64();
             let is_best = training.state.judge(&found);
+            let warnings = training.state.health.judge(state.step, &found);
             monitor.record(&Event::Validation(Validation {
                 phase: name.key(),
                 epoch: None,
@@ -144,17 +148,21 @@ pub fn rl(
                 found.recall_at_10,
                 found.ndcg_at_10
             ));
+            training.warn(&warnings)?;
             let is_kept = match config.keep {
                 Keep::Best => is_best,
                 Keep::Last => true,
             };
-            if is_kept {
-                stage.save_best(&training.policy)?;
-            }
             training.state.finished = state.step == steps;
-            let reference = syncs.then_some(&training.reference);
-            let (policy, optimiser) = (&training.policy, &training.optimiser);
-            stage.save(state.step, policy, optimiser, reference, &training.state)?;
+            monitor.sync()?;
+            let saved = Saved {
+                step: state.step,
+                model: &training.policy,
+                optimiser: &training.optimiser,
+                reference: syncs.then_some(&training.reference),
+                is_best: is_kept,
+            };
+            stage.save(&saved, &training.state)?;
             // evaluation's memory returns from a GPU's allocator, so that long runs take no more
             training.policy.device().memory_cleanup();
         }
@@ -199,7 +207,9 @@ struct StepSums {
 impl Training<'_> {
     fn step(&mut self) -> Result<()> {
         let frozen = self.policy.valid();
+        let before = self.state.groups;
         let rollout = self.rollout(&frozen)?;
+        let (different, possible) = (rollout.leaves.len(), rollout.possible(self.inputs.catalogue));
         let groups = self.token_advantages(&frozen, rollout.kept)?;
         let update = self.update;
         let minibatches = update.minibatches(&groups, frozen.levels());
@@ -227,21 +237,39 @@ impl Training<'_> {
         self.state.step += 1;
         self.sync_reference();
         let (count, tokens) = (sums.minibatches.max(1) as f64, sums.tokens.tokens.max(1) as f64);
+        let facts = StepFacts {
+            groups: self.state.groups.groups() - before.groups(),
+            with_signal: self.state.groups.with_signal - before.with_signal,
+            optimiser_steps: sums.minibatches,
+            gradient_norm: sums.norm,
+            kl: sums.tokens.kl / tokens,
+            positive_log_prob: mean(sums.tokens.positives),
+            different,
+            possible,
+        };
+        let warnings = self.state.health.observe(self.state.step, &facts);
         self.monitor.record(&Event::RlStep(RlStep {
             signal: self.name.key(),
             step: self.state.step,
             loss: sums.loss / count,
             gradient_norm: sums.norm / count,
             clip_fraction: sums.tokens.clipped as f64 / tokens,
-            kl: sums.tokens.kl / tokens,
-            positive_log_prob: mean(sums.tokens.positives),
+            kl: facts.kl,
+            positive_log_prob: facts.positive_log_prob,
             negative_log_prob: mean(sums.tokens.negatives),
             mean_reward: rollout.mean_reward,
             learning_rate: sums.rate,
             groups: self.state.groups,
             seconds: self.state.seconds,
             rewards: &rollout.rewards.by_name(),
-        }))
+        }))?;
+        self.warn(&warnings)
+    }
+
+    /// Tells warnings of this training.
+    fn warn(&self, warnings: &[String]) -> Result<()> {
+        let phase = format!("rl {}", self.name.key());
+        warnings.iter().try_for_each(|text| self.monitor.warn(&phase, text))
     }
 
     fn timed_log_probs(
@@ -270,7 +298,9 @@ impl Training<'_> {
             self.update.gradients(&self.optimiser, &self.policy, minibatch, old, reference)?;
         self.state.seconds.update += started.elapsed().as_secs_f64();
         self.state.optimiser_steps += 1;
-        check_finite(&format!("rl {}", self.name), self.state.optimiser_steps, &found)?;
+        let phase = &format!("rl {}", self.name);
+        let (step, batch) = (self.state.optimiser_steps, sums.minibatches + 1);
+        check_finite(Place { phase, step, batch }, &self.policy, &found)?;
 
         let started = Instant::now();
         let steps = self.steps * self.config.minibatches();

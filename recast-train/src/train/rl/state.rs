@@ -5,6 +5,7 @@ use recast_core::repair::{AllZeroParts, AllZeroRate, RepairError};
 use recast_core::signal::Skip;
 use serde::{Deserialize, Serialize};
 
+use super::health::Health;
 use super::select::{GroupOutcome, Selected};
 use crate::event::{GroupCounts, Metrics, PhaseSeconds};
 use crate::reward::RewardMeans;
@@ -73,6 +74,9 @@ pub struct RlState {
     /// The moving average of the all-zero rate, which a gated repair reads.
     #[serde(default)]
     pub all_zero: AllZeroState,
+    /// Signs that training learns nothing; older checkpoints lack them.
+    #[serde(default)]
+    pub health: Health,
 }
 
 impl RlState {
@@ -91,6 +95,7 @@ impl RlState {
             rewards: RewardMeans::default(),
             further_prompts: 0,
             all_zero: AllZeroState::default(),
+            health: Health::default(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub use self::recast::{Divisor, Negative, NegativeChoice, Ratio, RecastConfig, R
 pub use self::signal_name::SignalName;
 use super::loss::Layout;
 use crate::decode::{Rollout, RolloutConfig, RolloutKind};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_most};
 use crate::model::Pass;
 use crate::optim::check_rates;
 use crate::reward::RewardsConfig;
@@ -193,6 +193,17 @@ impl RlConfig {
                 return Err(Error::setting(key, "is 0", "give at least 1"));
             }
         }
+        let most = 1 << 20;
+        let counts = [
+            ("prompts_per_step", self.prompts_per_step, most),
+            ("group_size", self.group_size, most),
+            ("rere.group_size", self.rere.group_size, most),
+            ("groups_per_minibatch", self.groups_per_minibatch, most),
+            ("targets", self.targets, most),
+            ("dapo.max_rollouts", self.dapo.max_rollouts, most),
+            ("steps", self.steps, 1 << 31),
+        ];
+        check_most("rl", &counts)?;
         for (key, size) in
             [("rl.group_size", self.group_size), ("rl.rere.group_size", self.rere.group_size)]
         {
