@@ -315,9 +315,13 @@ mod tests {
         let arm = |signal: &str| {
             format!("[[arms]]\nname = \"x\"\nsignal = \"{signal}\"\nrl.rollout = \"sample\"\n")
         };
+        let config = |signal| {
+            let plan = plan("", &arm(signal)).unwrap();
+            plan.config(&plan.cells[0], &plan.arms[2], 1, None)
+        };
         // sampled completions have no ranks, which ReRe reads
-        plan("", &arm("recast")).unwrap();
-        let message = plan("", &arm("rere")).unwrap_err().to_string();
+        config("recast").unwrap();
+        let message = config("rere").unwrap_err().to_string();
         assert!(message.contains("arms 'x'") && message.contains("'rl.rollout'"), "{message}");
     }
 
@@ -338,7 +342,14 @@ mod tests {
     #[test]
     fn the_plan_of_the_preset_and_those_of_the_repository_are_sound() {
         let mut plans = vec![Plan::quick().unwrap()];
-        for name in ["beauty-fresh", "beauty-controls", "beauty-variants", "industrial-fresh", "sparsity", "size"] {
+        for name in [
+            "beauty-fresh",
+            "beauty-controls",
+            "beauty-variants",
+            "industrial-fresh",
+            "sparsity",
+            "size",
+        ] {
             let studies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../studies");
             plans.push(Plan::read(&studies.join(format!("{name}.toml"))).unwrap());
         }
