@@ -154,10 +154,11 @@ impl Display for Summary {
         if let Some(bayes) = self.bayes_pass_at_1 {
             writeln!(f, "Bayes-optimal Pass@1 in expectation: {bayes:.4}")?;
         }
+        let name = widest(self.groups.keys(), 8);
         if !self.groups.is_empty() {
             writeln!(
                 f,
-                "\n{:<8} {:>8} {:>10} {:>9} {:>8} {:>11} {:>9} {:>10} {:>9} {:>10} {:>9}",
+                "\n{:<name$} {:>8} {:>10} {:>9} {:>8} {:>11} {:>9} {:>10} {:>9} {:>10} {:>9}",
                 "groups",
                 "all-zero",
                 "single-hit",
@@ -175,7 +176,7 @@ impl Display for Summary {
             let with_signal = group.with_signal.map_or("-".to_owned(), percent);
             writeln!(
                 f,
-                "{signal:<8} {:>7.1}% {:>9.1}% {:>8.1}% {:>7.1}% {with_signal:>11} {:>9} {:>10} {:>9} \
+                "{signal:<name$} {:>7.1}% {:>9.1}% {:>8.1}% {:>7.1}% {with_signal:>11} {:>9} {:>10} {:>9} \
                  {:>10} {:>9}",
                 100.0 * group.all_zero,
                 100.0 * group.single_hit,
@@ -191,7 +192,7 @@ impl Display for Summary {
         if !self.groups.is_empty() {
             writeln!(
                 f,
-                "\n{:<8} {:>9} {:>7} {:>7} {:>7} {:>7} {:>10} {:>9}",
+                "\n{:<name$} {:>9} {:>7} {:>7} {:>7} {:>7} {:>10} {:>9}",
                 "seconds", "generate", "select", "old", "ref", "update", "optimiser", "evaluate"
             )?;
         }
@@ -199,7 +200,7 @@ impl Display for Summary {
             let s = group.seconds;
             writeln!(
                 f,
-                "{signal:<8} {:>9.1} {:>7.1} {:>7.1} {:>7.1} {:>7.1} {:>10.1} {:>9.1}",
+                "{signal:<name$} {:>9.1} {:>7.1} {:>7.1} {:>7.1} {:>7.1} {:>10.1} {:>9.1}",
                 s.generate,
                 s.select,
                 s.old_log_prob,
@@ -210,15 +211,21 @@ impl Display for Summary {
             )?;
         }
         writeln!(f)?;
+        let name = widest(self.phases.keys(), 12);
         for (phase, seconds) in &self.phases {
-            writeln!(f, "{phase:<12} {seconds:>8.1} s")?;
+            writeln!(f, "{phase:<name$} {seconds:>8.1} s")?;
         }
-        write!(f, "{:<12} {:>8.1} s", "all", self.seconds)?;
+        write!(f, "{:<name$} {:>8.1} s", "all", self.seconds)?;
         if let Some(bytes) = self.peak_memory_bytes {
             write!(f, ", peak memory {} MiB", bytes >> 20)?;
         }
         Ok(())
     }
+}
+
+/// The width of a column of names, at least `least`.
+fn widest<'a>(names: impl Iterator<Item = &'a String>, least: usize) -> usize {
+    names.map(|name| name.chars().count()).max().unwrap_or_default().max(least)
 }
 
 fn percent(share: f64) -> String {

@@ -126,7 +126,12 @@ pub struct RlConfig {
 impl Default for RlConfig {
     fn default() -> Self {
         Self {
-            signals: vec![SignalName::Grpo, SignalName::Rere, SignalName::Recast],
+            signals: vec![
+                SignalName::Grpo,
+                SignalName::Rere,
+                SignalName::Recast,
+                SignalName::Supervised,
+            ],
             steps: 100,
             prompts_per_step: 64,
             prompts: Prompts::Seen,
