@@ -14,7 +14,7 @@ pub(super) struct EvalArgs {
     /// How decoders search semantic IDs [default: as the run's settings say].
     #[arg(long, value_parser = super::values::search())]
     search: Option<Search>,
-    /// Only compare beam search with exact search, on this many test prompts.
+    /// Only compare beam search with exact search, on this many test prompts, spread evenly.
     #[arg(long, value_name = "PROMPTS", conflicts_with = "search",
         value_parser = clap::value_parser!(u32).range(1..))]
     check_search: Option<u32>,
@@ -25,8 +25,8 @@ pub(super) struct EvalArgs {
     /// For --check-search: sft or a trained signal [default: recast if trained, else sft].
     #[arg(long, requires = "check_search")]
     system: Option<String>,
-    /// Only diagnose every decoder on this many test prompts, 0 for all: loss and prefix recall by
-    /// level, and metrics by exact search.
+    /// Only diagnose every decoder on this many test prompts, spread evenly, 0 for all: loss and
+    /// prefix recall by level, and metrics by exact search.
     #[arg(long, value_name = "PROMPTS", allow_negative_numbers = true,
         conflicts_with_all = ["search", "check_search"])]
     diagnose: Option<u32>,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::results::{Both, Metrics};
 
-/// A decoder's losses and rankings on the first test prompts, level by level.
+/// A decoder's losses and rankings on test prompts, level by level.
 ///
 /// A prompt with several targets counts by the mean over these.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,13 +1,16 @@
 //! The diagnosis of a run's decoders.
 
+use std::borrow::Cow;
+
 use super::folder::{Run, Tokenized};
+use super::judging::spread;
 use crate::error::{Error, Result};
 use crate::evaluate::{Diagnosis, diagnose};
 use crate::event::Event;
 
 impl Run {
-    /// Diagnoses every trained decoder of semantic IDs on the first `prompts` test prompts; 0
-    /// means all. Exact search ranks the items.
+    /// Diagnoses every trained decoder of semantic IDs on `prompts` test prompts, spread evenly
+    /// over the test; 0 means all. Exact search ranks the items.
     ///
     /// # Errors
     ///
@@ -15,19 +18,21 @@ impl Run {
     pub fn diagnose(&self, tokenized: &Tokenized, prompts: usize) -> Result<Vec<Diagnosis>> {
         self.hold()?;
         let test = &self.prepared.split.test;
+        if prompts > test.len() {
+            let problem = format!("{prompts} prompts are more than the test's {}", test.len());
+            let hint = format!("give 1 to {}, or 0 for all", test.len());
+            return Err(Error::data(problem, hint));
+        }
         let examples = match prompts {
-            0 => &test[..],
-            _ => test.get(..prompts).ok_or_else(|| {
-                let problem = format!("{prompts} prompts are more than the test's {}", test.len());
-                Error::data(problem, format!("give 1 to {}, or 0 for all", test.len()))
-            })?,
+            0 => Cow::Borrowed(&test[..]),
+            some => Cow::Owned(spread(test, some).cloned().collect()),
         };
         let mut found = Vec::new();
         for (name, title, stage) in self.trained()? {
             let diagnosis = diagnose(
                 &self.best_of(&stage, tokenized)?,
                 self.catalogue(tokenized),
-                examples,
+                &examples,
                 test.len(),
                 &self.config.evaluate,
                 self.monitor(),

@@ -83,7 +83,8 @@ impl Run {
         Ok(summary)
     }
 
-    /// Compares beam search of each width with exact search on the first test prompts.
+    /// Compares beam search of each width with exact search on test prompts, spread evenly over the
+    /// test.
     /// [`Run::decoder`] gives the decoder; without widths, the settings give the width.
     ///
     /// # Errors
@@ -101,7 +102,7 @@ impl Run {
         let settings = [self.config.evaluate.beam_width];
         let test = &self.prepared.split.test;
         let histories: Vec<&[u32]> =
-            test.iter().take(prompts).map(|example| &example.history[..]).collect();
+            spread(test, prompts).map(|example| &example.history[..]).collect();
         let found = check_search(
             &decoder,
             self.catalogue(tokenized),
@@ -257,5 +258,28 @@ impl Run {
             return Ok(None);
         }
         Synthetic::generate(&self.config.data.synthetic, self.config.seed).map(Some)
+    }
+}
+
+/// So many of a list's entries, or all of a shorter one, at equal distances: the first ones may be
+/// unlike the others, as logs often list their users by age or activity.
+pub(super) fn spread<T>(all: &[T], count: usize) -> impl Iterator<Item = &T> {
+    let count = count.min(all.len());
+    (0..count).map(move |i| &all[i * all.len() / count])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_spread_evenly_and_a_short_list_is_taken_whole() {
+        let all: Vec<usize> = (0..10).collect();
+        let taken = |count| spread(&all, count).copied().collect::<Vec<usize>>();
+        assert_eq!(taken(3), [0, 3, 6]);
+        assert_eq!(taken(4), [0, 2, 5, 7]);
+        assert_eq!(taken(10), all);
+        assert_eq!(taken(99), all);
+        assert_eq!(taken(0), [0; 0]);
     }
 }
