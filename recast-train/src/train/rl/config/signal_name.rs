@@ -128,7 +128,7 @@ impl SignalName {
             Self::Gmpo => "GMPO",
             Self::ReinforcePlusPlus => "REINFORCE++",
             Self::Opo => "OPO",
-            Self::Supervised => "SFT on",
+            Self::Supervised => "more SFT",
         }
     }
 }
