@@ -254,6 +254,25 @@ impl Config {
         run_dir.join("config.toml")
     }
 
+    /// The file of the settings while a run folder's data are prepared. Its name is that of a
+    /// temporary file, so that it goes with these.
+    pub(crate) fn preparing_path(run_dir: &Path) -> PathBuf {
+        run_dir.join(".recast-config.toml")
+    }
+
+    /// The settings of a preparation that was ended early; `None` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, a key is unknown or a value does not fit.
+    pub(crate) fn of_ended_preparation(run_dir: &Path) -> Result<Option<Self>> {
+        let path = Self::preparing_path(run_dir);
+        if Self::path(run_dir).exists() || !path.exists() {
+            return Ok(None);
+        }
+        Layers::read(Some(&path), &[])?.over(&Self::default()).map(Some)
+    }
+
     /// The settings as TOML, with every key.
     ///
     /// # Errors

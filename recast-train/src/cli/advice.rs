@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::config::Config;
 use crate::error::{Error, LONGEST_MESSAGE, Phase, Study, shortened};
 
 /// The program's message on a fault: the library's message, then the advice.
@@ -23,6 +24,10 @@ fn advice(fault: &Error) -> Option<String> {
         }
         Error::OtherRun { run_dir, .. } => {
             format!(", or resume that run with recast run --resume {}", quoted(run_dir))
+        }
+        Error::NoRun { path } if Config::preparing_path(path).exists() => {
+            let dir = quoted(path);
+            format!(": its preparation was ended early; go on with recast run --resume {dir}")
         }
         Error::NoRun { .. } => "; make one with recast run or recast prepare".to_owned(),
         Error::Undone { run_dir, phase, .. } => format!("; run {} first", command(phase, run_dir)),

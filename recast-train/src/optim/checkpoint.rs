@@ -279,7 +279,9 @@ impl Stage {
         let (from, to) = (self.folder.join(name), self.folder.join(format!("{DAMAGED}{name}")));
         remove(&to)?;
         fs::rename(&from, &to).map_err(|cause| Error::write(&from, cause))?;
-        let next = match self.names()?.pop() {
+        // one of an earlier version is named by `state.json` alone
+        let is_known = !matches!(self.newest(), Ok(None));
+        let next = match self.names()?.pop().filter(|_| is_known) {
             Some(before) => format!("{before} is used in its place"),
             None => "no checkpoint is left, and training begins anew".to_owned(),
         };

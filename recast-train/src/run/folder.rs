@@ -17,7 +17,7 @@ use crate::event::{Event, Monitor};
 use crate::machine::peak_memory_bytes;
 use crate::model::{Decoder, Input, ItemTable, ModelConfig};
 use crate::optim::Replicas;
-use crate::storage::{Lock, check_links, is_read_only, is_temporary, write_noted};
+use crate::storage::{Lock, check_links, is_read_only, is_temporary, write_atomic, write_noted};
 use crate::train::{SftState, TrainInputs};
 
 /// An open run folder.
@@ -95,12 +95,15 @@ impl Run {
         if holds_run_of(&dir, &config, Some(&lock))? {
             return Self::load(dir, config, monitor, Some(lock));
         }
+        let write = |writer: &mut io::BufWriter<&mut fs::File>| {
+            io::Write::write_all(writer, settings.as_bytes())
+        };
+        // with these settings a preparation that is ended early begins anew
+        write_atomic(&Config::preparing_path(&dir), write)?;
         inputs.write(&dir)?;
         Record::new(Part::Data, &config)?.save(&dir, Part::Data)?;
         // the config comes last: a folder with a config is complete
-        write_noted(&Config::path(&dir), |writer| {
-            std::io::Write::write_all(writer, settings.as_bytes())
-        })?;
+        write_noted(&Config::path(&dir), write)?;
         // a large log need not be held twice
         drop(inputs);
         let run = Self::load(dir, config, monitor, Some(lock))?;
@@ -114,13 +117,17 @@ impl Run {
 
     /// Opens a run folder to work in it; `key=value` overrides of its settings hold until the run
     /// is dropped. The folder belongs to this process for as long. In a read-only folder nothing is
-    /// taken, and only reading works.
+    /// taken, and only reading works. If the preparation of the folder was ended early, the call
+    /// prepares the data anew, under the same settings.
     ///
     /// # Errors
     ///
     /// If the folder holds no run, another process works in it, or a setting is at fault.
     /// [`Error::ChangedSettings`] if work of the folder was done under other settings.
-    pub fn open(dir: &Path, overrides: &[(String, String)], monitor: Monitor) -> Result<Self> {
+    pub fn open(dir: &Path, overrides: &[(String, String)], mut monitor: Monitor) -> Result<Self> {
+        if let Some(config) = Config::of_ended_preparation(dir)? {
+            Self { monitor, .. } = Self::create(Some(dir), config, monitor)?;
+        }
         is_run(dir)?;
         let lock = Lock::take(dir)?;
         Self::load(dir.to_owned(), Config::of_run(dir, overrides)?, monitor, Some(lock))

@@ -12,7 +12,7 @@ use recast_train::model::Input;
 use recast_train::run::Run;
 use serde_json::Value;
 
-use crate::Desk;
+use crate::{Desk, files};
 
 /// The smoke preset, shorter, with its first signal alone.
 fn short() -> Config {
@@ -90,30 +90,28 @@ fn a_listener_can_stop_a_run_that_then_goes_on() {
     assert_eq!(summary.systems.len(), 5);
 }
 
-/// The lines of code under `folder`, tests and comments left out.
-fn code_lines(folder: &Path, into: &mut Vec<(PathBuf, String)>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            code_lines(&path, into);
-        } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("tests.rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-            into.extend(lines.map(|line| (path.clone(), line.to_owned())));
-        }
+/// The lines of the program's code by the files within `src`, tests and comments left out.
+fn code_lines() -> Vec<(PathBuf, String)> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let is_code = |path: &PathBuf| {
+        path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("tests.rs")
+    };
+    let mut lines = Vec::new();
+    for path in files(&source).into_iter().filter(is_code) {
+        let text = fs::read_to_string(source.join(&path)).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        lines.extend(code.map(|line| (path.clone(), line.to_owned())));
     }
+    assert!(lines.len() > 5000, "{} lines", lines.len());
+    lines
 }
 
 #[test]
 fn the_time_of_day_is_known_to_tensorboard_alone() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut lines = Vec::new();
-    code_lines(&source, &mut lines);
-    assert!(lines.len() > 5000, "{} lines", lines.len());
     // a clock that jumps then changes no result and no duration
-    for (path, line) in lines {
-        let known = path.starts_with(source.join("tensorboard"));
+    for (path, line) in code_lines() {
+        let known = path.starts_with("tensorboard");
         let asks = ["SystemTime", "Timestamp::now", "Zoned::now", "modified()"]
             .iter()
             .any(|name| line.contains(name));
@@ -123,12 +121,8 @@ fn the_time_of_day_is_known_to_tensorboard_alone() {
 
 #[test]
 fn flags_and_the_terminal_are_known_to_cli_alone() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut lines = Vec::new();
-    code_lines(&source, &mut lines);
-    assert!(lines.len() > 5000, "{} lines", lines.len());
-    for (path, line) in lines {
-        let known = path.starts_with(source.join("cli"));
+    for (path, line) in code_lines() {
+        let known = path.starts_with("cli");
         let flag =
             line.split("--").skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
         let tool = ["clap::", "anyhow::", "indicatif::"].iter().any(|name| line.contains(name));

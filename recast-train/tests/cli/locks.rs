@@ -26,6 +26,22 @@ fn a_preparation_that_was_ended_early_begins_anew() {
     desk.done(&prepare);
     assert_eq!(fs::read(desk.path("run/data/sequences.jsonl")).unwrap(), whole);
     assert!(!desk.path("run/data/.recast-half").exists());
+    // the settings that such a preparation left are enough to go on
+    fs::rename(desk.path("run/config.toml"), desk.path("run/.recast-config.toml")).unwrap();
+    for after in ["phases.json", "events.jsonl"] {
+        fs::remove_file(desk.path("run").join(after)).unwrap();
+    }
+    desk.write("run/data/sequences.jsonl", "half");
+    let message = desk.refused(&["tokenize", "--run-dir", "run"]);
+    let advice = ": its preparation was ended early; go on with recast run --resume run";
+    assert!(message.contains(advice), "{message}");
+    drop(Run::open(&desk.path("run"), &[], Monitor::silent()).unwrap());
+    assert_eq!(fs::read(desk.path("run/data/sequences.jsonl")).unwrap(), whole);
+    assert!(desk.path("run/config.toml").exists());
+    assert!(!desk.path("run/.recast-config.toml").exists());
+    for after in ["phases.json", "events.jsonl"] {
+        fs::remove_file(desk.path("run").join(after)).unwrap();
+    }
     // another file is not of a preparation
     fs::remove_file(desk.path("run/config.toml")).unwrap();
     desk.write("run/notes.txt", "mine");

@@ -1,13 +1,13 @@
 //! Studies from outside: plans, folders that keep finished work, and their results.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{BAD_INPUT, Desk, text};
+use crate::{BAD_INPUT, Desk, files, text};
 
 const BASE: &str = "[base]\npreset = \"smoke\"\nsft.epochs = 2\n";
 
@@ -48,22 +48,6 @@ impl Desk {
 
 const BUDGET: &str = "minutes = 60\nminutes_per_trial = 20\n";
 
-/// The files below a folder, by their paths within it.
-fn files(dir: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut folders = vec![dir.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => found.push(path.strip_prefix(dir).unwrap().display().to_string()),
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn a_tuning_ranks_trials_and_holds_no_test_figure() {
     let desk = Desk::new();
@@ -85,11 +69,12 @@ fn a_tuning_ranks_trials_and_holds_no_test_figure() {
 
     // nothing was judged on test: no rank, no summary, no event of a test
     let files = files(&desk.path("out"));
-    let of_test = |name: &&String| name.contains("ranks/") || name.ends_with("summary.json");
+    let of_test =
+        |path: &&PathBuf| path.iter().any(|part| part == "ranks") || path.ends_with("summary.json");
     assert_eq!(files.iter().find(of_test), None);
-    for log in files.iter().filter(|name| name.ends_with("events.jsonl")) {
-        let events = desk.lines(&format!("out/{log}"));
-        assert!(events.iter().all(|event| event["event"] != "test"), "{log}");
+    for log in files.iter().filter(|path| path.ends_with("events.jsonl")) {
+        let events = desk.lines(&format!("out/{}", log.display()));
+        assert!(events.iter().all(|event| event["event"] != "test"), "{}", log.display());
     }
 
     // finished trials are skipped

@@ -214,3 +214,14 @@ fn a_checkpoint_of_an_earlier_version_is_loaded_unless_its_name_leads_elsewhere(
     assert!(desk.path("step-000001").exists(), "nothing is set aside");
     assert_eq!(desk.names().len(), 1);
 }
+
+#[test]
+fn a_checkpoint_of_an_earlier_version_is_not_told_to_take_the_place_of_a_damaged_one() {
+    let desk = Desk::new();
+    desk.save(1..=2, 2);
+    fs::remove_file(desk.path("step-000001").join(manifest::NAME)).unwrap();
+    damage(&desk.path("step-000002").join(MODEL), "flipped");
+    assert_eq!(desk.load(), None);
+    let lines = desk.lines.lock().unwrap();
+    assert!(lines[0].contains("no checkpoint is left, and training begins anew"), "{lines:?}");
+}

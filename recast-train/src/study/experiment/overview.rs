@@ -28,9 +28,8 @@ pub(super) fn by_share(results: &Results) -> Vec<&CellResult> {
 pub(super) fn sentences(results: &Results) -> String {
     let primary = &results.primary;
     let against = |cell: &CellResult, name: &str| {
-        let contrasts = cell.contrasts.iter().chain(&cell.of_primary);
-        let mut found = contrasts.filter(|it| it.arm == primary.arm && it.control == name);
-        found.next().map(|contrast| contrast.verdict)
+        let mut contrasts = cell.contrasts.iter().chain(&cell.of_primary);
+        contrasts.find(|it| it.arm == primary.arm && it.control == name).map(|it| it.verdict)
     };
     let sentence = |name: &str| {
         let verdicts = results.cells.iter().filter_map(|cell| against(cell, name));
@@ -70,7 +69,7 @@ pub(super) fn tables(results: &Results) -> String {
             let mut row = vec![cell.cell.clone(), share.unwrap_or_else(none)];
             row.push(own.map_or_else(none, short));
             row.extend(arms.iter().map(|&arm| {
-                let found = cell.contrasts.iter().find(|it| it.arm == *arm);
+                let found = cell.contrast(arm);
                 found.map_or_else(none, |contrast| marked(difference(contrast)))
             }));
             row

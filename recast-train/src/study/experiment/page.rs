@@ -108,7 +108,7 @@ fn primary_titles<'a>(results: &'a Results, cell: &'a CellResult) -> [&'a str; 2
 /// The primary contrast in words, then the primary arm against the target.
 fn sentences(results: &Results, cell: &CellResult) -> String {
     let [arm, control] = primary_titles(results, cell);
-    let Some(contrast) = cell.contrasts.first().filter(|it| it.arm == results.primary.arm) else {
+    let Some(contrast) = cell.contrast(&results.primary.arm) else {
         return format!("{arm} and {control} cannot be compared: no seed has both.");
     };
     let first = format!("{arm} {}.", in_words(contrast, control));

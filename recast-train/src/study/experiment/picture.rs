@@ -31,7 +31,7 @@ pub(super) fn forest(results: &Results) -> Result<String> {
         }
         _ => by_share(results)
             .into_iter()
-            .filter_map(|cell| Some((cell.cell.clone(), of_arm(cell, &results.primary.arm)?)))
+            .filter_map(|cell| Some((cell.cell.clone(), cell.contrast(&results.primary.arm)?)))
             .collect(),
     };
     let height = ROW * rows.len().max(1) as u32 + AXIS;
@@ -86,7 +86,7 @@ pub(super) fn sparsity(results: &Results) -> Result<Option<String>> {
         |arm: &&ArmContrast| first.arms.iter().any(|it| it.arm == arm.arm && it.signal.is_some());
     let arms: Vec<&str> = first.contrasts.iter().filter(trained).map(|it| &it.arm[..]).collect();
     let marks = |arm: &str| -> Vec<(f64, &ArmContrast)> {
-        cells.iter().filter_map(|&(share, cell)| Some((share, of_arm(cell, arm)?))).collect()
+        cells.iter().filter_map(|&(share, cell)| Some((share, cell.contrast(arm)?))).collect()
     };
     let all = arms.iter().flat_map(|arm| marks(arm));
     let (low, high) =
@@ -134,11 +134,6 @@ pub(super) fn sparsity(results: &Results) -> Result<Option<String>> {
         Ok(())
     })?;
     Ok(Some(svg))
-}
-
-/// The contrast of an arm with the control.
-fn of_arm<'a>(cell: &'a CellResult, arm: &str) -> Option<&'a ArmContrast> {
-    cell.contrasts.iter().find(|contrast| contrast.arm == arm)
 }
 
 /// The name of an arm on the page.

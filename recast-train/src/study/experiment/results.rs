@@ -186,6 +186,11 @@ impl Results {
 }
 
 impl CellResult {
+    /// The contrast of an arm with the control.
+    pub(super) fn contrast(&self, arm: &str) -> Option<&ArmContrast> {
+        self.contrasts.iter().find(|contrast| contrast.arm == arm)
+    }
+
     fn gather(plan: &Plan, cell: usize, dir: &Path, done: &[Record]) -> Result<Self> {
         let mut judged = Vec::with_capacity(plan.arms.len());
         for arm in 0..plan.arms.len() {

@@ -3,28 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::results::summary;
 use super::{assert_clear, below, copy, times};
-use crate::{Desk, text};
-
-/// The files within a folder, by their paths from there.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => found.push(path.strip_prefix(folder).unwrap().to_owned()),
-            }
-        }
-    }
-    found.sort();
-    found
-}
+use crate::{Desk, files, text};
 
 /// Flips a bit, or cuts the end off, at a place that the number tells.
 fn damage(path: &Path, number: usize) -> String {
