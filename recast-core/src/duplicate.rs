@@ -73,6 +73,49 @@ pub fn redeclare<C: PartialEq>(
     duplicate_of: &mut [usize],
 ) {
     assert_codes(completions, codes, duplicate_of);
+    redeclare_new(slot, duplicate_of);
+    let anchor = of(completions, codes, slot);
+    let is_anchor = |first: usize| of(completions, codes, first) == anchor;
+    let earlier = firsts(duplicate_of, slot).find(|&first| is_anchor(first));
+    if let Some(earlier) = earlier {
+        duplicate_of[slot] = earlier;
+        return;
+    }
+    // Later completions like the new one had another first.
+    let later = (slot + 1..duplicate_of.len())
+        .find(|&index| duplicate_of[index] == index && is_anchor(index));
+    if let Some(later) = later {
+        for first in &mut duplicate_of[later..] {
+            if *first == later {
+                *first = slot;
+            }
+        }
+    }
+}
+
+/// Keeps the duplicates right after the completion of one slot was overwritten by a completion that
+/// the group does not hold.
+///
+/// Without a hit no completion of a group is its anchor, so that no codes are needed. `O(G)` time,
+/// no allocation. The function cannot check that the completion is new, nor that `duplicate_of` was
+/// right before.
+///
+/// # Shapes
+///
+/// `duplicate_of`: (G), from before the overwriting.
+///
+/// # Panics
+///
+/// If there is no such slot.
+///
+/// # Examples
+///
+/// ```
+/// let mut duplicate_of = [0, 1, 0, 0];
+/// recast_core::duplicate::redeclare_new(0, &mut duplicate_of);
+/// assert_eq!(duplicate_of, [0, 1, 2, 2]);
+/// ```
+pub fn redeclare_new(slot: usize, duplicate_of: &mut [usize]) {
     let group = duplicate_of.len();
     assert!(slot < group, "a group of {group} has no completion {slot}");
     // The heir of the old completion, if it was the first of several.
@@ -85,22 +128,7 @@ pub fn redeclare<C: PartialEq>(
             }
         }
     }
-    let anchor = of(completions, codes, slot);
-    let is_anchor = |first: usize| of(completions, codes, first) == anchor;
-    let earlier = firsts(duplicate_of, slot).find(|&first| is_anchor(first));
-    duplicate_of[slot] = earlier.unwrap_or(slot);
-    if earlier.is_some() {
-        return;
-    }
-    // Later completions like the new one had another first.
-    let later = (slot + 1..group).find(|&index| duplicate_of[index] == index && is_anchor(index));
-    if let Some(later) = later {
-        for first in &mut duplicate_of[later..] {
-            if *first == later {
-                *first = slot;
-            }
-        }
-    }
+    duplicate_of[slot] = slot;
 }
 
 /// The firsts before a place, ascending.

@@ -60,9 +60,9 @@
 //!
 //! Rewards ([`reward`]) make a checked [`Group`]. The [`Signal`] makes a [`Selection`] and names
 //! its [`Loss`](objective::Loss); the [`objective`] makes value and gradient. Finally [`metrics`]
-//! judge the result. A [`batch`] is many groups laid out flat, in one call. Every function is
-//! generic over [`Real`]: `f32`, `f64`, half precision, dual numbers. Nothing allocates; results go
-//! into the caller's slices.
+//! judge the result. A [`batch`] is many groups laid out flat, in one call. A [`trie`] holds the
+//! legal completions of a catalogue. Every function is generic over [`Real`]: `f32`, `f64`, half
+//! precision, dual numbers. Nothing allocates; results go into the caller's slices.
 //!
 //! ```
 //! use recast_core::objective::{GroupTokens, Objective, group_loss};
@@ -162,6 +162,7 @@ pub mod signal;
 #[cfg(test)]
 #[expect(dead_code, reason = "one table for unit tests and properties, each uses its rows")]
 mod tolerance;
+pub mod trie;
 
 pub use crate::group::{Group, GroupError, Regime};
 pub use crate::real::Real;

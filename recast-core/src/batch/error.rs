@@ -89,6 +89,36 @@ pub enum BatchError {
         /// The number of draws.
         draws: usize,
     },
+    /// The numbers of anchors and of groups differ.
+    #[error("{anchors} {column} of anchors for {groups} groups: give one for each group")]
+    AnchorCount {
+        /// The number of groups.
+        groups: usize,
+        /// The number of anchors.
+        anchors: usize,
+        /// The column of the anchors.
+        column: &'static str,
+    },
+    /// The first codes of completions came without those of anchors, or the other way round.
+    #[error("first codes of completions and of anchors belong together: give both, or neither")]
+    FirstCodesAlone,
+    /// The log-probability of an anchor is no number, or a probability above 1.
+    #[error("log-prob {value} of the anchor of group {group} is not a number up to 0")]
+    AnchorLogProb {
+        /// The group.
+        group: usize,
+        /// The log-probability.
+        value: f64,
+    },
+    /// The share of all-zero groups is outside [0, 1].
+    #[error("all-zero rate {value} is not within 0 and 1: leave it out before the first batch")]
+    AllZeroRate {
+        /// The share.
+        value: f64,
+    },
+    /// The hit threshold of all groups was refused.
+    #[error(transparent)]
+    HitThreshold(GroupError),
     /// A group was refused; its indices count from the start of the group.
     #[error("group {group}: {error}")]
     Group {

@@ -6,6 +6,7 @@
 
 mod error;
 mod negative;
+mod plan;
 mod signals;
 
 use crate::group::{Group, GroupError, Hit, NegativeData, check};
@@ -13,6 +14,7 @@ use crate::real::Real;
 use crate::signal::{Outcome, Selection};
 
 pub use self::error::BatchError;
+pub use self::plan::{Anchors, Columns, GroupPlan};
 pub use self::signals::{BatchEvidence, BatchOutcome};
 
 /// A checked view of B groups with N completions in all.

@@ -1,3 +1,5 @@
+use core::ops::Range;
+
 use super::Batch;
 use crate::real::Real;
 use crate::repair::Evidence;
@@ -43,7 +45,7 @@ impl<T> Default for BatchEvidence<'_, T> {
 }
 
 impl<T: Real> BatchEvidence<'_, T> {
-    fn of(&self, group: usize) -> Evidence<T> {
+    pub(super) fn of(&self, group: usize) -> Evidence<T> {
         Evidence {
             all_zero_rate: self.all_zero_rate,
             anchor_log_prob: self.anchor_log_probs.map(|log_probs| log_probs[group]),
@@ -118,24 +120,26 @@ impl<T: Real> Signal<T> {
         outcomes: &mut [BatchOutcome],
     ) {
         batch.assert_slices(kept.len(), advantages.len(), outcomes.len());
-        self.select_groups(batch, 0, kept, advantages, outcomes);
-        self.scale_groups(batch, kept, advantages, outcomes);
+        self.select_groups(batch, 0..batch.len(), kept, advantages, |group, outcome| {
+            outcomes[group] = outcome;
+        });
+        self.scale_groups(batch, kept, advantages, outcomes.iter().copied());
     }
 
     /// Scales the advantages of a batch by the batch, if the signal does.
-    fn scale_groups(
+    pub(super) fn scale_groups(
         &self,
         batch: Batch<'_, T>,
         kept: &[usize],
         advantages: &mut [T],
-        outcomes: &[BatchOutcome],
+        outcomes: impl Iterator<Item = BatchOutcome> + Clone,
     ) {
         let mut scale = self.batch_scale();
         if !scale.is_any() {
             return;
         }
-        for (group, outcome) in outcomes.iter().enumerate() {
-            let BatchOutcome::Trained { kept: count, .. } = *outcome else { continue };
+        for (group, outcome) in outcomes.clone().enumerate() {
+            let BatchOutcome::Trained { kept: count, .. } = outcome else { continue };
             let start = batch.offsets[group];
             let lengths = batch.group(group).lengths();
             let tokens = |&slot: &usize| lengths.map_or(1, |lengths| lengths[slot]);
@@ -145,8 +149,8 @@ impl<T: Real> Signal<T> {
                 kept[start..start + count].iter().map(tokens),
             );
         }
-        for (group, outcome) in outcomes.iter().enumerate() {
-            let BatchOutcome::Trained { kept: count, .. } = *outcome else { continue };
+        for (group, outcome) in outcomes.enumerate() {
+            let BatchOutcome::Trained { kept: count, .. } = outcome else { continue };
             let start = batch.offsets[group];
             scale.apply(&mut advantages[start..start + count]);
         }
@@ -165,26 +169,27 @@ impl<T: Real> Signal<T> {
         }
     }
 
-    /// The groups from `first` on, one for each outcome; the other slices start with them.
-    fn select_groups(
+    /// Some groups, whose outcomes are written one by one; the other slices start with them.
+    pub(super) fn select_groups(
         &self,
         batch: Batch<'_, T>,
-        first: usize,
+        groups: Range<usize>,
         mut kept: &mut [usize],
         mut advantages: &mut [T],
-        outcomes: &mut [BatchOutcome],
+        mut write: impl FnMut(usize, BatchOutcome),
     ) {
-        for (group, outcome) in (first..).zip(outcomes) {
-            let group = batch.group(group);
+        for index in groups {
+            let group = batch.group(index);
             let (kept_here, kept_later) = kept.split_at_mut(group.len());
             let (advantages_here, advantages_later) = advantages.split_at_mut(group.len());
             (kept, advantages) = (kept_later, advantages_later);
-            *outcome = match self.select(group, kept_here, advantages_here) {
+            let outcome = match self.select(group, kept_here, advantages_here) {
                 Outcome::Trained(Selection { kept, divisor, .. }) => {
                     BatchOutcome::Trained { kept: kept.len(), divisor }
                 }
                 Outcome::Skipped(skip) => BatchOutcome::Skipped(skip),
             };
+            write(index, outcome);
         }
     }
 }
@@ -238,7 +243,7 @@ impl<T: Real + Send + Sync> Signal<T> {
     ) {
         batch.assert_slices(kept.len(), advantages.len(), outcomes.len());
         self.par_select_groups(batch, 0, kept, advantages, outcomes);
-        self.scale_groups(batch, kept, advantages, outcomes);
+        self.scale_groups(batch, kept, advantages, outcomes.iter().copied());
     }
 
     fn par_repair_groups(
@@ -268,7 +273,10 @@ impl<T: Real + Send + Sync> Signal<T> {
         outcomes: &mut [BatchOutcome],
     ) {
         if outcomes.len() < 2 || kept.len() < COMPLETIONS_OF_A_TASK {
-            return self.select_groups(batch, first, kept, advantages, outcomes);
+            let groups = first..first + outcomes.len();
+            return self.select_groups(batch, groups, kept, advantages, |group, outcome| {
+                outcomes[group - first] = outcome;
+            });
         }
         let half = outcomes.len() / 2;
         let completions = batch.between(first, first + half);

@@ -18,6 +18,7 @@
 //! or that all those of one token are renormalised over the same codes.
 
 mod anchor;
+mod cast;
 mod clip;
 mod completion;
 mod error;

@@ -1,5 +1,6 @@
 //! From a group to its selection: the one entry point, and the one difference between systems.
 
+mod cast;
 mod check;
 mod defaults;
 mod error;

@@ -7,7 +7,9 @@ mod codes;
 mod groups;
 mod losses;
 mod negatives;
+mod plans;
 mod selection;
 #[path = "../../src/tolerance.rs"]
 #[expect(dead_code, reason = "one table for unit tests and properties, each uses its rows")]
 mod tolerance;
+mod tries;

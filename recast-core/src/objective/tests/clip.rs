@@ -89,3 +89,23 @@ fn numbers_out_of_range_are_refused() {
     assert!(Clip::new(0.2, 0.2, Some(f64::NAN)).is_err());
     assert!(Clip::ecpo(0.2, 0.2, f64::NAN).is_err());
 }
+
+#[test]
+fn a_cast_keeps_every_bound_and_checks_it() {
+    let exact = Clip::new(0.25, 0.5, Some(2.0)).unwrap();
+    for clip in [
+        exact,
+        Clip::new(0.25, 0.5, None).unwrap(),
+        Clip::ecpo(0.25, 0.5, 0.125).unwrap(),
+        Clip::gbpo(),
+        Clip::unclipped(),
+    ] {
+        let objective = Objective::new(clip, 16.0, KlEstimator::K2, 0.5).unwrap();
+        let objective = objective.with_kl_value_limit(Some(8.0)).unwrap().with_kl_times_ratio(true);
+        let cast = objective.cast::<f32>().unwrap();
+        assert_eq!(cast.cast::<f64>(), Ok(objective));
+    }
+    let near_one = Clip::new(0.25, 0.5, Some(1.0 + f64::EPSILON)).unwrap();
+    let objective = Objective::new(near_one, 16.0, KlEstimator::K2, 0.5).unwrap();
+    assert_eq!(objective.cast::<f32>(), Err(ObjectiveError::DualClip { value: 1.0 }));
+}

@@ -1,6 +1,7 @@
 //! The signals beside ReCast.
 
 use super::*;
+use crate::anchor::AnchorTarget;
 
 #[test]
 fn grpo_and_rere_keep_a_group_without_a_hit_at_advantage_zero() {
@@ -141,4 +142,40 @@ fn opo_weighs_by_the_lengths_of_the_group() {
         panic!("every group is kept");
     };
     assert_eq!(selection.advantages, [0.25, -0.75]);
+}
+
+#[test]
+fn a_cast_keeps_every_default_and_every_option() {
+    let cast = Signal::<f64>::all().map(Signal::cast::<f32>);
+    assert_eq!(cast, Signal::<f32>::all());
+    let (threshold, gamma, share) = (0.25, 0.5, 2.0);
+    let recast = Recast {
+        repair: RepairPolicy::Gated { threshold },
+        boundary: false,
+        weight: share,
+        epsilon: gamma,
+        normaliser: Normaliser::Group,
+        negative_choice: NegativeChoice::Uniform,
+        negative: NegativeRule::SharedPrefix,
+        negative_margin: Some(share),
+        negative_weight: threshold,
+        positive_only: true,
+        anchor_target: AnchorTarget::Closest,
+        anchor_ratio: AnchorRatio::Shaped { gamma },
+    };
+    for signal in [
+        Signal::Recast(recast),
+        Signal::Recast(Recast {
+            repair: RepairPolicy::Confident { tau: threshold },
+            anchor_ratio: AnchorRatio::Weighted { weight: share },
+            ..recast
+        }),
+        Signal::Luffy { epsilon: Some(gamma), gamma },
+        Signal::Dpo { repair: RepairPolicy::Never, negatives: 5, beta: gamma },
+        Signal::Grpo { epsilon: gamma, scale: RewardScale::Batch, add_gt: true },
+        Signal::Rere { epsilon: gamma, add_gt: true },
+    ] {
+        // These numbers are exact in both types.
+        assert_eq!(signal.cast::<f32>().cast::<f64>(), signal);
+    }
 }
