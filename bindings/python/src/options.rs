@@ -63,9 +63,8 @@ impl Call {
         format!("{class}{dot}{}({})", self.method, options.join(", "))
     }
 
-    /// The function and the arguments that a pickle keeps.
-    pub(crate) fn pickled<'py>(&self, class: &Bound<'py, PyAny>) -> PyResult<Pickled<'py>> {
-        let py = class.py();
+    /// The options by name.
+    pub(crate) fn named<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let options = PyDict::new(py);
         for &(name, value) in &self.options {
             match value {
@@ -76,7 +75,13 @@ impl Call {
                 Value::Missing => options.set_item(name, py.None())?,
             }
         }
+        Ok(options)
+    }
+
+    /// The function and the arguments that a pickle keeps.
+    pub(crate) fn pickled<'py>(&self, class: &Bound<'py, PyAny>) -> PyResult<Pickled<'py>> {
+        let py = class.py();
         let restore = py.import("recast_rl._types")?.getattr("restore")?;
-        Ok((restore, (class.clone(), self.method, options)))
+        Ok((restore, (class.clone(), self.method, self.named(py)?)))
     }
 }

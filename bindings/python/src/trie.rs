@@ -15,8 +15,8 @@ use crate::arrays::{bad, column, integer_rows};
 ///
 /// >>> from recast_rl import Trie
 /// >>> trie = Trie([[1, 5], [1, 7], [4, 5]])
-/// >>> trie.levels, trie.nodes
-/// (2, 6)
+/// >>> trie.levels, trie.nodes, trie.sequences
+/// (2, 6, 3)
 /// >>> offsets, tokens = trie.allowed([[1], [4], [9]])
 /// >>> offsets.tolist(), tokens.tolist()
 /// ([0, 2, 3, 3], [5, 7, 5])
@@ -66,6 +66,13 @@ impl PyTrie {
     #[getter]
     fn nodes(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// The number of different sequences.
+    #[getter]
+    fn sequences(&self) -> usize {
+        // every node but the root has a child, unless a sequence ends there
+        self.first_child.windows(2).skip(1).filter(|children| children[0] == children[1]).count()
     }
 
     /// The tokens that may follow each prefix.

@@ -111,6 +111,7 @@ def test_a_trie_allows_the_prefixes_of_its_sequences(drawn):
     trie = Trie(np.array(sequences, np.int64).reshape(-1, width))
     known = {row[:end] for row in sequences for end in range(width + 1)} | {()}
     assert (trie.levels, trie.nodes) == (width, len(known))
+    assert trie.sequences == len(set(sequences))
     for prefix in prefixes:
         follow = sorted({row[len(prefix)] for row in known
                          if len(row) == len(prefix) + 1 and row[:-1] == tuple(prefix)})

@@ -34,6 +34,8 @@ def test_a_repr_and_a_pickle_give_an_equal_object(thing):
     assert eval(repr(thing), {"Signal": Signal, "Objective": Objective}) == thing
     again = pickle.loads(pickle.dumps(thing))
     assert again == thing and hash(again) == hash(thing)
+    if isinstance(thing, Signal):
+        assert getattr(Signal, thing.kind)(**thing.options) == thing
     others = [other for other in [*SIGNALS, *OBJECTIVES] if other != thing]
     assert len(others) == len(SIGNALS) + len(OBJECTIVES) - 1
 

@@ -3,6 +3,7 @@
 mod options;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use recast_core::Signal;
 use recast_core::signal::{Recast, RewardScale};
 
@@ -269,6 +270,16 @@ impl PySignal {
     #[getter]
     fn needs_rollout(&self) -> bool {
         self.0.needs_rollout()
+    }
+
+    /// The options by name, as the static method takes them.
+    ///
+    /// >>> from recast_rl import Signal
+    /// >>> Signal.recast(negative_weight=0.1).options["negative_weight"]
+    /// 0.1
+    #[getter]
+    fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        call_of(self.0).named(py)
     }
 
     fn __repr__(&self) -> String {
