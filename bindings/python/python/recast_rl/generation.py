@@ -117,6 +117,7 @@ def prefix_allowed_tokens_fn(
         _, found = trie.allowed(np.array([prefix], np.int64).reshape(1, -1))
         if not found.size:
             raise ValueError(f"row {row} begins with {prefix}, which no sequence does")
-        return found.tolist()
+        following: list[int] = found.tolist()
+        return following
 
     return allowed

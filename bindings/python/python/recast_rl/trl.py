@@ -44,6 +44,8 @@ class ReCastTrainer(GRPOTrainer):
     and a value that works.
     """
 
+    _buffered_inputs: list[dict[str, Any]] | None
+
     def __init__(
         self,
         *args: Any,
@@ -96,7 +98,8 @@ class ReCastTrainer(GRPOTrainer):
             self._buffered_inputs = [
                 {name: _rows_of(value, part) for name, value in batch.items()} for part in parts
             ]
-        return self._buffered_inputs[self._step % steps]
+        part: int = self._step % steps
+        return self._buffered_inputs[part]
 
     def _token_ids(self, prompts: list[str]) -> list[list[int]]:
         for prompt in prompts:
