@@ -1,4 +1,4 @@
-"""What verl loads in every process; a plug-in that fails to load says so.
+"""The module that verl loads in every process; a plug-in that fails to load says so.
 
 verl hides the error of a plug-in, and its user then reads of an unknown trainer alone.
 """
