@@ -3,12 +3,14 @@
     python bindings/python/bench.py
 
 Needs the wheel, PyTorch, and verl 0.9 for the first table (`pip install --no-deps verl` and what its
-import asks for). Times are the least of several repeats. Ratios of one run count, not times.
+import asks for). Times are the least of several repeats. Ratios of one run count, not times: the
+program ends with exit code 1 if 256 groups are not `LEAST` times as fast as verl's loop.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from recast_rl import Signal, Trie, group_rows, plan, score
 from recast_rl.generation import TrieLogitsProcessor
 
 LEVELS = 3
+# The least ratios at 256 groups of 32: all in, and plan alone.
+LEAST = (30, 500)
 
 
 def milliseconds(work: Callable[[], object], repeats: int) -> float:
@@ -34,13 +38,16 @@ def milliseconds(work: Callable[[], object], repeats: int) -> float:
     return min(times) * 1e3
 
 
-def selection(groups: int, width: int) -> None:
-    """Grouping, rewards, scores, repair and selection of rows that arrive interleaved."""
+def selection(groups: int, width: int) -> tuple[float, float] | None:
+    """Grouping, rewards, scores, repair and selection of rows that arrive interleaved.
+
+    Returns how many times as fast as verl's loop all is, and plan alone; None without verl.
+    """
     try:
         from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
     except ImportError as error:
         print(f"selection: left out, no verl ({error})")
-        return
+        return None
     rng = np.random.default_rng(0)
     keys = [str(uuid.UUID(int=int(n))) for n in rng.integers(1 << 62, size=groups)]
     uids = np.array(keys * width, dtype=object)
@@ -69,6 +76,7 @@ def selection(groups: int, width: int) -> None:
     print(f"  verl {version('verl')}, GRPO's loop over uids   {by_loop:9.3f} ms")
     print(f"  grouping, scores, repair and selection {whole:9.3f} ms   {by_loop / whole:6.1f}x")
     print(f"  plan alone                             {alone:9.3f} ms   {by_loop / alone:6.1f}x")
+    return by_loop / whole, by_loop / alone
 
 
 class Table:
@@ -111,7 +119,7 @@ def constrained_step(beams: int, vocabulary: int) -> None:
         )
 
 
-def main() -> None:
+def main() -> int:
     torch.set_num_threads(1)
     names = ("recast-rl", "numpy", "torch", "transformers", "verl")
     found = []
@@ -121,10 +129,14 @@ def main() -> None:
         except PackageNotFoundError:
             found.append(f"{name} is missing")
     print(", ".join(found))
-    for groups in (256, 1024):
-        selection(groups, 32)
+    ratios = selection(256, 32)
+    selection(1024, 32)
     constrained_step(512, 32_768)
+    if ratios is not None and any(ratio < least for ratio, least in zip(ratios, LEAST, strict=True)):
+        print(f"256 groups: less than {LEAST} times as fast as verl's loop", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
