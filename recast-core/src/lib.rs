@@ -158,6 +158,7 @@ pub mod objective;
 mod real;
 pub mod repair;
 pub mod reward;
+mod shown;
 pub mod signal;
 #[cfg(test)]
 #[expect(dead_code, reason = "one table for unit tests and properties, each uses its rows")]
@@ -166,4 +167,6 @@ pub mod trie;
 
 pub use crate::group::{Group, GroupError, Regime};
 pub use crate::real::Real;
+#[doc(hidden)]
+pub use crate::shown::{Shown, Word};
 pub use crate::signal::{Outcome, Selection, Signal, Skip};

@@ -273,29 +273,29 @@ typedef struct RecastSignal {
   // DPO: the largest number of negatives.
   uint32_t negatives;
   // The epsilon beside a deviation or a variance; LUFFY: NaN leaves out the division.
-  double epsilon;
+  float epsilon;
   // ReCast: the advantage of the positive.
-  double weight;
+  float weight;
   // ReCast: the share of the weight in the negative's advantage.
-  double negative_weight;
+  float negative_weight;
   // ReCast: the margin in nats at which a negative stops to train; NaN for none.
-  double negative_margin;
+  float negative_margin;
   // The least all-zero rate of a gated repair.
-  double threshold;
+  float threshold;
   // The largest probability of the anchor of a confident repair.
-  double tau;
+  float tau;
   // ReCast's shaped ratio, LUFFY: the summand beside the probability.
-  double gamma;
+  float gamma;
   // ReCast: the weight of an anchor with a weighted ratio.
-  double anchor_weight;
+  float anchor_weight;
   // RL-ZVP: the worth of a nat of entropy.
-  double alpha;
+  float alpha;
   // DPO: the coefficient of the implicit KL.
-  double beta;
+  float beta;
   // SAPO: the temperature of tokens with a positive advantage.
-  double temperature_positive;
+  float temperature_positive;
   // SAPO: the temperature of all other tokens.
-  double temperature_negative;
+  float temperature_negative;
   // Room for later options: 0.
   uint64_t reserved[6];
 } RecastSignal;
@@ -312,17 +312,17 @@ typedef struct RecastObjective {
   // Room for later options: 0.
   uint32_t reserved;
   // The ratio is clipped to at least `1 - clip_low`. GBPO reads no clip.
-  double clip_low;
+  float clip_low;
   // The ratio is clipped to at most `1 + clip_high`.
-  double clip_high;
+  float clip_high;
   // The number of the dual clip or of ECPO.
-  double bound;
+  float bound;
   // Log-ratios are held within this, on both sides.
-  double log_ratio_limit;
+  float log_ratio_limit;
   // The coefficient of the KL penalty.
-  double kl_coef;
+  float kl_coef;
   // The largest penalty of a token; NaN for none.
-  double kl_value_limit;
+  float kl_value_limit;
 } RecastObjective;
 
 // The tokens of the kept completions of one group, laid out flat.
@@ -346,28 +346,6 @@ typedef struct RecastGroupTokensF32 {
   // The divisor of the plan.
   size_t divisor;
 } RecastGroupTokensF32;
-
-// The tokens of the kept completions of one group, laid out flat.
-//
-// Log-probabilities are in nats, of S tokens in all. No call checks that these are finite.
-typedef struct RecastGroupTokensF64 {
-  // The number of kept completions.
-  size_t kept;
-  // (kept + 1), rising from 0 to S.
-  const size_t *offsets;
-  // (S), of the current policy.
-  const double *policy;
-  // (S), of the policy that sampled.
-  const double *old;
-  // (S), of the frozen reference.
-  const double *reference;
-  // (S), the advantage of each token.
-  const double *advantages;
-  // The place of the anchor among the kept completions; `SIZE_MAX` if none is the anchor.
-  size_t anchor;
-  // The divisor of the plan.
-  size_t divisor;
-} RecastGroupTokensF64;
 
 // A batch of groups laid out flat. All bits 0 are a batch without groups: set what there is.
 //
@@ -423,46 +401,6 @@ typedef struct RecastOutcome {
   size_t repaired;
 } RecastOutcome;
 
-// A batch of groups laid out flat. All bits 0 are a batch without groups: set what there is.
-//
-// N completions stand one after the other. Group g is the completions from `offsets[g]` to
-// `offsets[g + 1]`. Columns marked *repaired* are changed where an anchor takes a slot.
-typedef struct RecastBatchF64 {
-  // The number of groups.
-  size_t groups;
-  // (groups + 1), rising from 0 to N.
-  const size_t *offsets;
-  // (N), finite. Repaired: 1.
-  double *rewards;
-  // (N), finite: how far a completion follows a target. Repaired: 1.
-  double *scores;
-  // (N) or null: log-probabilities of completions at sampling, which order ties.
-  const double *old_log_probs;
-  // (N) or null: the first completion with equal codes, counted from the start of the group.
-  // Repaired.
-  size_t *duplicate_of;
-  // (N) or null: numbers of tokens, at least 1. OPO and REINFORCE++ read these.
-  const size_t *lengths;
-  // (N) or null: 1 for a hit, 0 for a miss, in place of a threshold. Repaired: 1.
-  uint8_t *hits;
-  // One number or null, for 0.5: the least reward of a hit.
-  const double *hit_threshold;
-  // (N) or null: the first code of each completion, for `RECAST_NEGATIVE_SHARED_PREFIX`.
-  // Repaired: that of the anchor.
-  size_t *first_codes;
-  // (groups) or null: 64 random bits each, for `RECAST_NEGATIVE_CHOICE_UNIFORM`.
-  const uint64_t *draws;
-  // (groups) or null: 1 if the anchor is a legal completion. A group with 0 stays as it is.
-  const uint8_t *can_repair;
-  // (groups), or null with `first_codes`: the first code of each anchor.
-  const size_t *anchor_first_codes;
-  // (groups) or null: log-probabilities of whole anchors, for `RECAST_REPAIR_CONFIDENT`.
-  const double *anchor_log_probs;
-  // One number or null, for an unknown one: the share of all-zero groups, for
-  // `RECAST_REPAIR_GATED`.
-  const double *all_zero_rate;
-} RecastBatchF64;
-
 // A moving average of the share of all-zero groups. Start with a decay, such as 0.99, and 0 for
 // the others.
 typedef struct RecastAllZeroRate {
@@ -513,17 +451,6 @@ enum RecastStatus recast_score_u32_f32(const struct RecastCodesU32 *codes,
                                        float *scores,
                                        struct RecastError *error);
 
-// `recast_score_u32_f32` in double precision.
-//
-// # Safety
-//
-// As for `recast_score_u32_f32`.
-enum RecastStatus recast_score_u32_f64(const struct RecastCodesU32 *codes,
-                                       const double *credit,
-                                       double *rewards,
-                                       double *scores,
-                                       struct RecastError *error);
-
 // The completions that repeat an earlier one of their group, for `duplicate_of` of a batch.
 //
 // `codes`: completions of one SID each; targets are not read. `duplicate_of`: (N), counted from
@@ -539,7 +466,7 @@ enum RecastStatus recast_duplicates_u32(const struct RecastCodesU32 *codes,
 
 // The target that the anchor of each group is written from.
 //
-// `signal`: its choice, `RECAST_ANCHOR_TARGET_*`; `credit`: as for `recast_score_u32_f64`.
+// `signal`: its choice, `RECAST_ANCHOR_TARGET_*`; `credit`: as for `recast_score_u32_f32`.
 //
 // `draws`: (groups), 64 random bits each, or null if the choice is no draw. `anchors`: (groups),
 // rows of `targets`, `SIZE_MAX` where a group has no target. Status: `POINTER`, `OFFSETS`,
@@ -550,7 +477,7 @@ enum RecastStatus recast_duplicates_u32(const struct RecastCodesU32 *codes,
 // Pointers lead to as many elements as described, and the output overlaps nothing.
 enum RecastStatus recast_anchor_targets_u32(const struct RecastSignal *signal,
                                             const struct RecastCodesU32 *codes,
-                                            const double *credit,
+                                            const float *credit,
                                             const uint64_t *draws,
                                             size_t *anchors,
                                             struct RecastError *error);
@@ -569,18 +496,6 @@ enum RecastStatus recast_entropy_advantages_f32(uint32_t hit,
                                                 size_t tokens,
                                                 const float *entropies,
                                                 float *advantages,
-                                                struct RecastError *error);
-
-// `recast_entropy_advantages_f32` in double precision.
-//
-// # Safety
-//
-// As for `recast_entropy_advantages_f32`.
-enum RecastStatus recast_entropy_advantages_f64(uint32_t hit,
-                                                double alpha,
-                                                size_t tokens,
-                                                const double *entropies,
-                                                double *advantages,
                                                 struct RecastError *error);
 
 // PPO's clipped loss of each token plus the KL penalty, and its derivative by `policy`.
@@ -602,21 +517,6 @@ enum RecastStatus recast_token_loss_f32(const struct RecastObjective *objective,
                                         float *gradients,
                                         struct RecastError *error);
 
-// `recast_token_loss_f32` in double precision.
-//
-// # Safety
-//
-// As for `recast_token_loss_f32`.
-enum RecastStatus recast_token_loss_f64(const struct RecastObjective *objective,
-                                        size_t tokens,
-                                        const double *policy,
-                                        const double *old,
-                                        const double *reference,
-                                        const double *advantages,
-                                        double *values,
-                                        double *gradients,
-                                        struct RecastError *error);
-
 // The loss of a group under the loss of its signal, and its derivative by `policy`.
 //
 // The mean over the groups that are trained on is the loss of a step. `value`: one number;
@@ -631,18 +531,6 @@ enum RecastStatus recast_group_loss_f32(const struct RecastSignal *signal,
                                         const struct RecastGroupTokensF32 *tokens,
                                         float *value,
                                         float *gradients,
-                                        struct RecastError *error);
-
-// `recast_group_loss_f32` in double precision.
-//
-// # Safety
-//
-// As for `recast_group_loss_f32`.
-enum RecastStatus recast_group_loss_f64(const struct RecastSignal *signal,
-                                        const struct RecastObjective *objective,
-                                        const struct RecastGroupTokensF64 *tokens,
-                                        double *value,
-                                        double *gradients,
                                         struct RecastError *error);
 
 // Writes OpenOneRec's objective: clips 0.2 and 0.28, dual clip 3, k3 capped at 10 with coefficient
@@ -677,22 +565,10 @@ enum RecastStatus recast_plan_f32(const struct RecastSignal *signal,
                                   struct RecastOutcome *outcomes,
                                   struct RecastError *error);
 
-// `recast_plan_f32` in double precision.
-//
-// # Safety
-//
-// As for `recast_plan_f32`.
-enum RecastStatus recast_plan_f64(const struct RecastSignal *signal,
-                                  const struct RecastBatchF64 *batch,
-                                  size_t *kept,
-                                  double *advantages,
-                                  struct RecastOutcome *outcomes,
-                                  struct RecastError *error);
-
 // Counts the groups of a batch as they were sampled, in their order.
 //
 // A gated repair of the next batch reads `total / weight`. `outcomes`: (groups), of
-// `recast_plan_f32` or `recast_plan_f64`. Status: `POINTER`, `SIGNAL` if the decay is out of
+// `recast_plan_f32`. Status: `POINTER`, `SIGNAL` if the decay is out of
 // range, `ANCHOR` if another number is.
 //
 // # Safety
@@ -717,8 +593,7 @@ enum RecastStatus recast_signal_init(uint32_t kind,
 
 // Checks the options of a signal, as every call that takes one does.
 //
-// Status: `POINTER`, or `SIGNAL` if an option is out of range. The range is checked in `double`
-// and in `float`.
+// Status: `POINTER`, or `SIGNAL` if an option is out of range.
 //
 // # Safety
 //

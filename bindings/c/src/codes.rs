@@ -1,13 +1,13 @@
 //! From codes to rewards, scores, duplicates and anchors.
 
+use recast_core::Signal;
 use recast_core::anchor::AnchorTarget;
 use recast_core::duplicate::declare;
 use recast_core::reward::{PrefixCredit, hit, structural_score};
 use recast_core::signal::Recast;
-use recast_core::{Real, Signal};
 
-use crate::fault::{Fault, RecastError, RecastStatus, report};
-use crate::pointer::{Zeroed, input, offset_count, one, optional, output, product, rising};
+use crate::fault::{Fault, RecastError, RecastStatus, Sink, report};
+use crate::pointer::{input, offset_count, one, optional, output, product, rising};
 use crate::signal::RecastSignal;
 
 /// Completions and targets of a batch as codes of semantic IDs (SIDs), `levels` codes each.
@@ -48,31 +48,36 @@ impl Codes<'_> {
     /// # Safety
     ///
     /// The pointers lead to as many elements as their descriptions say.
-    unsafe fn of<'a>(codes: *const RecastCodesU32, targets: bool) -> Result<Codes<'a>, Fault> {
+    unsafe fn of<'a>(
+        sink: &Sink,
+        codes: *const RecastCodesU32,
+        targets: bool,
+    ) -> Option<Codes<'a>> {
         // SAFETY: the caller's promise.
         unsafe {
-            let RecastCodesU32 { groups, levels, .. } = *one("codes", codes)?;
-            let columns = one("codes", codes)?;
+            let columns = one(sink, "codes", codes)?;
+            let RecastCodesU32 { groups, levels, .. } = *columns;
             if levels == 0 {
-                return Err(Fault::Levels { levels });
+                return sink.refuse(Fault::Levels { levels });
             }
-            let bounds = offset_count(groups)?;
-            let offsets = input("offsets", columns.offsets, bounds)?;
-            let completions = rising("offsets", offsets)?;
-            let rows = offset_count(completions)?;
-            let sid_offsets = optional("sid_offsets", columns.sid_offsets, rows)?;
+            let bounds = offset_count(sink, groups)?;
+            let offsets = input(sink, "offsets", columns.offsets, bounds)?;
+            let completions = rising(sink, "offsets", offsets)?;
+            let rows = offset_count(sink, completions)?;
+            let sid_offsets = optional(sink, "sid_offsets", columns.sid_offsets, rows)?;
             let sids = match sid_offsets {
-                Some(offsets) => rising("sid_offsets", offsets)?,
+                Some(offsets) => rising(sink, "sid_offsets", offsets)?,
                 None => completions,
             };
-            let codes = input("codes", columns.codes, product("codes", sids, levels)?)?;
+            let codes = input(sink, "codes", columns.codes, product(sink, "codes", sids, levels)?)?;
             let (mut target_offsets, mut rows) = (&[][..], 0);
             if targets {
-                target_offsets = input("target_offsets", columns.target_offsets, bounds)?;
-                rows = rising("target_offsets", target_offsets)?;
+                target_offsets = input(sink, "target_offsets", columns.target_offsets, bounds)?;
+                rows = rising(sink, "target_offsets", target_offsets)?;
             }
-            let targets = input("targets", columns.targets, product("targets", rows, levels)?)?;
-            Ok(Codes { levels, offsets, sid_offsets, codes, target_offsets, targets })
+            let targets =
+                input(sink, "targets", columns.targets, product(sink, "targets", rows, levels)?)?;
+            Some(Codes { levels, offsets, sid_offsets, codes, target_offsets, targets })
         }
     }
 
@@ -100,44 +105,46 @@ impl Codes<'_> {
 /// # Safety
 ///
 /// A pointer that is not null leads to `levels + 1` numbers.
-unsafe fn credit<'a, T: Real>(
-    table: *const T,
+unsafe fn credit<'a>(
+    sink: &Sink,
+    table: *const f32,
     levels: usize,
-) -> Result<PrefixCredit<'a, T>, Fault> {
+) -> Option<PrefixCredit<'a, f32>> {
     // SAFETY: the caller's promise.
-    match unsafe { optional("credit", table, offset_count(levels)?) }? {
-        Some(table) => Ok(PrefixCredit::new(table)?),
-        None => Ok(PrefixCredit::decimal()),
+    match unsafe { optional(sink, "credit", table, offset_count(sink, levels)?) }? {
+        Some(table) => sink.of(PrefixCredit::new(table)),
+        None => Some(PrefixCredit::decimal()),
     }
 }
 
 /// # Safety
 ///
 /// The contract is that of the exported functions.
-unsafe fn score<T: Real + Zeroed>(
+unsafe fn score(
+    sink: &Sink,
     codes: *const RecastCodesU32,
-    table: *const T,
-    rewards: *mut T,
-    scores: *mut T,
-) -> Result<(), Fault> {
+    table: *const f32,
+    rewards: *mut f32,
+    scores: *mut f32,
+) -> Option<()> {
     // SAFETY: the caller's promise.
     unsafe {
-        let codes = Codes::of(codes, true)?;
-        let credit = credit(table, codes.levels)?;
+        let codes = Codes::of(sink, codes, true)?;
+        let credit = credit(sink, table, codes.levels)?;
         let rows = codes.offsets.last().copied().unwrap_or(0);
-        let rewards = output("rewards", rewards, rows)?;
-        let scores = output("scores", scores, rows)?;
+        let rewards = output(sink, "rewards", rewards, rows)?;
+        let scores = output(sink, "scores", scores, rows)?;
         for (group, start, end) in codes.groups() {
             let targets = codes.targets(group);
             for row in start..end {
                 let completion = codes.completions(row, row + 1);
                 if hit(completion, targets, codes.levels) {
-                    rewards[row] = T::one();
+                    rewards[row] = 1.0;
                 }
                 scores[row] = structural_score(completion, targets, codes.levels, credit);
             }
         }
-        Ok(())
+        Some(())
     }
 }
 
@@ -160,24 +167,7 @@ pub unsafe extern "C" fn recast_score_u32_f32(
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    unsafe { report(score(codes, credit, rewards, scores), error) }
-}
-
-/// `recast_score_u32_f32` in double precision.
-///
-/// # Safety
-///
-/// As for `recast_score_u32_f32`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn recast_score_u32_f64(
-    codes: *const RecastCodesU32,
-    credit: *const f64,
-    rewards: *mut f64,
-    scores: *mut f64,
-    error: *mut RecastError,
-) -> RecastStatus {
-    // SAFETY: the caller's promise.
-    unsafe { report(score(codes, credit, rewards, scores), error) }
+    unsafe { report(error, |sink| score(sink, codes, credit, rewards, scores)) }
 }
 
 /// The completions that repeat an earlier one of their group, for `duplicate_of` of a batch.
@@ -196,26 +186,36 @@ pub unsafe extern "C" fn recast_duplicates_u32(
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    let result = unsafe { Codes::of(codes, false) }.and_then(|codes| {
+    unsafe { report(error, |sink| duplicates(sink, codes, duplicate_of)) }
+}
+
+/// # Safety
+///
+/// The contract is that of the exported function.
+unsafe fn duplicates(
+    sink: &Sink,
+    codes: *const RecastCodesU32,
+    duplicate_of: *mut usize,
+) -> Option<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let codes = Codes::of(sink, codes, false)?;
         if codes.sid_offsets.is_some() {
-            return Err(Fault::SeveralSids);
+            return sink.refuse(Fault::SeveralSids);
         }
         let rows = codes.offsets.last().copied().unwrap_or(0);
-        // SAFETY: the caller's promise.
-        let duplicate_of = unsafe { output("duplicate_of", duplicate_of, rows)? };
+        let duplicate_of = output(sink, "duplicate_of", duplicate_of, rows)?;
         for (_, start, end) in codes.groups() {
             let completions = codes.completions(start, end);
             declare(completions, codes.levels, &mut duplicate_of[start..end]);
         }
-        Ok(())
-    });
-    // SAFETY: the caller's promise.
-    unsafe { report(result, error) }
+        Some(())
+    }
 }
 
 /// The target that the anchor of each group is written from.
 ///
-/// `signal`: its choice, `RECAST_ANCHOR_TARGET_*`; `credit`: as for `recast_score_u32_f64`.
+/// `signal`: its choice, `RECAST_ANCHOR_TARGET_*`; `credit`: as for `recast_score_u32_f32`.
 ///
 /// `draws`: (groups), 64 random bits each, or null if the choice is no draw. `anchors`: (groups),
 /// rows of `targets`, `SIZE_MAX` where a group has no target. Status: `POINTER`, `OFFSETS`,
@@ -228,37 +228,38 @@ pub unsafe extern "C" fn recast_duplicates_u32(
 pub unsafe extern "C" fn recast_anchor_targets_u32(
     signal: *const RecastSignal,
     codes: *const RecastCodesU32,
-    credit: *const f64,
+    credit: *const f32,
     draws: *const u64,
     anchors: *mut usize,
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    unsafe { report(anchor_targets(signal, codes, credit, draws, anchors), error) }
+    unsafe { report(error, |sink| anchor_targets(sink, signal, codes, credit, draws, anchors)) }
 }
 
 /// # Safety
 ///
 /// The contract is that of the exported function.
 unsafe fn anchor_targets(
+    sink: &Sink,
     signal: *const RecastSignal,
     codes: *const RecastCodesU32,
-    table: *const f64,
+    table: *const f32,
     draws: *const u64,
     anchors: *mut usize,
-) -> Result<(), Fault> {
+) -> Option<()> {
     // SAFETY: the caller's promise.
     unsafe {
-        let signal = one("signal", signal)?.signal::<f64>()?;
-        let codes = Codes::of(codes, true)?;
-        let credit = credit(table, codes.levels)?;
+        let signal = one(sink, "signal", signal)?.signal(sink)?;
+        let codes = Codes::of(sink, codes, true)?;
+        let credit = credit(sink, table, codes.levels)?;
         let groups = codes.offsets.len() - 1;
-        let draws = optional("draws", draws, groups)?;
-        let anchors = output("anchors", anchors, groups)?;
+        let draws = optional(sink, "draws", draws, groups)?;
+        let anchors = output(sink, "anchors", anchors, groups)?;
         let is_drawn =
             matches!(signal, Signal::Recast(Recast { anchor_target: AnchorTarget::Uniform, .. }));
         if is_drawn && draws.is_none() {
-            return Err(Fault::NoDraws);
+            return sink.refuse(Fault::NoDraws);
         }
         for (group, start, end) in codes.groups() {
             let (completions, targets) = (codes.completions(start, end), codes.targets(group));
@@ -267,6 +268,6 @@ unsafe fn anchor_targets(
             let row = |target| codes.target_offsets[group] + target;
             anchors[group] = target.map_or(usize::MAX, row);
         }
-        Ok(())
+        Some(())
     }
 }

@@ -1,30 +1,31 @@
 //! The token advantages of RL-ZVP.
 
-use recast_core::Real;
 use recast_core::entropy::entropy_guided;
 use recast_core::signal::SignalError;
 
-use crate::fault::{Fault, RecastError, RecastStatus, report};
-use crate::pointer::{Zeroed, input, output};
+use crate::fault::{RecastError, RecastStatus, Sink, report};
+use crate::pointer::{input, output};
 
 /// # Safety
 ///
 /// The contract is that of the exported functions.
-unsafe fn advantages<T: Real + Zeroed>(
+unsafe fn advantages(
+    sink: &Sink,
     hit: u32,
-    alpha: T,
+    alpha: f32,
     tokens: usize,
-    entropies: *const T,
-    out: *mut T,
-) -> Result<(), Fault> {
-    if alpha <= T::zero() || !alpha.is_finite() {
-        return Err(SignalError::Alpha { value: alpha.widen() }.into());
+    entropies: *const f32,
+    out: *mut f32,
+) -> Option<()> {
+    if alpha <= 0.0 || !alpha.is_finite() {
+        return sink.refuse(SignalError::Alpha { value: f64::from(alpha) });
     }
     // SAFETY: the caller's promise.
-    let (entropies, out) =
-        unsafe { (input("entropies", entropies, tokens)?, output("advantages", out, tokens)?) };
+    let (entropies, out) = unsafe {
+        (input(sink, "entropies", entropies, tokens)?, output(sink, "advantages", out, tokens)?)
+    };
     entropy_guided(hit != 0, alpha, entropies, out);
-    Ok(())
+    Some(())
 }
 
 /// The token advantages of RL-ZVP for one completion of a group whose rewards are all equal.
@@ -46,23 +47,7 @@ pub unsafe extern "C" fn recast_entropy_advantages_f32(
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    unsafe { report(self::advantages(hit, alpha, tokens, entropies, advantages), error) }
-}
-
-/// `recast_entropy_advantages_f32` in double precision.
-///
-/// # Safety
-///
-/// As for `recast_entropy_advantages_f32`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn recast_entropy_advantages_f64(
-    hit: u32,
-    alpha: f64,
-    tokens: usize,
-    entropies: *const f64,
-    advantages: *mut f64,
-    error: *mut RecastError,
-) -> RecastStatus {
-    // SAFETY: the caller's promise.
-    unsafe { report(self::advantages(hit, alpha, tokens, entropies, advantages), error) }
+    unsafe {
+        report(error, |sink| self::advantages(sink, hit, alpha, tokens, entropies, advantages))
+    }
 }

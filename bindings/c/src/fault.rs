@@ -1,15 +1,16 @@
 //! The status and the error of a call.
 
+use core::cell::Cell;
 use core::ffi::c_char;
 use core::fmt::{self, Write};
 
-use recast_core::GroupError;
 use recast_core::batch::BatchError;
 use recast_core::objective::ObjectiveError;
 use recast_core::repair::RepairError;
 use recast_core::reward::PrefixCreditError;
 use recast_core::signal::SignalError;
 use recast_core::trie::TrieError;
+use recast_core::{GroupError, Shown, Word};
 use thiserror::Error;
 
 /// The result of a call. 0 is success.
@@ -75,19 +76,19 @@ pub struct RecastError {
 /// A fault inside of the library.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub(crate) enum Fault {
-    #[error("{name} is null or not aligned")]
+    #[error("{} is null or not aligned", Word(.name))]
     Pointer { name: &'static str },
-    #[error("{name}: memory holds no {length} elements")]
+    #[error("{}: memory holds no {length} elements", Word(.name))]
     Size { name: &'static str, length: usize },
-    #[error("{name}: byte {value} at {index} is neither 0 nor 1")]
+    #[error("{}: byte {value} at {index} is neither 0 nor 1", Word(.name))]
     Mark { name: &'static str, index: usize, value: u8 },
-    #[error("{name}: offset {offset} at {index}: offsets rise from 0")]
+    #[error("{}: offset {offset} at {index}: offsets rise from 0", Word(.name))]
     Offsets { name: &'static str, index: usize, offset: usize },
     #[error("{levels} levels: a semantic ID has at least 1")]
     Levels { levels: usize },
-    #[error("{name} {value} of the signal is no option")]
+    #[error("{} {value} of the signal is no option", Word(.name))]
     SignalOption { name: &'static str, value: u32 },
-    #[error("{name} {value} of the objective is no option")]
+    #[error("{} {value} of the objective is no option", Word(.name))]
     ObjectiveOption { name: &'static str, value: u32 },
     #[error("the signal draws the target of an anchor: give 64 random bits for each group")]
     NoDraws,
@@ -99,7 +100,10 @@ pub(crate) enum Fault {
     Divisor,
     #[error("duplicates need completions of one semantic ID each")]
     SeveralSids,
-    #[error("total {total} and weight {weight} of the all-zero rate: 0 <= total <= weight <= 1")]
+    #[error(
+        "total {} and weight {} of the all-zero rate: 0 <= total <= weight <= 1",
+        Shown(*.total), Shown(*.weight)
+    )]
     Rate { total: f64, weight: f64 },
     #[error("regime {value} of group {group} is none of 0 to 3")]
     Regime { group: usize, value: u32 },
@@ -232,9 +236,17 @@ fn of_group(group: usize, error: GroupError) -> (RecastStatus, usize, usize, f64
 }
 
 /// Text that is cut where the array ends.
-struct Cut<'a> {
+pub(crate) struct Cut<'a> {
     bytes: &'a mut [c_char],
     length: usize,
+}
+
+impl<'a> Cut<'a> {
+    /// An empty text in an array of at least one byte.
+    pub(crate) fn new(bytes: &'a mut [c_char]) -> Self {
+        bytes.fill(0);
+        Self { bytes, length: 0 }
+    }
 }
 
 impl Write for Cut<'_> {
@@ -249,18 +261,58 @@ impl Write for Cut<'_> {
     }
 }
 
-/// The status of a result; a fault is written to the error, unless the pointer is null.
+/// The place where a call leaves its fault. Inside of the library `None` then stands for a refusal,
+/// so that the many early returns carry nothing.
+#[derive(Default)]
+pub(crate) struct Sink {
+    fault: Cell<Option<Fault>>,
+}
+
+impl Sink {
+    /// Leaves a fault.
+    #[cold]
+    pub(crate) fn refuse<T>(&self, fault: impl Into<Fault>) -> Option<T> {
+        self.fault.set(Some(fault.into()));
+        None
+    }
+
+    /// The value of a result of core, or its fault left here.
+    pub(crate) fn of<T>(&self, result: Result<T, impl Into<Fault>>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(fault) => self.refuse(fault),
+        }
+    }
+}
+
+/// The status of a call; a fault is written to the error, unless the pointer is null.
 ///
 /// # Safety
 ///
 /// An aligned pointer that is not null leads to memory for one error.
-pub(crate) unsafe fn report(result: Result<(), Fault>, error: *mut RecastError) -> RecastStatus {
-    let Err(fault) = result else { return RecastStatus::Ok };
+pub(crate) unsafe fn report(
+    error: *mut RecastError,
+    call: impl FnOnce(&Sink) -> Option<()>,
+) -> RecastStatus {
+    let sink = Sink::default();
+    let _ = call(&sink);
+    // SAFETY: the caller's promise.
+    sink.fault.get().map_or(RecastStatus::Ok, |fault| unsafe { tell(&fault, error) })
+}
+
+/// The status of a fault, which is written to the error.
+///
+/// # Safety
+///
+/// As for [`report`].
+#[cold]
+#[inline(never)]
+unsafe fn tell(fault: &Fault, error: *mut RecastError) -> RecastStatus {
     let (status, group, index, value) = fault.place();
     if !error.is_null() && error.is_aligned() {
         let mut message = [0; RECAST_MESSAGE_BYTES];
         // a cut text writes without an error
-        let _ = write!(Cut { bytes: &mut message, length: 0 }, "{fault}");
+        let _ = write!(Cut::new(&mut message), "{fault}");
         // SAFETY: not null and aligned; the caller promises the memory.
         unsafe { error.write(RecastError { status, group, index, value, message }) };
     }

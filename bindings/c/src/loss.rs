@@ -1,13 +1,12 @@
 //! Losses in closed form, value and gradient.
 
-use recast_core::Real;
 use recast_core::objective::{
     CompletionTokens, GroupTokens, Loss, PolicyLoss, completion_loss, group_loss,
 };
 
-use crate::fault::{Fault, RecastError, RecastStatus, report};
+use crate::fault::{Fault, RecastError, RecastStatus, Sink, report};
 use crate::objective::RecastObjective;
-use crate::pointer::{Zeroed, input, offset_count, one, output, rising};
+use crate::pointer::{input, offset_count, one, output, rising};
 use crate::signal::RecastSignal;
 
 /// The tokens of the kept completions of one group, laid out flat.
@@ -15,19 +14,19 @@ use crate::signal::RecastSignal;
 /// Log-probabilities are in nats, of S tokens in all. No call checks that these are finite.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct RecastGroupTokens<T> {
+pub struct RecastGroupTokensF32 {
     /// The number of kept completions.
     pub kept: usize,
     /// (kept + 1), rising from 0 to S.
     pub offsets: *const usize,
     /// (S), of the current policy.
-    pub policy: *const T,
+    pub policy: *const f32,
     /// (S), of the policy that sampled.
-    pub old: *const T,
+    pub old: *const f32,
     /// (S), of the frozen reference.
-    pub reference: *const T,
+    pub reference: *const f32,
     /// (S), the advantage of each token.
-    pub advantages: *const T,
+    pub advantages: *const f32,
     /// The place of the anchor among the kept completions; `SIZE_MAX` if none is the anchor.
     pub anchor: usize,
     /// The divisor of the plan.
@@ -38,25 +37,26 @@ pub struct RecastGroupTokens<T> {
 ///
 /// The contract is that of the exported functions.
 #[expect(clippy::too_many_arguments, reason = "they are those of the exported function")]
-unsafe fn tokens<T: Real + Zeroed>(
+unsafe fn tokens(
+    sink: &Sink,
     objective: *const RecastObjective,
     count: usize,
-    policy: *const T,
-    old: *const T,
-    reference: *const T,
-    advantages: *const T,
-    values: *mut T,
-    gradients: *mut T,
-) -> Result<(), Fault> {
+    policy: *const f32,
+    old: *const f32,
+    reference: *const f32,
+    advantages: *const f32,
+    values: *mut f32,
+    gradients: *mut f32,
+) -> Option<()> {
     // SAFETY: the caller's promise.
     unsafe {
-        let objective = one("objective", objective)?.objective::<T>()?;
-        let policy = input("policy", policy, count)?;
-        let old = input("old", old, count)?;
-        let reference = input("reference", reference, count)?;
-        let advantages = input("advantages", advantages, count)?;
-        let values = output("values", values, count)?;
-        let gradients = output("gradients", gradients, count)?;
+        let objective = one(sink, "objective", objective)?.objective(sink)?;
+        let policy = input(sink, "policy", policy, count)?;
+        let old = input(sink, "old", old, count)?;
+        let reference = input(sink, "reference", reference, count)?;
+        let advantages = input(sink, "advantages", advantages, count)?;
+        let values = output(sink, "values", values, count)?;
+        let gradients = output(sink, "gradients", gradients, count)?;
         for token in 0..count {
             let alone = CompletionTokens {
                 policy_log_probs: &policy[token..=token],
@@ -68,7 +68,7 @@ unsafe fn tokens<T: Real + Zeroed>(
             let gradient = &mut gradients[token..=token];
             values[token] = completion_loss(&PolicyLoss::default(), alone, &objective, gradient);
         }
-        Ok(())
+        Some(())
     }
 }
 
@@ -97,81 +97,56 @@ pub unsafe extern "C" fn recast_token_loss_f32(
     unsafe {
         let count = tokens;
         let (a, b, c, d) = (policy, old, reference, advantages);
-        report(self::tokens(objective, count, a, b, c, d, values, gradients), error)
-    }
-}
-
-/// `recast_token_loss_f32` in double precision.
-///
-/// # Safety
-///
-/// As for `recast_token_loss_f32`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn recast_token_loss_f64(
-    objective: *const RecastObjective,
-    tokens: usize,
-    policy: *const f64,
-    old: *const f64,
-    reference: *const f64,
-    advantages: *const f64,
-    values: *mut f64,
-    gradients: *mut f64,
-    error: *mut RecastError,
-) -> RecastStatus {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let count = tokens;
-        let (a, b, c, d) = (policy, old, reference, advantages);
-        report(self::tokens(objective, count, a, b, c, d, values, gradients), error)
+        report(error, |sink| self::tokens(sink, objective, count, a, b, c, d, values, gradients))
     }
 }
 
 /// # Safety
 ///
 /// The contract is that of the exported functions.
-unsafe fn group<T: Real + Zeroed>(
+unsafe fn group(
+    sink: &Sink,
     signal: *const RecastSignal,
     objective: *const RecastObjective,
-    tokens: *const RecastGroupTokens<T>,
-    value: *mut T,
-    gradients: *mut T,
-) -> Result<(), Fault> {
+    tokens: *const RecastGroupTokensF32,
+    value: *mut f32,
+    gradients: *mut f32,
+) -> Option<()> {
     // SAFETY: the caller's promise.
     unsafe {
-        let objective = one("objective", objective)?.objective::<T>()?;
-        let loss = one("signal", signal)?.signal::<T>()?.loss().check(&objective)?;
-        let RecastGroupTokens { kept, offsets, policy, old, reference, advantages, .. } =
-            *one("tokens", tokens)?;
-        let RecastGroupTokens { anchor, divisor, .. } = *one("tokens", tokens)?;
-        let offsets = input("offsets", offsets, offset_count(kept)?)?;
-        let count = rising("offsets", offsets)?;
-        let advantages = input("advantages", advantages, count)?;
+        let objective = one(sink, "objective", objective)?.objective(sink)?;
+        let loss = sink.of(one(sink, "signal", signal)?.signal(sink)?.loss().check(&objective))?;
+        let tokens = one(sink, "tokens", tokens)?;
+        let RecastGroupTokensF32 { kept, anchor, divisor, .. } = *tokens;
+        let offsets = input(sink, "offsets", tokens.offsets, offset_count(sink, kept)?)?;
+        let count = rising(sink, "offsets", offsets)?;
+        let advantages = input(sink, "advantages", tokens.advantages, count)?;
         if anchor != usize::MAX && anchor >= kept {
-            return Err(Fault::Anchor { anchor, kept });
+            return sink.refuse(Fault::Anchor { anchor, kept });
         }
         if divisor == 0 {
-            return Err(Fault::Divisor);
+            return sink.refuse(Fault::Divisor);
         }
         if let Loss::Preference(_) = loss {
-            let is_positive = |pair: &[usize]| pair[0] < pair[1] && advantages[pair[0]] > T::zero();
+            let is_positive = |pair: &[usize]| pair[0] < pair[1] && advantages[pair[0]] > 0.0;
             let positives = offsets.windows(2).filter(|pair| is_positive(pair)).count();
             if positives != 1 {
-                return Err(Fault::Positives { kept, positives });
+                return sink.refuse(Fault::Positives { kept, positives });
             }
         }
         let tokens = GroupTokens {
             offsets,
-            policy_log_probs: input("policy", policy, count)?,
-            old_log_probs: input("old", old, count)?,
-            ref_log_probs: input("reference", reference, count)?,
+            policy_log_probs: input(sink, "policy", tokens.policy, count)?,
+            old_log_probs: input(sink, "old", tokens.old, count)?,
+            ref_log_probs: input(sink, "reference", tokens.reference, count)?,
             advantages,
             anchor: (anchor != usize::MAX).then_some(anchor),
             divisor,
         };
-        let value = output("value", value, 1)?;
-        let gradients = output("gradients", gradients, count)?;
+        let value = output(sink, "value", value, 1)?;
+        let gradients = output(sink, "gradients", gradients, count)?;
         value[0] = group_loss(&loss, tokens, &objective, gradients);
-        Ok(())
+        Some(())
     }
 }
 
@@ -188,29 +163,11 @@ unsafe fn group<T: Real + Zeroed>(
 pub unsafe extern "C" fn recast_group_loss_f32(
     signal: *const RecastSignal,
     objective: *const RecastObjective,
-    tokens: *const RecastGroupTokens<f32>,
+    tokens: *const RecastGroupTokensF32,
     value: *mut f32,
     gradients: *mut f32,
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    unsafe { report(group(signal, objective, tokens, value, gradients), error) }
-}
-
-/// `recast_group_loss_f32` in double precision.
-///
-/// # Safety
-///
-/// As for `recast_group_loss_f32`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn recast_group_loss_f64(
-    signal: *const RecastSignal,
-    objective: *const RecastObjective,
-    tokens: *const RecastGroupTokens<f64>,
-    value: *mut f64,
-    gradients: *mut f64,
-    error: *mut RecastError,
-) -> RecastStatus {
-    // SAFETY: the caller's promise.
-    unsafe { report(group(signal, objective, tokens, value, gradients), error) }
+    unsafe { report(error, |sink| group(sink, signal, objective, tokens, value, gradients)) }
 }

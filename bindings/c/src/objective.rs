@@ -1,9 +1,8 @@
 //! An objective as a plain structure.
 
-use recast_core::Real;
 use recast_core::objective::{Clip, KlEstimator, Objective, RatioBound};
 
-use crate::fault::{Fault, RecastError, RecastStatus, report};
+use crate::fault::{Fault, RecastError, RecastStatus, Sink, report};
 use crate::pointer::write;
 use crate::signal::given;
 
@@ -37,22 +36,22 @@ pub struct RecastObjective {
     /// Room for later options: 0.
     pub reserved: u32,
     /// The ratio is clipped to at least `1 - clip_low`. GBPO reads no clip.
-    pub clip_low: f64,
+    pub clip_low: f32,
     /// The ratio is clipped to at most `1 + clip_high`.
-    pub clip_high: f64,
+    pub clip_high: f32,
     /// The number of the dual clip or of ECPO.
-    pub bound: f64,
+    pub bound: f32,
     /// Log-ratios are held within this, on both sides.
-    pub log_ratio_limit: f64,
+    pub log_ratio_limit: f32,
     /// The coefficient of the KL penalty.
-    pub kl_coef: f64,
+    pub kl_coef: f32,
     /// The largest penalty of a token; NaN for none.
-    pub kl_value_limit: f64,
+    pub kl_value_limit: f32,
 }
 
 impl RecastObjective {
     fn usual() -> Self {
-        let usual = Objective::<f64>::default();
+        let usual = Objective::<f32>::default();
         Self {
             ratio_bound: match usual.clip().ratio_bound() {
                 RatioBound::None => RECAST_BOUND_NONE,
@@ -72,38 +71,37 @@ impl RecastObjective {
             bound: usual.clip().dual().unwrap_or(0.0),
             log_ratio_limit: usual.log_ratio_limit(),
             kl_coef: usual.kl_coef(),
-            kl_value_limit: usual.kl_value_limit().unwrap_or(f64::NAN),
+            kl_value_limit: usual.kl_value_limit().unwrap_or(f32::NAN),
         }
     }
 
     /// The checked objective over numbers of one type.
-    pub(crate) fn objective<T: Real>(&self) -> Result<Objective<T>, Fault> {
+    pub(crate) fn objective(&self, sink: &Sink) -> Option<Objective<f32>> {
         if self.reserved != 0 {
-            return Err(Fault::ObjectiveOption { name: "reserved", value: self.reserved });
+            return sink.refuse(Fault::ObjectiveOption { name: "reserved", value: self.reserved });
         }
         let (low, high, bound) = (self.clip_low, self.clip_high, self.bound);
         let clip = match self.ratio_bound {
-            RECAST_BOUND_NONE => Clip::new(low, high, None)?,
-            RECAST_BOUND_DUAL => Clip::new(low, high, Some(bound))?,
-            RECAST_BOUND_ECPO => Clip::ecpo(low, high, bound)?,
+            RECAST_BOUND_NONE => sink.of(Clip::new(low, high, None))?,
+            RECAST_BOUND_DUAL => sink.of(Clip::new(low, high, Some(bound)))?,
+            RECAST_BOUND_ECPO => sink.of(Clip::ecpo(low, high, bound))?,
             RECAST_BOUND_GBPO => Clip::gbpo(),
-            value => return Err(Fault::ObjectiveOption { name: "ratio_bound", value }),
+            value => return sink.refuse(Fault::ObjectiveOption { name: "ratio_bound", value }),
         };
         let estimator = match self.kl_estimator {
             RECAST_KL_K1 => KlEstimator::K1,
             RECAST_KL_K2 => KlEstimator::K2,
             RECAST_KL_K3 => KlEstimator::K3,
-            value => return Err(Fault::ObjectiveOption { name: "kl_estimator", value }),
+            value => return sink.refuse(Fault::ObjectiveOption { name: "kl_estimator", value }),
         };
         let times_ratio = match self.kl_times_ratio {
             0 => false,
             1 => true,
-            value => return Err(Fault::ObjectiveOption { name: "kl_times_ratio", value }),
+            value => return sink.refuse(Fault::ObjectiveOption { name: "kl_times_ratio", value }),
         };
-        let objective = Objective::new(clip, self.log_ratio_limit, estimator, self.kl_coef)?
-            .with_kl_value_limit(given(self.kl_value_limit))?
-            .with_kl_times_ratio(times_ratio);
-        Ok(objective.cast()?)
+        let objective = Objective::new(clip, self.log_ratio_limit, estimator, self.kl_coef)
+            .and_then(|objective| objective.with_kl_value_limit(given(self.kl_value_limit)));
+        Some(sink.of(objective)?.with_kl_times_ratio(times_ratio))
     }
 }
 
@@ -122,5 +120,5 @@ pub unsafe extern "C" fn recast_objective_init(
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    unsafe { report(write("objective", objective, RecastObjective::usual()), error) }
+    unsafe { report(error, |sink| write(sink, "objective", objective, RecastObjective::usual())) }
 }

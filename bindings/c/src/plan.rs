@@ -1,12 +1,11 @@
 //! Repair and selection of a batch.
 
 use recast_core::batch::{Anchors, BatchEvidence, BatchOutcome, Columns, GroupPlan};
-use recast_core::{Real, Regime, Skip};
+use recast_core::{Regime, Skip};
 
-use crate::fault::{Fault, RecastError, RecastStatus, report};
+use crate::fault::{RecastError, RecastStatus, Sink, report};
 use crate::pointer::{
-    Zeroed, in_place, input, marks, marks_in_place, offset_count, one, optional, optional_in_place,
-    output,
+    in_place, input, marks, marks_in_place, offset_count, one, optional, optional_in_place, output,
 };
 use crate::signal::RecastSignal;
 
@@ -34,17 +33,17 @@ pub const RECAST_REGIME_ALL_HIT: u32 = 3;
 /// `offsets[g + 1]`. Columns marked *repaired* are changed where an anchor takes a slot.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct RecastBatch<T> {
+pub struct RecastBatchF32 {
     /// The number of groups.
     pub groups: usize,
     /// (groups + 1), rising from 0 to N.
     pub offsets: *const usize,
     /// (N), finite. Repaired: 1.
-    pub rewards: *mut T,
+    pub rewards: *mut f32,
     /// (N), finite: how far a completion follows a target. Repaired: 1.
-    pub scores: *mut T,
+    pub scores: *mut f32,
     /// (N) or null: log-probabilities of completions at sampling, which order ties.
-    pub old_log_probs: *const T,
+    pub old_log_probs: *const f32,
     /// (N) or null: the first completion with equal codes, counted from the start of the group.
     /// Repaired.
     pub duplicate_of: *mut usize,
@@ -53,7 +52,7 @@ pub struct RecastBatch<T> {
     /// (N) or null: 1 for a hit, 0 for a miss, in place of a threshold. Repaired: 1.
     pub hits: *mut u8,
     /// One number or null, for 0.5: the least reward of a hit.
-    pub hit_threshold: *const T,
+    pub hit_threshold: *const f32,
     /// (N) or null: the first code of each completion, for `RECAST_NEGATIVE_SHARED_PREFIX`.
     /// Repaired: that of the anchor.
     pub first_codes: *mut usize,
@@ -64,10 +63,10 @@ pub struct RecastBatch<T> {
     /// (groups), or null with `first_codes`: the first code of each anchor.
     pub anchor_first_codes: *const usize,
     /// (groups) or null: log-probabilities of whole anchors, for `RECAST_REPAIR_CONFIDENT`.
-    pub anchor_log_probs: *const T,
+    pub anchor_log_probs: *const f32,
     /// One number or null, for an unknown one: the share of all-zero groups, for
     /// `RECAST_REPAIR_GATED`.
-    pub all_zero_rate: *const T,
+    pub all_zero_rate: *const f32,
 }
 
 /// The plan for a group.
@@ -135,51 +134,59 @@ pub(crate) fn regime_of(regime: u32) -> Option<Regime> {
 /// # Safety
 ///
 /// The contract is that of the exported functions.
-unsafe fn plan<T: Real + Zeroed>(
+unsafe fn plan(
+    sink: &Sink,
     signal: *const RecastSignal,
-    batch: *const RecastBatch<T>,
+    batch: *const RecastBatchF32,
     kept: *mut usize,
-    advantages: *mut T,
+    advantages: *mut f32,
     outcomes: *mut RecastOutcome,
-) -> Result<(), Fault> {
+) -> Option<()> {
     // SAFETY: every pointer leads to as many elements as its description says: the caller's
     // promise. `rows` is the last offset, which the description names as the number of elements.
     unsafe {
-        let signal = one("signal", signal)?.signal::<T>()?;
-        let batch = one("batch", batch)?;
+        let signal = one(sink, "signal", signal)?.signal(sink)?;
+        let batch = one(sink, "batch", batch)?;
         let groups = batch.groups;
-        let offsets = input("offsets", batch.offsets, offset_count(groups)?)?;
-        let rows = crate::pointer::rising("offsets", offsets)?;
+        let offsets = input(sink, "offsets", batch.offsets, offset_count(sink, groups)?)?;
+        let rows = crate::pointer::rising(sink, "offsets", offsets)?;
         let mut columns = Columns {
             offsets,
-            rewards: in_place("rewards", batch.rewards, rows)?,
-            structural_scores: in_place("scores", batch.scores, rows)?,
-            old_log_probs: optional("old_log_probs", batch.old_log_probs, rows)?,
-            duplicate_of: optional_in_place("duplicate_of", batch.duplicate_of, rows)?,
-            lengths: optional("lengths", batch.lengths, rows)?,
-            hit_threshold: optional("hit_threshold", batch.hit_threshold, 1)?.map(|one| one[0]),
-            hits: match optional_in_place("hits", batch.hits, rows)? {
-                Some(bytes) => Some(marks_in_place("hits", bytes)?),
+            rewards: in_place(sink, "rewards", batch.rewards, rows)?,
+            structural_scores: in_place(sink, "scores", batch.scores, rows)?,
+            old_log_probs: optional(sink, "old_log_probs", batch.old_log_probs, rows)?,
+            duplicate_of: optional_in_place(sink, "duplicate_of", batch.duplicate_of, rows)?,
+            lengths: optional(sink, "lengths", batch.lengths, rows)?,
+            hit_threshold: optional(sink, "hit_threshold", batch.hit_threshold, 1)?
+                .map(|one| one[0]),
+            hits: match optional_in_place(sink, "hits", batch.hits, rows)? {
+                Some(bytes) => Some(marks_in_place(sink, "hits", bytes)?),
                 None => None,
             },
-            first_codes: optional_in_place("first_codes", batch.first_codes, rows)?,
-            draws: optional("draws", batch.draws, groups)?,
+            first_codes: optional_in_place(sink, "first_codes", batch.first_codes, rows)?,
+            draws: optional(sink, "draws", batch.draws, groups)?,
         };
         let anchors = Anchors {
-            legal: match optional("can_repair", batch.can_repair, groups)? {
-                Some(bytes) => Some(marks("can_repair", bytes)?),
+            legal: match optional(sink, "can_repair", batch.can_repair, groups)? {
+                Some(bytes) => Some(marks(sink, "can_repair", bytes)?),
                 None => None,
             },
-            first_codes: optional("anchor_first_codes", batch.anchor_first_codes, groups)?,
+            first_codes: optional(sink, "anchor_first_codes", batch.anchor_first_codes, groups)?,
             evidence: BatchEvidence {
-                all_zero_rate: optional("all_zero_rate", batch.all_zero_rate, 1)?.map(|one| one[0]),
-                anchor_log_probs: optional("anchor_log_probs", batch.anchor_log_probs, groups)?,
+                all_zero_rate: optional(sink, "all_zero_rate", batch.all_zero_rate, 1)?
+                    .map(|one| one[0]),
+                anchor_log_probs: optional(
+                    sink,
+                    "anchor_log_probs",
+                    batch.anchor_log_probs,
+                    groups,
+                )?,
             },
         };
-        let kept = output("kept", kept, rows)?;
-        let advantages = output("advantages", advantages, rows)?;
-        let outcomes = output("outcomes", outcomes, groups)?;
-        Ok(signal.plan_batch(&mut columns, anchors, kept, advantages, outcomes)?)
+        let kept = output(sink, "kept", kept, rows)?;
+        let advantages = output(sink, "advantages", advantages, rows)?;
+        let outcomes = output(sink, "outcomes", outcomes, groups)?;
+        sink.of(signal.plan_batch(&mut columns, anchors, kept, advantages, outcomes))
     }
 }
 
@@ -199,30 +206,12 @@ unsafe fn plan<T: Real + Zeroed>(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn recast_plan_f32(
     signal: *const RecastSignal,
-    batch: *const RecastBatch<f32>,
+    batch: *const RecastBatchF32,
     kept: *mut usize,
     advantages: *mut f32,
     outcomes: *mut RecastOutcome,
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    unsafe { report(plan(signal, batch, kept, advantages, outcomes), error) }
-}
-
-/// `recast_plan_f32` in double precision.
-///
-/// # Safety
-///
-/// As for `recast_plan_f32`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn recast_plan_f64(
-    signal: *const RecastSignal,
-    batch: *const RecastBatch<f64>,
-    kept: *mut usize,
-    advantages: *mut f64,
-    outcomes: *mut RecastOutcome,
-    error: *mut RecastError,
-) -> RecastStatus {
-    // SAFETY: the caller's promise.
-    unsafe { report(plan(signal, batch, kept, advantages, outcomes), error) }
+    unsafe { report(error, |sink| plan(sink, signal, batch, kept, advantages, outcomes)) }
 }

@@ -2,7 +2,7 @@
 
 use recast_core::repair::{AllZeroParts, AllZeroRate, RepairError};
 
-use crate::fault::{Fault, RecastError, RecastStatus, report};
+use crate::fault::{Fault, RecastError, RecastStatus, Sink, report};
 use crate::plan::{RecastOutcome, regime_of};
 use crate::pointer::{in_place, input};
 
@@ -22,7 +22,7 @@ pub struct RecastAllZeroRate {
 /// Counts the groups of a batch as they were sampled, in their order.
 ///
 /// A gated repair of the next batch reads `total / weight`. `outcomes`: (groups), of
-/// `recast_plan_f32` or `recast_plan_f64`. Status: `POINTER`, `SIGNAL` if the decay is out of
+/// `recast_plan_f32`. Status: `POINTER`, `SIGNAL` if the decay is out of
 /// range, `ANCHOR` if another number is.
 ///
 /// # Safety
@@ -36,31 +36,36 @@ pub unsafe extern "C" fn recast_all_zero_rate_observe(
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    unsafe { report(observe(rate, outcomes, groups), error) }
+    unsafe { report(error, |sink| observe(sink, rate, outcomes, groups)) }
 }
 
 /// # Safety
 ///
 /// The contract is that of the exported function.
 unsafe fn observe(
+    sink: &Sink,
     rate: *mut RecastAllZeroRate,
     outcomes: *const RecastOutcome,
     groups: usize,
-) -> Result<(), Fault> {
+) -> Option<()> {
     // SAFETY: the caller's promise.
     let (rate, outcomes) =
-        unsafe { (in_place("rate", rate, 1)?, input("outcomes", outcomes, groups)?) };
+        unsafe { (in_place(sink, "rate", rate, 1)?, input(sink, "outcomes", outcomes, groups)?) };
     let RecastAllZeroRate { decay, total, weight } = rate[0];
     let parts = AllZeroParts { decay, total, weight };
-    let mut average = AllZeroRate::from_parts(parts).map_err(|error| match error {
+    let average = AllZeroRate::from_parts(parts).map_err(|error| match error {
         RepairError::Parts { total, weight } => Fault::Rate { total, weight },
         error => Fault::Repair(error),
-    })?;
+    });
+    let mut average = sink.of(average)?;
     for (group, outcome) in outcomes.iter().enumerate() {
         let value = outcome.regime;
-        average.observe(regime_of(value).ok_or(Fault::Regime { group, value })?);
+        let Some(regime) = regime_of(value) else {
+            return sink.refuse(Fault::Regime { group, value });
+        };
+        average.observe(regime);
     }
     let AllZeroParts { decay, total, weight } = average.parts();
     rate[0] = RecastAllZeroRate { decay, total, weight };
-    Ok(())
+    Some(())
 }

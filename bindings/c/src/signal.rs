@@ -1,6 +1,5 @@
 //! A signal as a plain structure.
 
-use recast_core::Real;
 use recast_core::Signal;
 use recast_core::anchor::AnchorTarget;
 use recast_core::objective::AnchorRatio;
@@ -8,7 +7,7 @@ use recast_core::signal::{
     NegativeChoice, NegativeRule, Normaliser, Recast, RepairPolicy, RewardScale,
 };
 
-use crate::fault::{Fault, RecastError, RecastStatus, report};
+use crate::fault::{Fault, RecastError, RecastStatus, Sink, report};
 use crate::pointer::{one, write};
 
 /// ReCast: repair, then the boundary pair alone.
@@ -125,40 +124,42 @@ pub struct RecastSignal {
     /// DPO: the largest number of negatives.
     pub negatives: u32,
     /// The epsilon beside a deviation or a variance; LUFFY: NaN leaves out the division.
-    pub epsilon: f64,
+    pub epsilon: f32,
     /// ReCast: the advantage of the positive.
-    pub weight: f64,
+    pub weight: f32,
     /// ReCast: the share of the weight in the negative's advantage.
-    pub negative_weight: f64,
+    pub negative_weight: f32,
     /// ReCast: the margin in nats at which a negative stops to train; NaN for none.
-    pub negative_margin: f64,
+    pub negative_margin: f32,
     /// The least all-zero rate of a gated repair.
-    pub threshold: f64,
+    pub threshold: f32,
     /// The largest probability of the anchor of a confident repair.
-    pub tau: f64,
+    pub tau: f32,
     /// ReCast's shaped ratio, LUFFY: the summand beside the probability.
-    pub gamma: f64,
+    pub gamma: f32,
     /// ReCast: the weight of an anchor with a weighted ratio.
-    pub anchor_weight: f64,
+    pub anchor_weight: f32,
     /// RL-ZVP: the worth of a nat of entropy.
-    pub alpha: f64,
+    pub alpha: f32,
     /// DPO: the coefficient of the implicit KL.
-    pub beta: f64,
+    pub beta: f32,
     /// SAPO: the temperature of tokens with a positive advantage.
-    pub temperature_positive: f64,
+    pub temperature_positive: f32,
     /// SAPO: the temperature of all other tokens.
-    pub temperature_negative: f64,
+    pub temperature_negative: f32,
     /// Room for later options: 0.
     pub reserved: [u64; 6],
 }
 
 impl RecastSignal {
     /// The default numbers of a kind.
-    fn of_kind(kind: u32) -> Result<Self, Fault> {
-        let all = Signal::<f64>::all();
+    fn of_kind(sink: &Sink, kind: u32) -> Option<Self> {
+        let all = Signal::<f32>::all();
         let signal = usize::try_from(kind).ok().and_then(|place| all.get(place));
-        let signal = signal.ok_or(Fault::SignalOption { name: "kind", value: kind })?;
-        let recast = Recast::<f64>::default();
+        let Some(signal) = signal else {
+            return sink.refuse(Fault::SignalOption { name: "kind", value: kind });
+        };
+        let recast = Recast::<f32>::default();
         let mut options = Self {
             kind,
             repair: RECAST_REPAIR_ALWAYS,
@@ -175,7 +176,7 @@ impl RecastSignal {
             epsilon: recast.epsilon,
             weight: recast.weight,
             negative_weight: recast.negative_weight,
-            negative_margin: f64::NAN,
+            negative_margin: f32::NAN,
             threshold: 0.0,
             tau: 1.0,
             gamma: 0.1,
@@ -198,7 +199,7 @@ impl RecastSignal {
             | Signal::ReinforcePlusPlus { epsilon } => options.epsilon = epsilon,
             Signal::RlZvp { epsilon, alpha } => (options.epsilon, options.alpha) = (epsilon, alpha),
             Signal::Luffy { epsilon, gamma } => {
-                (options.epsilon, options.gamma) = (epsilon.unwrap_or(f64::NAN), gamma);
+                (options.epsilon, options.gamma) = (epsilon.unwrap_or(f32::NAN), gamma);
             }
             Signal::Sapo { epsilon, positive, negative } => {
                 options.epsilon = epsilon;
@@ -216,25 +217,25 @@ impl RecastSignal {
             | Signal::Opo
             | Signal::Supervised => {}
         }
-        Ok(options)
+        Some(options)
     }
 
     /// The checked signal over numbers of one type.
-    pub(crate) fn signal<T: Real>(&self) -> Result<Signal<T>, Fault> {
+    pub(crate) fn signal(&self, sink: &Sink) -> Option<Signal<f32>> {
         if self.reserved != [0; 6] {
-            return Err(Fault::SignalOption { name: "reserved", value: 1 });
+            return sink.refuse(Fault::SignalOption { name: "reserved", value: 1 });
         }
         let epsilon = self.epsilon;
         let signal = match self.kind {
-            RECAST_SIGNAL_RECAST => Signal::Recast(self.recast()?),
+            RECAST_SIGNAL_RECAST => Signal::Recast(self.recast(sink)?),
             RECAST_SIGNAL_GRPO => Signal::Grpo {
                 epsilon,
                 scale: match self.scale {
                     RECAST_SCALE_GROUP => RewardScale::Group,
                     RECAST_SCALE_BATCH => RewardScale::Batch,
-                    value => return Err(Fault::SignalOption { name: "scale", value }),
+                    value => return sink.refuse(Fault::SignalOption { name: "scale", value }),
                 },
-                add_gt: flag("add_gt", self.add_gt)?,
+                add_gt: flag(sink, "add_gt", self.add_gt)?,
             },
             RECAST_SIGNAL_DR_GRPO => Signal::DrGrpo,
             RECAST_SIGNAL_RLOO => Signal::Rloo,
@@ -244,10 +245,12 @@ impl RecastSignal {
             RECAST_SIGNAL_NGRPO => Signal::Ngrpo { epsilon },
             RECAST_SIGNAL_RL_ZVP => Signal::RlZvp { epsilon, alpha: self.alpha },
             RECAST_SIGNAL_GCPO => Signal::Gcpo { epsilon },
-            RECAST_SIGNAL_RERE => Signal::Rere { epsilon, add_gt: flag("add_gt", self.add_gt)? },
+            RECAST_SIGNAL_RERE => {
+                Signal::Rere { epsilon, add_gt: flag(sink, "add_gt", self.add_gt)? }
+            }
             RECAST_SIGNAL_LUFFY => Signal::Luffy { epsilon: given(epsilon), gamma: self.gamma },
             RECAST_SIGNAL_DPO => Signal::Dpo {
-                repair: self.repair()?,
+                repair: self.repair(sink)?,
                 negatives: usize::try_from(self.negatives).unwrap_or(usize::MAX),
                 beta: self.beta,
             },
@@ -261,40 +264,42 @@ impl RecastSignal {
             RECAST_SIGNAL_REINFORCE_PLUS_PLUS => Signal::ReinforcePlusPlus { epsilon },
             RECAST_SIGNAL_OPO => Signal::Opo,
             RECAST_SIGNAL_SUPERVISED => Signal::Supervised,
-            value => return Err(Fault::SignalOption { name: "kind", value }),
+            value => return sink.refuse(Fault::SignalOption { name: "kind", value }),
         };
-        Ok(signal.check()?.cast::<T>().check()?)
+        sink.of(signal.check())
     }
 
-    fn recast(&self) -> Result<Recast<f64>, Fault> {
-        Ok(Recast {
-            repair: self.repair()?,
-            boundary: flag("boundary", self.boundary)?,
+    fn recast(&self, sink: &Sink) -> Option<Recast<f32>> {
+        Some(Recast {
+            repair: self.repair(sink)?,
+            boundary: flag(sink, "boundary", self.boundary)?,
             weight: self.weight,
             epsilon: self.epsilon,
             normaliser: match self.normaliser {
                 RECAST_NORMALISER_KEPT => Normaliser::Kept,
                 RECAST_NORMALISER_GROUP => Normaliser::Group,
-                value => return Err(Fault::SignalOption { name: "normaliser", value }),
+                value => return sink.refuse(Fault::SignalOption { name: "normaliser", value }),
             },
             negative_weight: self.negative_weight,
             negative_choice: match self.negative_choice {
                 RECAST_NEGATIVE_CHOICE_HARDEST => NegativeChoice::Hardest,
                 RECAST_NEGATIVE_CHOICE_UNIFORM => NegativeChoice::Uniform,
-                value => return Err(Fault::SignalOption { name: "negative_choice", value }),
+                value => {
+                    return sink.refuse(Fault::SignalOption { name: "negative_choice", value });
+                }
             },
             negative: match self.negative {
                 RECAST_NEGATIVE_ALWAYS => NegativeRule::Always,
                 RECAST_NEGATIVE_SHARED_PREFIX => NegativeRule::SharedPrefix,
-                value => return Err(Fault::SignalOption { name: "negative", value }),
+                value => return sink.refuse(Fault::SignalOption { name: "negative", value }),
             },
             negative_margin: given(self.negative_margin),
-            positive_only: flag("positive_only", self.positive_only)?,
+            positive_only: flag(sink, "positive_only", self.positive_only)?,
             anchor_target: match self.anchor_target {
                 RECAST_ANCHOR_TARGET_FIRST => AnchorTarget::First,
                 RECAST_ANCHOR_TARGET_CLOSEST => AnchorTarget::Closest,
                 RECAST_ANCHOR_TARGET_UNIFORM => AnchorTarget::Uniform,
-                value => return Err(Fault::SignalOption { name: "anchor_target", value }),
+                value => return sink.refuse(Fault::SignalOption { name: "anchor_target", value }),
             },
             anchor_ratio: match self.anchor_ratio {
                 RECAST_ANCHOR_RATIO_RECOMPUTE => AnchorRatio::Recompute,
@@ -303,32 +308,32 @@ impl RecastSignal {
                 RECAST_ANCHOR_RATIO_WEIGHTED => {
                     AnchorRatio::Weighted { weight: self.anchor_weight }
                 }
-                value => return Err(Fault::SignalOption { name: "anchor_ratio", value }),
+                value => return sink.refuse(Fault::SignalOption { name: "anchor_ratio", value }),
             },
         })
     }
 
-    fn repair(&self) -> Result<RepairPolicy<f64>, Fault> {
+    fn repair(&self, sink: &Sink) -> Option<RepairPolicy<f32>> {
         match self.repair {
-            RECAST_REPAIR_ALWAYS => Ok(RepairPolicy::Always),
-            RECAST_REPAIR_NEVER => Ok(RepairPolicy::Never),
-            RECAST_REPAIR_GATED => Ok(RepairPolicy::Gated { threshold: self.threshold }),
-            RECAST_REPAIR_CONFIDENT => Ok(RepairPolicy::Confident { tau: self.tau }),
-            value => Err(Fault::SignalOption { name: "repair", value }),
+            RECAST_REPAIR_ALWAYS => Some(RepairPolicy::Always),
+            RECAST_REPAIR_NEVER => Some(RepairPolicy::Never),
+            RECAST_REPAIR_GATED => Some(RepairPolicy::Gated { threshold: self.threshold }),
+            RECAST_REPAIR_CONFIDENT => Some(RepairPolicy::Confident { tau: self.tau }),
+            value => sink.refuse(Fault::SignalOption { name: "repair", value }),
         }
     }
 }
 
 /// A number that NaN leaves out.
-pub(crate) fn given(value: f64) -> Option<f64> {
+pub(crate) fn given(value: f32) -> Option<f32> {
     (!value.is_nan()).then_some(value)
 }
 
-fn flag(name: &'static str, value: u32) -> Result<bool, Fault> {
+fn flag(sink: &Sink, name: &'static str, value: u32) -> Option<bool> {
     match value {
-        0 => Ok(false),
-        1 => Ok(true),
-        value => Err(Fault::SignalOption { name, value }),
+        0 => Some(false),
+        1 => Some(true),
+        value => sink.refuse(Fault::SignalOption { name, value }),
     }
 }
 
@@ -348,15 +353,13 @@ pub unsafe extern "C" fn recast_signal_init(
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
     unsafe {
-        let options = RecastSignal::of_kind(kind);
-        report(options.and_then(|options| write("signal", signal, options)), error)
+        report(error, |sink| write(sink, "signal", signal, RecastSignal::of_kind(sink, kind)?))
     }
 }
 
 /// Checks the options of a signal, as every call that takes one does.
 ///
-/// Status: `POINTER`, or `SIGNAL` if an option is out of range. The range is checked in `double`
-/// and in `float`.
+/// Status: `POINTER`, or `SIGNAL` if an option is out of range.
 ///
 /// # Safety
 ///
@@ -367,10 +370,5 @@ pub unsafe extern "C" fn recast_signal_check(
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    let result = unsafe { one("signal", signal) }.and_then(|options| {
-        options.signal::<f64>()?;
-        options.signal::<f32>().map(|_| ())
-    });
-    // SAFETY: the caller's promise.
-    unsafe { report(result, error) }
+    unsafe { report(error, |sink| one(sink, "signal", signal)?.signal(sink).map(|_| ())) }
 }

@@ -2,7 +2,7 @@
 
 use recast_core::trie::{TrieError, TrieView, build, count_nodes};
 
-use crate::fault::{Fault, RecastError, RecastStatus, report};
+use crate::fault::{Fault, RecastError, RecastStatus, Sink, report};
 use crate::pointer::{input, offset_count, one, output, product, write};
 
 /// A trie in two arrays of the caller's.
@@ -24,14 +24,14 @@ impl RecastTrieU32 {
     /// # Safety
     ///
     /// The pointers lead to as many elements as described.
-    unsafe fn view<'a>(&self) -> Result<TrieView<'a, u32>, Fault> {
-        let offsets = offset_count(self.nodes)?;
+    unsafe fn view<'a>(&self, sink: &Sink) -> Option<TrieView<'a, u32>> {
+        let offsets = offset_count(sink, self.nodes)?;
         // SAFETY: the caller's promise.
         let (first_child, tokens) = unsafe {
-            let first_child = input("first_child", self.first_child, offsets)?;
-            (first_child, input("tokens", self.tokens, self.nodes)?)
+            let first_child = input(sink, "first_child", self.first_child, offsets)?;
+            (first_child, input(sink, "tokens", self.tokens, self.nodes)?)
         };
-        Ok(TrieView::new(first_child, tokens)?)
+        sink.of(TrieView::new(first_child, tokens))
     }
 }
 
@@ -39,15 +39,19 @@ impl RecastTrieU32 {
 ///
 /// `sorted` leads to `items * levels` tokens.
 unsafe fn rows<'a>(
+    sink: &Sink,
     sorted: *const u32,
     items: usize,
     levels: usize,
-) -> Result<core::slice::ChunksExact<'a, u32>, Fault> {
+) -> Option<core::slice::ChunksExact<'a, u32>> {
     if levels == 0 {
-        return Err(TrieError::NoLevel.into());
+        return sink.refuse(TrieError::NoLevel);
     }
     // SAFETY: the caller's promise.
-    Ok(unsafe { input("sorted", sorted, product("items", items, levels)?)? }.chunks_exact(levels))
+    Some(
+        unsafe { input(sink, "sorted", sorted, product(sink, "items", items, levels)?)? }
+            .chunks_exact(levels),
+    )
 }
 
 /// The number of nodes of the trie of sorted sequences, by which the caller sizes its arrays.
@@ -69,10 +73,10 @@ pub unsafe extern "C" fn recast_trie_nodes_u32(
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
     unsafe {
-        let result = rows(sorted, items, levels)
-            .and_then(|rows| Ok(count_nodes(rows, levels)?))
-            .and_then(|count| write("nodes", nodes, count));
-        report(result, error)
+        report(error, |sink| {
+            let rows = rows(sink, sorted, items, levels)?;
+            write(sink, "nodes", nodes, sink.of(count_nodes(rows, levels))?)
+        })
     }
 }
 
@@ -96,17 +100,14 @@ pub unsafe extern "C" fn recast_trie_build_u32(
     error: *mut RecastError,
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
-    let result = unsafe {
-        rows(sorted, items, levels).and_then(|rows| {
-            let offsets = offset_count(nodes)?;
-            let first_child = output("first_child", first_child, offsets)?;
-            let tokens = output("tokens", tokens, nodes)?;
-            build(rows, levels, first_child, tokens)?;
-            Ok(())
+    unsafe {
+        report(error, |sink| {
+            let rows = rows(sink, sorted, items, levels)?;
+            let first_child = output(sink, "first_child", first_child, offset_count(sink, nodes)?)?;
+            let tokens = output(sink, "tokens", tokens, nodes)?;
+            sink.of(build(rows, levels, first_child, tokens)).map(|_| ())
         })
-    };
-    // SAFETY: the caller's promise.
-    unsafe { report(result, error) }
+    }
 }
 
 /// Checks the arrays of a trie, such as one read from a file. O(nodes) time.
@@ -123,8 +124,10 @@ pub unsafe extern "C" fn recast_trie_check_u32(
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
     unsafe {
-        let result = one("trie", trie).and_then(|trie| trie.view()?.check().map_err(Fault::from));
-        report(result.map(|_| ()), error)
+        report(error, |sink| {
+            let view = one(sink, "trie", trie)?.view(sink)?;
+            sink.of(view.check()).map(|_| ())
+        })
     }
 }
 
@@ -146,12 +149,11 @@ pub unsafe extern "C" fn recast_trie_children_u32(
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
     unsafe {
-        let result = one("trie", trie).and_then(|trie| {
-            let children = trie.view()?.children(node);
-            write("first", first, children.start)?;
-            write("count", count, children.end - children.start)
-        });
-        report(result, error)
+        report(error, |sink| {
+            let children = one(sink, "trie", trie)?.view(sink)?.children(node);
+            write(sink, "first", first, children.start)?;
+            write(sink, "count", count, children.end - children.start)
+        })
     }
 }
 
@@ -173,10 +175,9 @@ pub unsafe extern "C" fn recast_trie_step_u32(
 ) -> RecastStatus {
     // SAFETY: the caller's promise.
     unsafe {
-        let result = one("trie", trie).and_then(|trie| {
-            let found = trie.view()?.step(node, &token).ok_or(Fault::NotFound { token })?;
-            write("child", child, found)
-        });
-        report(result, error)
+        report(error, |sink| match one(sink, "trie", trie)?.view(sink)?.step(node, &token) {
+            Some(found) => write(sink, "child", child, found),
+            None => sink.refuse(Fault::NotFound { token }),
+        })
     }
 }

@@ -1,6 +1,7 @@
 use thiserror::Error;
 
 use crate::group::GroupError;
+use crate::shown::{Shown, Word};
 
 /// The reason why a batch was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -90,7 +91,7 @@ pub enum BatchError {
         draws: usize,
     },
     /// The numbers of anchors and of groups differ.
-    #[error("{anchors} {column} of anchors for {groups} groups: give one for each group")]
+    #[error("{anchors} {} of anchors for {groups} groups: give one for each group", Word(.column))]
     AnchorCount {
         /// The number of groups.
         groups: usize,
@@ -103,7 +104,7 @@ pub enum BatchError {
     #[error("first codes of completions and of anchors belong together: give both, or neither")]
     FirstCodesAlone,
     /// The log-probability of an anchor is no number, or a probability above 1.
-    #[error("log-prob {value} of the anchor of group {group} is not a number up to 0")]
+    #[error("log-prob {} of the anchor of group {group} is not a number up to 0", Shown(*.value))]
     AnchorLogProb {
         /// The group.
         group: usize,
@@ -111,7 +112,10 @@ pub enum BatchError {
         value: f64,
     },
     /// The share of all-zero groups is outside [0, 1].
-    #[error("all-zero rate {value} is not within 0 and 1: leave it out before the first batch")]
+    #[error(
+        "all-zero rate {} is not within 0 and 1: leave it out before the first batch",
+        Shown(*.value)
+    )]
     AllZeroRate {
         /// The share.
         value: f64,

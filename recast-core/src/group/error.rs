@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::shown::Shown;
+
 /// The reason why a group was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
@@ -32,7 +34,7 @@ pub enum GroupError {
         duplicates: usize,
     },
     /// A reward is NaN or infinite.
-    #[error("reward {value} of completion {index} is not finite")]
+    #[error("reward {} of completion {index} is not finite", Shown(*.value))]
     RewardNotFinite {
         /// The completion.
         index: usize,
@@ -40,7 +42,7 @@ pub enum GroupError {
         value: f64,
     },
     /// A structural score is NaN or infinite.
-    #[error("structural score {value} of completion {index} is not finite")]
+    #[error("structural score {} of completion {index} is not finite", Shown(*.value))]
     ScoreNotFinite {
         /// The completion.
         index: usize,
@@ -48,7 +50,10 @@ pub enum GroupError {
         value: f64,
     },
     /// An old log-probability is NaN or infinite.
-    #[error("old log-prob {value} of completion {index} is not finite: was it sampled at all?")]
+    #[error(
+        "old log-prob {} of completion {index} is not finite: was it sampled at all?",
+        Shown(*.value)
+    )]
     OldLogProbNotFinite {
         /// The completion.
         index: usize,
@@ -56,7 +61,7 @@ pub enum GroupError {
         value: f64,
     },
     /// The hit threshold is NaN or infinite.
-    #[error("hit threshold {value} is not finite: 0.5 is usual for rewards of 0 and 1")]
+    #[error("hit threshold {} is not finite: 0.5 is usual for rewards of 0 and 1", Shown(*.value))]
     HitThreshold {
         /// The threshold.
         value: f64,

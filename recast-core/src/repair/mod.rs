@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::group::{Group, Regime};
 use crate::real::Real;
+use crate::shown::Shown;
 
 pub use self::rate::{AllZeroParts, AllZeroRate};
 
@@ -14,25 +15,28 @@ pub use self::rate::{AllZeroParts, AllZeroRate};
 #[non_exhaustive]
 pub enum RepairError {
     /// The gate's threshold is outside [0, 1].
-    #[error("threshold {value} of the all-zero rate is not within 0 and 1")]
+    #[error("threshold {} of the all-zero rate is not within 0 and 1", Shown(*.value))]
     Threshold {
         /// The threshold.
         value: f64,
     },
     /// Tau is outside [0, 1].
-    #[error("tau {value} is not within 0 and 1: it is a probability of the anchor")]
+    #[error("tau {} is not within 0 and 1: it is a probability of the anchor", Shown(*.value))]
     Tau {
         /// The probability.
         value: f64,
     },
     /// The decay of the moving average is outside [0, 1).
-    #[error("decay {value} of the all-zero rate is not at least 0 and below 1")]
+    #[error("decay {} of the all-zero rate is not at least 0 and below 1", Shown(*.value))]
     Decay {
         /// The decay.
         value: f64,
     },
     /// No observations leave such sums of a moving average behind.
-    #[error("total {total} and weight {weight} of the all-zero rate: 0 <= total <= weight <= 1")]
+    #[error(
+        "total {} and weight {} of the all-zero rate: 0 <= total <= weight <= 1",
+        Shown(*.total), Shown(*.weight)
+    )]
     Parts {
         /// The weighted share of all-zero groups.
         total: f64,

@@ -2,6 +2,7 @@ use thiserror::Error;
 
 use super::equal_codes;
 use crate::real::Real;
+use crate::shown::Shown;
 
 /// The reason why a table of prefix credits was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -14,7 +15,7 @@ pub enum PrefixCreditError {
         entries: usize,
     },
     /// A credit is negative, infinite or NaN.
-    #[error("credit {value} for {equal} equal codes is not finite and at least 0")]
+    #[error("credit {} for {equal} equal codes is not finite and at least 0", Shown(*.value))]
     NotACredit {
         /// The number of equal leading codes.
         equal: usize,

@@ -142,31 +142,45 @@ pub(super) fn keep_best<'o, T: Real>(
     }
 }
 
-/// Keeps the strongest positive and the hardest negatives.
+/// Keeps the strongest positive and the hardest negatives, in O(G k) time for k of them.
 pub(super) fn prefer<'o, T: Real>(
     negatives: usize,
     group: Group<'_, T>,
     kept: &'o mut [usize],
     advantages: &'o mut [T],
 ) -> Outcome<'o, T> {
+    // the hardest so far, hardest first; equally hard ones stay in the order of their indices
     let mut found = 0;
     for slot in group.negatives() {
-        kept[found] = slot;
-        found += 1;
+        if found < negatives {
+            found += 1;
+        } else if found == 0 || !group.is_harder(slot, kept[found - 1]) {
+            continue;
+        }
+        kept[found - 1] = slot;
+        settle(&mut kept[..found], |a, b| group.is_harder(a, b));
     }
     let Some(positive) = strongest_positive(group).filter(|_| found > 0) else {
         return Outcome::Skipped(one_sided(group));
     };
-    // Hardest first, then the lowest index; the positive takes the slot after the last one kept.
-    kept[..found].sort_unstable_by(|&a, &b| {
-        group.is_harder(b, a).cmp(&group.is_harder(a, b)).then(a.cmp(&b))
-    });
-    let count = found.min(negatives) + 1;
-    kept[count - 1] = positive;
+    let count = found + 1;
     let (kept, advantages) = (&mut kept[..count], &mut advantages[..count]);
-    kept.sort_unstable();
+    kept[found] = positive;
+    for end in 2..=count {
+        settle(&mut kept[..end], |a, b| a < b);
+    }
     for (advantage, &slot) in advantages.iter_mut().zip(&*kept) {
         *advantage = if slot == positive { T::one() } else { -T::one() };
     }
     Outcome::Trained(Selection { kept, advantages, divisor: count })
+}
+
+/// Moves the last slot of a list, in order up to there, to its place.
+fn settle(slots: &mut [usize], is_before: impl Fn(usize, usize) -> bool) {
+    for place in (1..slots.len()).rev() {
+        if !is_before(slots[place], slots[place - 1]) {
+            return;
+        }
+        slots.swap(place, place - 1);
+    }
 }

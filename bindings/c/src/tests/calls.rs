@@ -1,17 +1,17 @@
 //! Each call beside core.
 
+use core::fmt::Write;
+
 use recast_core::Signal;
 use recast_core::objective::Objective;
 
 use super::*;
+use crate::fault::Cut;
 
 #[test]
 fn every_kind_has_the_numbers_of_core() {
-    for (kind, expected) in (0..).zip(Signal::<f32>::all()) {
-        assert_eq!(signal(kind).signal::<f32>().expect("defaults"), expected);
-    }
-    for (kind, expected) in (0..).zip(Signal::<f64>::all()) {
-        assert_eq!(signal(kind).signal::<f64>().expect("defaults"), expected);
+    for (kind, expected) in (0..).zip(Signal::all()) {
+        assert_eq!(signal(kind).signal(&Sink::default()), Some(expected));
     }
     let mut error = nothing();
     // SAFETY: the kind is refused before the pointer is read.
@@ -22,8 +22,7 @@ fn every_kind_has_the_numbers_of_core() {
 
 #[test]
 fn the_objective_is_that_of_core() {
-    assert_eq!(objective().objective::<f32>().expect("defaults"), Objective::default());
-    assert_eq!(objective().objective::<f64>().expect("defaults"), Objective::default());
+    assert_eq!(objective().objective(&Sink::default()), Some(Objective::default()));
 }
 
 #[test]
@@ -39,15 +38,22 @@ fn a_fault_says_where_and_why_and_writes_nothing() {
 }
 
 #[test]
-fn a_long_message_is_cut_and_ended() {
+fn a_large_number_leaves_room_for_the_reason() {
     let mut changed = signal(RECAST_SIGNAL_GRPO);
-    changed.epsilon = -f64::MAX;
+    changed.epsilon = f32::MIN;
     let mut error = nothing();
     // SAFETY: one signal, one error.
     let status = unsafe { recast_signal_check(&raw const changed, &raw mut error) };
-    assert_eq!((status, error.value), (RecastStatus::Signal, -f64::MAX));
-    assert_eq!(words(&error).len(), RECAST_MESSAGE_BYTES - 1);
-    assert!(words(&error).starts_with("epsilon -17976931348623157"));
+    assert_eq!((status, error.value), (RecastStatus::Signal, f64::from(f32::MIN)));
+    assert_eq!(words(&error), "epsilon -3.40282347e38 is not finite and at least 0");
+}
+
+#[test]
+fn a_long_message_is_cut_and_ended() {
+    let mut bytes = [9; 8];
+    let mut cut = Cut::new(&mut bytes);
+    assert!(write!(cut, "group {}: ", 12).is_ok() && write!(cut, "more").is_ok());
+    assert_eq!(bytes.map(|byte| byte as u8), *b"group 1\0");
 }
 
 #[test]
@@ -57,11 +63,11 @@ fn pointers_that_are_null_or_not_aligned_are_refused() {
     let recast = signal(RECAST_SIGNAL_RECAST);
     let odd = null_mut::<f32>().wrapping_byte_add(1);
     for bad in [
-        RecastBatch { rewards: null_mut(), ..good },
-        RecastBatch { scores: odd, ..good },
-        RecastBatch { offsets: null(), ..good },
-        RecastBatch { old_log_probs: odd, ..good },
-        RecastBatch { draws: null::<u64>().wrapping_byte_add(4), ..good },
+        RecastBatchF32 { rewards: null_mut(), ..good },
+        RecastBatchF32 { scores: odd, ..good },
+        RecastBatchF32 { offsets: null(), ..good },
+        RecastBatchF32 { old_log_probs: odd, ..good },
+        RecastBatchF32 { draws: null::<u64>().wrapping_byte_add(4), ..good },
     ] {
         let (status, .., error) = plan(&recast, &bad, 2);
         assert_eq!(status, RecastStatus::Pointer);
@@ -92,7 +98,7 @@ fn counts_that_memory_cannot_hold_are_refused() {
     let columns = batch(&offsets, &mut rewards, &mut scores);
     let (status, ..) = plan(&signal(RECAST_SIGNAL_RECAST), &columns, 0);
     assert_eq!(status, RecastStatus::Size);
-    let endless = RecastBatch { groups: usize::MAX, ..columns };
+    let endless = RecastBatchF32 { groups: usize::MAX, ..columns };
     let mut error = nothing();
     // SAFETY: the number of groups is refused before an array is read.
     let status = unsafe {
@@ -119,7 +125,7 @@ fn marks_other_than_0_and_1_are_refused() {
     let (offsets, mut rewards, mut scores) = ([0, 2], [0.0; 2], [0.0; 2]);
     let mut hits = [1, 2_u8];
     let hits =
-        RecastBatch { hits: hits.as_mut_ptr(), ..batch(&offsets, &mut rewards, &mut scores) };
+        RecastBatchF32 { hits: hits.as_mut_ptr(), ..batch(&offsets, &mut rewards, &mut scores) };
     let (status, .., error) = plan(&signal(RECAST_SIGNAL_GRPO), &hits, 2);
     assert_eq!((status, error.index, error.value), (RecastStatus::Mark, 1, 2.0));
 }
@@ -156,7 +162,7 @@ fn codes_give_rewards_scores_duplicates_and_anchors() {
         target_offsets: target_offsets.as_ptr(),
         targets: targets.as_ptr(),
     };
-    let (mut rewards, mut scores) = ([9.0_f64; 4], [9.0_f64; 4]);
+    let (mut rewards, mut scores) = ([9.0_f32; 4], [9.0_f32; 4]);
     let mut duplicate_of = [9; 4];
     let mut anchors = [9; 2];
     let mut error = nothing();
@@ -166,13 +172,13 @@ fn codes_give_rewards_scores_duplicates_and_anchors() {
     unsafe {
         let of = &raw const columns;
         let (r, s) = (rewards.as_mut_ptr(), scores.as_mut_ptr());
-        assert_eq!(recast_score_u32_f64(of, null(), r, s, null_mut()), RecastStatus::Ok);
+        assert_eq!(recast_score_u32_f32(of, null(), r, s, null_mut()), RecastStatus::Ok);
         assert_eq!((rewards, scores), ([0.0, 0.0, 1.0, 0.0], [0.0, 0.1, 1.0, 0.1]));
         let credit = [0.0, 0.25, 0.5, 1.0];
-        recast_score_u32_f64(of, credit.as_ptr(), r, s, null_mut());
+        recast_score_u32_f32(of, credit.as_ptr(), r, s, null_mut());
         assert_eq!(scores, [0.0, 0.5, 1.0, 0.5]);
         let falling = [0.0, 0.5, 0.25, 1.0];
-        let status = recast_score_u32_f64(of, falling.as_ptr(), r, s, &raw mut error);
+        let status = recast_score_u32_f32(of, falling.as_ptr(), r, s, &raw mut error);
         assert_eq!((status, error.index), (RecastStatus::Levels, 2));
         let status = recast_duplicates_u32(of, duplicate_of.as_mut_ptr(), null_mut());
         assert_eq!((status, duplicate_of), (RecastStatus::Ok, [0, 0, 1, 0]));
@@ -196,7 +202,7 @@ fn codes_give_rewards_scores_duplicates_and_anchors() {
     // SAFETY: as above.
     unsafe {
         let (of, r, s) = (&raw const columns, rewards.as_mut_ptr(), scores.as_mut_ptr());
-        assert_eq!(recast_score_u32_f64(of, null(), r, s, null_mut()), RecastStatus::Ok);
+        assert_eq!(recast_score_u32_f32(of, null(), r, s, null_mut()), RecastStatus::Ok);
         assert_eq!((rewards, scores), ([0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.55]));
         let status = recast_duplicates_u32(of, duplicate_of.as_mut_ptr(), null_mut());
         assert_eq!(status, RecastStatus::Loss);
@@ -210,7 +216,7 @@ fn losses_are_those_of_core() {
     let offsets = [0, 2, 4];
     let numbers = objective();
     let core = Objective::<f32>::default();
-    let mut tokens = RecastGroupTokens {
+    let mut tokens = RecastGroupTokensF32 {
         kept: 2,
         offsets: offsets.as_ptr(),
         policy: policy.as_ptr(),
@@ -248,7 +254,7 @@ fn losses_are_those_of_core() {
         };
         assert_eq!((status, got.to_bits(), by), (RecastStatus::Ok, value.to_bits(), gradients));
     }
-    let lost = |tokens: &RecastGroupTokens<f32>| {
+    let lost = |tokens: &RecastGroupTokensF32| {
         let (mut value, mut by) = (0.0, [0.0; 4]);
         let (dpo, mut error) = (signal(RECAST_SIGNAL_DPO), nothing());
         // SAFETY: as above.
@@ -262,9 +268,9 @@ fn losses_are_those_of_core() {
     tokens.anchor = 2;
     assert_eq!(lost(&tokens), RecastStatus::Loss);
     tokens.anchor = usize::MAX;
-    assert_eq!(lost(&RecastGroupTokens { divisor: 0, ..tokens }), RecastStatus::Loss);
+    assert_eq!(lost(&RecastGroupTokensF32 { divisor: 0, ..tokens }), RecastStatus::Loss);
     assert_eq!(
-        lost(&RecastGroupTokens { advantages: all_positive.as_ptr(), ..tokens }),
+        lost(&RecastGroupTokensF32 { advantages: all_positive.as_ptr(), ..tokens }),
         RecastStatus::Loss
     );
     let (mut values, mut by) = ([0.0_f32; 4], [0.0_f32; 4]);
@@ -280,10 +286,10 @@ fn losses_are_those_of_core() {
 
 #[test]
 fn entropies_give_the_advantages_of_rl_zvp() {
-    let (entropies, mut out) = ([2.0, 0.0, 1.0], [9.0_f64; 3]);
+    let (entropies, mut out) = ([2.0, 0.0, 1.0], [9.0_f32; 3]);
     // SAFETY: three tokens each.
     let mut call = |hit, alpha| unsafe {
-        recast_entropy_advantages_f64(
+        recast_entropy_advantages_f32(
             hit,
             alpha,
             3,
@@ -293,7 +299,7 @@ fn entropies_give_the_advantages_of_rl_zvp() {
         )
     };
     assert_eq!(call(0, 0.5), RecastStatus::Ok);
-    for alpha in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+    for alpha in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         assert_eq!(call(1, alpha), RecastStatus::Signal);
     }
     assert_eq!(out, [0.0, -1.0, -0.5]);

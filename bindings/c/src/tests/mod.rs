@@ -9,6 +9,7 @@ use core::ffi::CStr;
 use core::ptr::{null, null_mut};
 
 use super::*;
+use crate::fault::Sink;
 
 fn nothing() -> RecastError {
     RecastError {
@@ -44,8 +45,8 @@ fn objective() -> RecastObjective {
 }
 
 /// A batch without its optional columns.
-fn batch(offsets: &[usize], rewards: &mut [f32], scores: &mut [f32]) -> RecastBatch<f32> {
-    RecastBatch {
+fn batch(offsets: &[usize], rewards: &mut [f32], scores: &mut [f32]) -> RecastBatchF32 {
+    RecastBatchF32 {
         groups: offsets.len() - 1,
         offsets: offsets.as_ptr(),
         rewards: rewards.as_mut_ptr(),
@@ -67,7 +68,7 @@ fn batch(offsets: &[usize], rewards: &mut [f32], scores: &mut [f32]) -> RecastBa
 /// The status of a plan, its outputs, and the error.
 type Planned = (RecastStatus, Vec<usize>, Vec<f32>, Vec<RecastOutcome>, RecastError);
 
-fn plan(signal: &RecastSignal, batch: &RecastBatch<f32>, rows: usize) -> Planned {
+fn plan(signal: &RecastSignal, batch: &RecastBatchF32, rows: usize) -> Planned {
     let (mut kept, mut advantages) = (vec![0; rows], vec![0.0; rows]);
     let none = RecastOutcome { skip: 9, regime: 9, kept: 9, divisor: 9, repaired: 9 };
     let mut outcomes = vec![none; batch.groups];
