@@ -7,6 +7,7 @@ logging and checkpoints to TRL. Tested with TRL 1.16 on CPUs.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,16 @@ __all__ = ["ReCastTrainer"]
 
 # The rows that a group keeps: the strongest positive and the hardest negative.
 PAIR = 2
+
+# Arguments of GRPOTrainer that are not covered, with what to do.
+REFUSED = {
+    "reward_funcs": "the reward is the hit of the target, leave it out",
+    "eval_dataset": "TRL would sample it without the trie; call recommend",
+    "peft_config": "adapters are not covered; train the whole model",
+    "rollout_func": "completions are constrained beams, leave it out",
+    "tools": "a completion is one semantic ID, leave it out",
+    "environment_factory": "a completion is one semantic ID, leave it out",
+}
 
 
 class ReCastTrainer(GRPOTrainer):
@@ -54,14 +65,13 @@ class ReCastTrainer(GRPOTrainer):
         target_column: str = "target_ids",
         **kwargs: Any,
     ) -> None:
-        if "reward_funcs" in kwargs:
-            raise ValueError("reward_funcs: the reward is the hit of the target, leave it out")
-        if kwargs.get("eval_dataset") is not None:
-            raise ValueError("eval_dataset: TRL would sample it without the trie; call recommend")
-        if kwargs.get("peft_config") is not None:
-            raise ValueError("peft_config: adapters are not covered; train the whole model")
+        given = inspect.signature(GRPOTrainer).bind_partial(*args, **kwargs).arguments
+        for name, reason in REFUSED.items():
+            if given.pop(name, None) is not None:
+                raise ValueError(f"{name}: {reason}")
+        check_model(given.get("model"), given.get("args"))
         check_signal(signal)
-        super().__init__(*args, reward_funcs=_no_reward, **kwargs)
+        super().__init__(reward_funcs=_no_reward, **given)
         check_arguments(self.args, self.num_generations, trie)
         self.signal, self.trie, self.target_column = signal, trie, target_column
 
@@ -72,7 +82,12 @@ class ReCastTrainer(GRPOTrainer):
         """
         if not 1 <= width <= self.trie.sequences:
             raise ValueError(f"width {width}: the trie has {self.trie.sequences} sequences")
-        beams = self._beams(self._token_ids(prompts), width)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            beams = self._beams(self._token_ids(prompts), width)
+        finally:
+            self.model.train(was_training)
         return beams.reshape(len(prompts), width, self.trie.levels)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -88,6 +103,8 @@ class ReCastTrainer(GRPOTrainer):
         return self._batch(prompts, codes[rows], advantages, is_trained)
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        if not self.model.training:
+            raise ValueError("evaluate: TRL would sample without the trie; call recommend")
         steps = self.args.steps_per_generation
         if self._step % steps == 0 or self._buffered_inputs is None:
             batch = self._generate_and_score_completions(generation_batch)
@@ -106,7 +123,8 @@ class ReCastTrainer(GRPOTrainer):
             if not isinstance(prompt, str):
                 kind = type(prompt).__name__
                 raise ValueError(f"a prompt is a {kind}: give text, with a chat template applied")
-        ids: list[list[int]] = self._tokenizer(prompts, add_special_tokens=False)["input_ids"]
+        ids: list[list[int]]
+        ids, *_ = self._tokenize_prompts(prompts)
         return ids
 
     def _targets(self, rows: list[dict[str, Any]]) -> NDArray[np.int64]:
@@ -221,6 +239,17 @@ class ReCastTrainer(GRPOTrainer):
         return padded.to(self.accelerator.device), mask.to(self.accelerator.device)
 
 
+def check_model(model: Any, args: GRPOConfig | None) -> None:
+    """Raises ValueError for a model in memory whose reference TRL cannot load by name."""
+    if args is None or args.beta == 0.0 or isinstance(model, str):
+        return
+    if not getattr(getattr(model, "config", None), "_name_or_path", None):
+        raise ValueError(
+            f"model: TRL loads the reference by name for beta={args.beta}, and this model has none;"
+            " save it and give the path, or set beta=0"
+        )
+
+
 def check_signal(signal: Signal) -> None:
     """Raises ValueError for a signal that this trainer does not cover."""
     if signal.kind != "recast":
@@ -257,6 +286,20 @@ def check_arguments(args: GRPOConfig, width: int, trie: Trie) -> None:
         "importance_sampling_level": ("token",),
         "top_entropy_quantile": (1.0,),
         "max_completion_length": (trie.levels,),
+        # a rollout is a beam search of its own settings, and log-probs are those of its model
+        "temperature": (1.0,),
+        "top_p": (1.0,),
+        "top_k": (0,),
+        "min_p": (None,),
+        "repetition_penalty": (1.0,),
+        "generation_kwargs": (None,),
+        "cache_implementation": (None,),
+        "use_transformers_continuous_batching": (False,),
+        "use_transformers_paged": (False,),
+        # a semantic ID has no end token to be cut off from
+        "mask_truncated_completions": (False,),
+        # TRL prints texts and rewards of its own rollout
+        "log_completions": (False,),
     }
     for name, covered in needed.items():
         value = getattr(args, name)

@@ -47,6 +47,7 @@ def test_trl_still_has_the_methods_that_are_replaced_or_called():
         "_generate_and_score_completions",
         "_prepare_inputs",
         "_get_per_token_logps_and_entropies",
+        "_tokenize_prompts",
         "_compute_loss",
     ):
         assert callable(getattr(GRPOTrainer, name)), name
@@ -79,12 +80,17 @@ def test_a_step_trains_the_pair_of_each_group_with_its_anchor(world, decoder, tm
 def test_the_gradient_is_that_of_the_explicit_pair_loss(world, decoder, tmp_path):
     # without repair most groups are skipped: these must not weaken the others
     for signal in (Signal.recast(), Signal.recast(repair="never", negative_weight=0.1)):
-        given = trainer(world, decoder, tmp_path, signal)
+        given = trainer(world, decoder, tmp_path, signal, beta=0.5, use_bias_correction_kl=False)
+        model = Qwen3ForCausalLM.from_pretrained(decoder).train()
+        with torch.no_grad():
+            # away from the reference, so that the penalty has a gradient
+            for one, other in zip(model.parameters(), given.model.parameters(), strict=True):
+                other.add_(0.02 * torch.randn_like(one))
+                one.copy_(other)
         batch = first_batch(given)
         given._compute_loss(given.model, batch).backward()
         got = torch.cat([part.grad.flatten() for part in given.model.parameters()])
 
-        model = Qwen3ForCausalLM.from_pretrained(decoder).train()
         ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
         ones = torch.ones_like(batch["completion_ids"])
         mask = torch.cat([batch["prompt_mask"], ones], 1)
@@ -94,14 +100,34 @@ def test_the_gradient_is_that_of_the_explicit_pair_loss(world, decoder, tmp_path
         ratio = (log_probs - before).exp()
         advantages = batch["advantages"][:, None]
         clipped = ratio.clamp(0.8, 1.28)
-        penalty = (before - log_probs).exp() - (before - log_probs) - 1
-        loss = -torch.min(ratio * advantages, clipped * advantages) + 1e-3 * penalty
+        to_reference = batch["ref_per_token_logps"] - log_probs
+        penalty = to_reference.exp() - to_reference - 1
+        assert penalty.max() > 1e-3
+        loss = -torch.min(ratio * advantages, clipped * advantages) + 0.5 * penalty
         is_trained = batch["completion_mask"].any(1)
         assert is_trained.any() and (signal == Signal.recast()) == is_trained.all().item()
         loss[is_trained].mean().backward()
         want = torch.cat([part.grad.flatten() for part in model.parameters()])
         assert want.abs().max() > 1e-3
         assert (got - want).abs().max() < 1e-6
+
+
+def test_a_training_raises_the_hits_with_a_quarter_of_the_rows(world, decoder, tmp_path):
+    class Watched(counted(ReCastTrainer)):
+        def _beams(self, prompts, width):
+            found = super()._beams(prompts, width)
+            assert self.trie.contains(found).all()
+            for group in found.reshape(len(prompts), width, LEVELS).tolist():
+                assert len({tuple(row) for row in group}) == width
+            return found
+
+    given = trainer(world, decoder, tmp_path, kind=Watched, max_steps=80, logging_steps=20)
+    given.train()
+    first, *_, last = (row for row in given.state.log_history if "recast/pass_at_1" in row)
+    assert last["recast/pass_at_1"] > 1.3 * first["recast/pass_at_1"] > 0
+    assert last["recast/repaired"] < first["recast/repaired"]
+    # 16 groups of 8 a step, of which pairs are trained
+    assert given.rows == {"reference": 80 * 16 * 2, "loss": 80 * 16 * 2}
 
 
 def test_a_step_whose_groups_are_all_skipped_changes_nothing(world, decoder, tmp_path):
@@ -162,6 +188,15 @@ def test_recommendations_are_legal_distinct_and_ranked(world, decoder, tmp_path)
         ({"max_completion_length": 4}, "max_completion_length=4 is not covered; give 3"),
         ({"top_entropy_quantile": 0.5}, "top_entropy_quantile=0.5 is not covered"),
         ({"importance_sampling_level": "sequence"}, "importance_sampling_level='sequence'"),
+        ({"temperature": 0.7}, "temperature=0.7 is not covered; give 1.0"),
+        ({"top_p": 0.9}, "top_p=0.9 is not covered"),
+        ({"top_k": 5}, "top_k=5 is not covered; give 0"),
+        ({"min_p": 0.1}, "min_p=0.1 is not covered; give None"),
+        ({"repetition_penalty": 1.1}, "repetition_penalty=1.1 is not covered"),
+        ({"generation_kwargs": {"num_beams": 4}}, "generation_kwargs={'num_beams': 4}"),
+        ({"cache_implementation": "static"}, "cache_implementation='static' is not covered"),
+        ({"mask_truncated_completions": True}, "mask_truncated_completions=True"),
+        ({"log_completions": True}, "log_completions=True is not covered; give False"),
         ({"per_device_train_batch_size": 12}, "gives 12 rows: give a multiple of 8"),
     ],
 )
@@ -193,11 +228,44 @@ def test_a_signal_that_is_not_covered_is_refused(world, decoder, tmp_path, signa
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("reward_funcs", [len]), ("eval_dataset", Dataset.from_list([])), ("peft_config", object())],
+    [
+        ("reward_funcs", [len]),
+        ("eval_dataset", Dataset.from_list([])),
+        ("peft_config", object()),
+        ("rollout_func", len),
+        ("tools", [len]),
+        ("environment_factory", object),
+    ],
 )
 def test_an_argument_that_is_not_covered_is_refused(world, argument, value):
     with pytest.raises(ValueError, match=argument):
         ReCastTrainer(signal=Signal.recast(), trie=world.trie, **{argument: value})
+
+
+def test_an_argument_by_position_is_refused_alike(world):
+    with pytest.raises(ValueError, match="reward_funcs: the reward is the hit of the target"):
+        ReCastTrainer("path", [len], signal=Signal.recast(), trie=world.trie)
+
+
+def test_a_model_in_memory_needs_no_reference_or_a_name(world, tmp_path):
+    def of(beta):
+        return ReCastTrainer(
+            model=world.decoder(0),
+            args=arguments(1, tmp_path, 1e-3, beta=beta),
+            train_dataset=Dataset.from_list(world.train[:64]),
+            processing_class=world.tokenizer,
+            signal=Signal.recast(),
+            trie=world.trie,
+        )
+
+    with pytest.raises(ValueError, match=r"beta=0.001, and this model has none; save it"):
+        of(1e-3)
+    assert of(0.0).ref_model is None
+
+
+def test_an_evaluation_by_trl_is_refused(world, decoder, tmp_path):
+    with pytest.raises(ValueError, match="evaluate: TRL would sample without the trie"):
+        trainer(world, decoder, tmp_path).evaluate(Dataset.from_list(world.test[:16]))
 
 
 def test_prompts_and_targets_of_another_form_are_refused(world, decoder, tmp_path):

@@ -244,13 +244,13 @@ def test_verl_still_has_the_methods_that_are_replaced_or_called():
     assert order == sorted(order) and callable(upsample_batch_to_divisible_size)
 
 
-@pytest.mark.parametrize("mini_batch", [5, 3])
+@pytest.mark.parametrize("mini_batch", [4, 6])
 def test_a_step_trains_two_rows_a_group(world, queue, sid_tokens, mini_batch):
     targets = rollout({0: [3], 2: [1, 5]})
     made = trainer(world, configuration(mini_batch, sid_tokens, negative_weight=0.1), "train")
     metrics, rows = step(made)
-    # mini-batches are whole, on two ranks with whole pairs: 20 and 12 rows
-    count = {5: 20, 3: 12}[mini_batch]
+    # 10 rows are padded to whole mini-batches of 8 and of 12 rows
+    count = {4: 16, 6: 12}[mini_batch]
     assert made.actor_rollout_wg.rows == {
         "old": count, "reference": count, "update": count, "mini_batch": 2 * mini_batch
     }
@@ -294,6 +294,27 @@ def test_a_target_outside_the_catalogue_is_no_anchor(world, queue, sid_tokens):
     assert metrics["recast/repaired"] == 2 / GROUPS and metrics["recast/trained"] == 4
 
 
+def test_mini_batches_that_split_pairs_are_refused(world, queue, sid_tokens):
+    rollout({}, seed=5)
+    made = trainer(world, configuration(5, sid_tokens), "train", ranks=2)
+    with pytest.raises(ValueError, match="ppo_mini_batch_size=5 on 2 ranks .* a multiple of 2"):
+        made._step_once({}, {}, GROUPS)
+    tq.kv_clear(keys=list(tq.kv_list("train")["train"]), partition_id="train")
+
+
+def test_the_estimator_without_the_trainer_is_refused():
+    rewards = torch.zeros(6, 2)
+    rewards[0, -1] = 1.0
+    mask = torch.ones(6, 2)
+    with pytest.raises(ValueError, match="a group of 3 rows: .*trainer_mode=recast"):
+        estimator(rewards, mask, ["a", "b", "a", "b", "a", "c"])
+    # a row of padding is none
+    mask[4] = 0
+    advantages, _ = estimator(rewards, mask, ["a", "b", "a", "b", "a", "c"])
+    assert advantages[:, 0].tolist()[0] == 1.0 == -advantages[2, 0]
+    assert advantages[[1, 3, 4, 5]].abs().max() == 0
+
+
 def test_several_outputs_of_a_session_are_refused(world, queue, sid_tokens):
     rollout({}, seed=4, index=1)
     made = trainer(world, configuration(1, sid_tokens), "train", ranks=1)
@@ -308,6 +329,17 @@ def test_verl_finds_the_plug_in():
     assert said.returncode == 0, said.stdout + said.stderr
     assert "trainer.v1.trainer_mode=recast: registered" in said.stdout
     assert "algorithm.adv_estimator=recast: registered" in said.stdout
+
+
+def test_a_missing_verl_is_a_sentence(tmp_path):
+    (tmp_path / "verl.py").write_text("raise ImportError('no verl here')\n")
+    said = subprocess.run(
+        [sys.executable, "-m", "recast_rl.verl"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert said.returncode == 1 and "verl does not load (no verl here)" in said.stdout
 
 
 def test_a_plug_in_that_does_not_load_is_loud(tmp_path):

@@ -88,6 +88,29 @@ def test_a_file_of_tokens_is_checked(world, tmp_path, words):
             SidTokens(str(path), world.tokenizer)
 
 
+def test_a_file_that_is_no_json_is_named(world, tmp_path):
+    path = tmp_path / "tokens.json"
+    path.write_text("[[")
+    with pytest.raises(ValueError, match="tokens.json is no JSON: .*line 1 column 3"):
+        SidTokens(str(path), world.tokenizer)
+
+
+def test_a_catalogue_holds_token_ids(sids, world, tmp_path):
+    path = str(tmp_path / "sids.npy")
+    np.save(path, world.tokens)
+    assert sids.catalogue(path).contains(world.tokens).all()
+    codes = world.tokens - 3 - np.arange(3) * 16
+    for rows, said in (
+        (codes, r"row 0, \[.*\], is no semantic ID in token ids"),
+        (world.tokens[:, ::-1], "row 0"),
+        (world.tokens[:, :2], r"shape \(200, 2\): give \(items, 3\)"),
+        (world.tokens[0], r"shape \(3,\)"),
+    ):
+        np.save(path, rows)
+        with pytest.raises(ValueError, match=said):
+            sids.catalogue(path)
+
+
 def test_options_are_checked():
     def of(**recast):
         return Options.of(OmegaConf.create({"recast": recast}))

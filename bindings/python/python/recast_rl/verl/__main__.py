@@ -6,8 +6,12 @@ from importlib.metadata import version
 
 def main() -> int:
     """0 if verl knows the trainer and the estimator."""
-    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
-    from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+    try:
+        from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
+        from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+    except ImportError as error:
+        print(f"verl does not load ({error}): pip install 'recast-rl[verl]' has what it needs")
+        return 1
 
     print(f"recast-rl {version('recast-rl')}, verl {version('verl')}")
     missing = False

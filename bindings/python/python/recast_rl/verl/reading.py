@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recast_rl._core import Trie
+
 
 class SidTokens:
     """The tokens that write semantic IDs, level by level.
@@ -24,7 +26,10 @@ class SidTokens:
     """
 
     def __init__(self, path: str, tokenizer: Any) -> None:
-        lists = json.loads(Path(path).read_text(encoding="utf-8"))
+        try:
+            lists = json.loads(Path(path).read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is no JSON: {error}") from None
         is_lists = isinstance(lists, list) and lists and all(isinstance(one, list) for one in lists)
         if not is_lists or not all(isinstance(word, str) for words in lists for word in words):
             raise ValueError(f"{path} is no list of lists of token strings, one list a level")
@@ -38,6 +43,22 @@ class SidTokens:
                 if token in self._level:
                     raise ValueError(f"{path}: '{word}' stands twice")
                 self._level[token] = level
+
+    def catalogue(self, path: str) -> Trie:
+        """The trie of a `.npy` file of (items, L) token ids.
+
+        Raises ValueError for another shape, and for a row that holds anything but one token of each
+        level, such as codes.
+        """
+        rows = np.load(path)
+        if rows.ndim != 2 or rows.shape[1] != self.levels:
+            raise ValueError(f"{path} has shape {rows.shape}: give (items, {self.levels})")
+        for row, tokens in enumerate(rows.tolist()):
+            if self.find(tokens) != 0:
+                raise ValueError(
+                    f"{path}: row {row}, {tokens}, is no semantic ID in token ids of the tokenizer"
+                )
+        return Trie(rows)
 
     def find(self, tokens: Sequence[int]) -> int | None:
         """The place of the first semantic ID, `None` if there is none."""

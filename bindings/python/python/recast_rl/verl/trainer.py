@@ -22,7 +22,7 @@ from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
 from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
-from recast_rl._core import Signal, Trie, duplicates, group_rows, plan, score
+from recast_rl._core import Signal, duplicates, group_rows, plan, score
 from recast_rl._types import Plan
 from recast_rl.metrics import regime_counts
 from recast_rl.verl.options import Options, check
@@ -39,6 +39,8 @@ class Estimator:
 
     A row with a mask of 0, as verl pads with, has advantage 0, and so has a group that gives no
     signal. `signal` is the trainer's, without its repair, which is done by then.
+
+    Raises ValueError for a group of more than two rows: the trainer mode `recast` did not run.
     """
 
     def __init__(self) -> None:
@@ -55,6 +57,13 @@ class Estimator:
         """Advantages and returns, both of the shape of the rewards, (rows, tokens)."""
         with torch.no_grad():
             order, offsets = group_rows(index)
+            is_row = response_mask.any(-1).cpu().numpy()[order]
+            largest = np.add.reduceat(is_row.astype(np.int64), offsets[:-1]).max()
+            if largest > PAIR:
+                raise ValueError(
+                    f"a group of {largest} rows: algorithm.adv_estimator=recast reads pairs; set "
+                    "trainer.v1.trainer_mode=recast"
+                )
             rewards = token_level_rewards.sum(-1).float().cpu().numpy()[order]
             kept = plan(self.signal, offsets, rewards, np.zeros_like(rewards))
             values = torch.zeros(len(order), dtype=torch.float32)
@@ -90,14 +99,8 @@ class ReCastSync(PPOTrainerSync):
     def _init_tokenizer(self) -> None:
         super()._init_tokenizer()
         self.sid_tokens = SidTokens(self.options.sid_tokens, self.tokenizer)
-        self.trie = None
-        if self.options.catalogue is not None:
-            self.trie = Trie(np.load(self.options.catalogue))
-            if self.trie.levels != self.sid_tokens.levels:
-                raise ValueError(
-                    f"recast.catalogue has {self.trie.levels} levels, recast.sid_tokens has "
-                    f"{self.sid_tokens.levels}"
-                )
+        path = self.options.catalogue
+        self.trie = None if path is None else self.sid_tokens.catalogue(path)
 
     def _balance_batch(
         self,
@@ -106,8 +109,13 @@ class ReCastSync(PPOTrainerSync):
         logging_prefix: str = "global_seqlen",
         keep_minibatch: bool = False,
     ) -> Any:
+        ranks, prompts = self._ranks(), self.config.actor_rollout_ref.actor.ppo_mini_batch_size
+        if prompts % ranks:
+            raise ValueError(
+                f"actor_rollout_ref.actor.ppo_mini_batch_size={prompts} on {ranks} ranks splits "
+                f"pairs: set a multiple of {ranks}"
+            )
         batch = self._select(batch, metrics)
-        ranks = self._ranks()
         with self._pair_width():
             multiple = self._get_required_batch_multiple(PAIR * ranks)
             batch = upsample_batch_to_divisible_size(
