@@ -121,13 +121,16 @@ def test_a_training_raises_the_hits_with_a_quarter_of_the_rows(world, decoder, t
                 assert len({tuple(row) for row in group}) == width
             return found
 
-    given = trainer(world, decoder, tmp_path, kind=Watched, max_steps=80, logging_steps=20)
+    signal = Signal.recast(negative_weight=0.1)
+    settings = {"max_steps": 60, "logging_steps": 15}
+    given = trainer(world, decoder, tmp_path, signal, kind=Watched, **settings)
     given.train()
     first, *_, last = (row for row in given.state.log_history if "recast/pass_at_1" in row)
-    assert last["recast/pass_at_1"] > 1.3 * first["recast/pass_at_1"] > 0
+    # 0.06 to 0.16 where the test was written
+    assert last["recast/pass_at_1"] > 1.5 * first["recast/pass_at_1"] > 0
     assert last["recast/repaired"] < first["recast/repaired"]
     # 16 groups of 8 a step, of which pairs are trained
-    assert given.rows == {"reference": 80 * 16 * 2, "loss": 80 * 16 * 2}
+    assert given.rows == {"reference": 60 * 16 * 2, "loss": 60 * 16 * 2}
 
 
 def test_a_step_whose_groups_are_all_skipped_changes_nothing(world, decoder, tmp_path):
