@@ -61,14 +61,25 @@ class Workers:
         return TensorDict({"metrics": metrics}, batch_size=[])
 
 
+def start_ray(attempts=3):
+    """Ray gives up after 30 s, which a busy machine may take where its files are cold."""
+    settings = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False}
+    for attempt in range(1, attempts + 1):
+        try:
+            ray.init(**settings, object_store_memory=200 << 20)
+            return
+        except Exception:
+            ray.shutdown()
+            if attempt == attempts:
+                raise
+
+
 @pytest.fixture(scope="module")
 def queue(tmp_path_factory):
     """A local Ray with a TransferQueue; Ray writes its token into HOME."""
     patch = pytest.MonkeyPatch()
     patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-    ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20
-    )
+    start_ray()
     storage = {"total_storage_size": 100_000, "num_data_storage_units": 1}
     backend = {"storage_backend": "SimpleStorage", "SimpleStorage": storage}
     tq.init(OmegaConf.create({"enable": True, "backend": backend}))
