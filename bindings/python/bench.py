@@ -2,8 +2,8 @@
 
     python bindings/python/bench.py
 
-Needs the wheel, PyTorch, and verl 0.9 for the first table (`pip install --no-deps verl` and what its
-import asks for). Times are the least of several repeats. Ratios of one run count, not times: the
+Needs the wheel, PyTorch, and verl 0.9 for the first table (`pip install --no-deps verl` and what
+its import asks for). Times are the least of several repeats. Ratios of one run count, not times: the
 program ends with exit code 1 if 256 groups are not `LEAST` times as fast as verl's loop.
 """
 
@@ -105,6 +105,7 @@ def constrained_step(beams: int, vocabulary: int) -> None:
     sequences = np.unique(codes + first + np.arange(LEVELS) * 256, axis=0)
     trie = Trie(sequences)
     table, ours = Table(sequences.tolist(), start), TrieLogitsProcessor(trie, start)
+    in_place = TrieLogitsProcessor(trie, start, in_place=True)
     print(f"{beams} beams, {vocabulary} tokens, {len(sequences)} sequences:")
     for level in range(LEVELS):
         rows = torch.from_numpy(sequences[rng.integers(0, len(sequences), beams), :level])
@@ -113,9 +114,10 @@ def constrained_step(beams: int, vocabulary: int) -> None:
         assert torch.equal(table(ids, scores).isfinite(), ours(ids, scores).isfinite())
         slow = milliseconds(lambda: table(ids, scores), 7)
         fast = milliseconds(lambda: ours(ids, scores), 7)
+        over = milliseconds(lambda: in_place(ids, scores), 7)
         print(
             f"  level {level}: table of prefixes {slow:7.2f} ms, trie {fast:7.2f} ms "
-            f"  {slow / fast:5.1f}x"
+            f"{slow / fast:5.1f}x, in place {over:7.2f} ms {slow / over:5.1f}x"
         )
 
 
@@ -132,7 +134,7 @@ def main() -> int:
     ratios = selection(256, 32)
     selection(1024, 32)
     constrained_step(512, 32_768)
-    if ratios is not None and any(ratio < least for ratio, least in zip(ratios, LEAST, strict=True)):
+    if ratios is not None and (ratios[0] < LEAST[0] or ratios[1] < LEAST[1]):
         print(f"256 groups: less than {LEAST} times as fast as verl's loop", file=sys.stderr)
         return 1
     return 0

@@ -26,7 +26,9 @@ class TrieLogitsProcessor(LogitsProcessor):
     sequence begins at token `start` of each row. `eos`: the token after a whole sequence; without
     one, generation has to end there (`max_new_tokens=trie.levels`). `renormalise`: scores become
     log-probs over the allowed tokens, as recast's own decoder has them. Without it they stay those
-    of the whole vocabulary, as TRL and verl train with.
+    of the whole vocabulary, as TRL and verl train with. `in_place`: the result overwrites the given
+    scores, which saves the memory of a second tensor and most of the time; `generate` must not
+    return raw logits then (`output_logits`).
 
     A row whose prefix is not legal, as the idle beams of a beam search have it, gets -inf alone.
 
@@ -42,11 +44,18 @@ class TrieLogitsProcessor(LogitsProcessor):
     """
 
     def __init__(
-        self, trie: Trie, start: int, *, eos: int | None = None, renormalise: bool = False
+        self,
+        trie: Trie,
+        start: int,
+        *,
+        eos: int | None = None,
+        renormalise: bool = False,
+        in_place: bool = False,
     ) -> None:
         if start < 0:
             raise ValueError(f"start {start} is below 0")
-        self.trie, self.start, self.eos, self.renormalise = trie, start, eos, renormalise
+        self.trie, self.start, self.eos = trie, start, eos
+        self.renormalise, self.in_place = renormalise, in_place
         self._roots: torch.Tensor | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -55,12 +64,16 @@ class TrieLogitsProcessor(LogitsProcessor):
         if tokens.numel() and int(tokens.max()) >= vocabulary:
             largest = int(tokens.max())
             raise ValueError(f"token {largest} of the trie: the vocabulary has {vocabulary}")
-        allowed = torch.full_like(scores, -math.inf)
-        allowed[rows, tokens] = scores[rows, tokens]
+        values = scores[rows, tokens]
+        if self.in_place:
+            allowed = scores.fill_(-math.inf)
+        else:
+            allowed = torch.full_like(scores, -math.inf)
+        allowed[rows, tokens] = values
         if self.renormalise:
             total = allowed.logsumexp(dim=1, keepdim=True)
             # a row without an allowed token has no distribution
-            allowed = allowed - total.masked_fill(total.isneginf(), 0.0)
+            allowed -= total.masked_fill(total.isneginf(), 0.0)
         return allowed
 
     def _allowed(

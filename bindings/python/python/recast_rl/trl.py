@@ -133,7 +133,9 @@ class ReCastTrainer(GRPOTrainer):
         for target in targets:
             if not isinstance(target, list) or len(target) != levels:
                 column = self.target_column
-                raise ValueError(f"{column} holds {target!r}: give the {levels} token ids of an item")
+                raise ValueError(
+                    f"{column} holds {target!r}: give the {levels} token ids of an item"
+                )
         return np.array(targets, np.int64)
 
     def _beams(self, prompts: list[list[int]], width: int) -> NDArray[np.int64]:
@@ -158,12 +160,13 @@ class ReCastTrainer(GRPOTrainer):
             gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
         )
         shards = self._dist.summon_full_params(self.model_wrapped, recurse=False)
+        legal = TrieLogitsProcessor(self.trie, start, in_place=True)
         with unwrapped as model, torch.no_grad(), shards:
             found = model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 generation_config=config,
-                logits_processor=LogitsProcessorList([TrieLogitsProcessor(self.trie, start)]),
+                logits_processor=LogitsProcessorList([legal]),
             )
         codes: NDArray[np.int64] = found[:, start:].cpu().numpy().astype(np.int64)
         if not self.trie.contains(codes).all():

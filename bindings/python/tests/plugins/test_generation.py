@@ -27,10 +27,13 @@ def rows(*prefixes):
     return torch.tensor([[9, 9, *prefix] for prefix in prefixes])
 
 
+@pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("prefixes", [[[], []], [[1], [3]], [[1, 4], [2, 4]], [[1], [9]]])
-def test_the_processor_allows_what_some_sequence_continues_with(prefixes):
+def test_the_processor_allows_what_some_sequence_continues_with(prefixes, in_place):
     scores = torch.randn(2, 10, generator=torch.Generator().manual_seed(0))
-    got = TrieLogitsProcessor(TRIE, START)(rows(*prefixes), scores)
+    given = scores.clone()
+    got = TrieLogitsProcessor(TRIE, START, in_place=in_place)(rows(*prefixes), given)
+    assert torch.equal(given, got if in_place else scores)
     for row, prefix in enumerate(prefixes):
         follow = {one[len(prefix)] for one in SEQUENCES if one[: len(prefix)] == prefix}
         for token in range(10):
@@ -40,7 +43,11 @@ def test_the_processor_allows_what_some_sequence_continues_with(prefixes):
 
 def test_renormalised_scores_are_log_probs_over_the_allowed_tokens():
     scores = torch.randn(2, 10, generator=torch.Generator().manual_seed(1))
-    got = TrieLogitsProcessor(TRIE, START, renormalise=True)(rows([1], [9]), scores)
+    given = scores.clone()
+    allow = TrieLogitsProcessor(TRIE, START, renormalise=True, in_place=True)
+    got = allow(rows([1], [9]), given)
+    fresh = TrieLogitsProcessor(TRIE, START, renormalise=True)
+    assert torch.equal(got, fresh(rows([1], [9]), scores))
     assert got[0].exp().sum().item() == pytest.approx(1)
     assert got[0, 4] - got[0, 5] == pytest.approx((scores[0, 4] - scores[0, 5]).item())
     # a row that begins as no sequence does has no tokens, and no NaN
@@ -90,8 +97,15 @@ def test_beams_are_legal_and_distinct_and_both_hooks_agree(decoder, first_codes)
         "eos_token_id": None,
         "pad_token_id": 0,
     }
-    processor = LogitsProcessorList([TrieLogitsProcessor(trie, 3)])
-    found = model.generate(prompts, logits_processor=processor, **common)[:, 3:]
+    found, same = (
+        model.generate(
+            prompts,
+            logits_processor=LogitsProcessorList([TrieLogitsProcessor(trie, 3, in_place=one)]),
+            **common,
+        )[:, 3:]
+        for one in (False, True)
+    )
+    assert torch.equal(found, same)
     assert trie.contains(found).all()
     for group in found.reshape(5, 8, 3).tolist():
         assert len({tuple(row) for row in group}) == 8

@@ -280,8 +280,11 @@ fn again(results: &Results, command: &str) -> String {
         let (vectors, version) = (&machine.vectors, &machine.version);
         let _ = writeln!(text, "- {processor}, {threads}, {vectors}, recast {version}");
     }
-    let prompts: Vec<usize> = results.cells.iter().map(|cell| cell.test_prompts).collect();
-    let prompts = prompts.first().copied().unwrap_or_default();
+    let mut prompts: Vec<usize> = results.cells.iter().map(|cell| cell.test_prompts).collect();
+    prompts.sort_unstable();
+    prompts.dedup();
+    let prompts: Vec<String> = prompts.iter().map(usize::to_string).collect();
+    let prompts = prompts.join(" or ");
     let _ = write!(
         text,
         "\nIntervals are two-level bootstrap intervals at 95%: {} draws of seeds, then of users. A \
