@@ -6,28 +6,6 @@ use recast_core::signal::SignalError;
 use crate::fault::{RecastError, RecastStatus, Sink, report};
 use crate::pointer::{input, output};
 
-/// # Safety
-///
-/// The contract is that of the exported functions.
-unsafe fn advantages(
-    sink: &Sink,
-    hit: u32,
-    alpha: f32,
-    tokens: usize,
-    entropies: *const f32,
-    out: *mut f32,
-) -> Option<()> {
-    if alpha <= 0.0 || !alpha.is_finite() {
-        return sink.refuse(SignalError::Alpha { value: f64::from(alpha) });
-    }
-    // SAFETY: the caller's promise.
-    let (entropies, out) = unsafe {
-        (input(sink, "entropies", entropies, tokens)?, output(sink, "advantages", out, tokens)?)
-    };
-    entropy_guided(hit != 0, alpha, entropies, out);
-    Some(())
-}
-
 /// The token advantages of RL-ZVP for one completion of a group whose rewards are all equal.
 ///
 /// `alpha H_t` for a hit, `-alpha (max H - H_t)` for a miss. In every other group, and for every
@@ -46,8 +24,18 @@ pub unsafe extern "C" fn recast_entropy_advantages_f32(
     advantages: *mut f32,
     error: *mut RecastError,
 ) -> RecastStatus {
+    let of_tokens = |sink: &Sink| {
+        if alpha <= 0.0 || !alpha.is_finite() {
+            return sink.refuse(SignalError::Alpha { value: f64::from(alpha) });
+        }
+        // SAFETY: the caller's promise.
+        let (entropies, advantages) = unsafe {
+            let entropies = input(sink, "entropies", entropies, tokens)?;
+            (entropies, output(sink, "advantages", advantages, tokens)?)
+        };
+        entropy_guided(hit != 0, alpha, entropies, advantages);
+        Some(())
+    };
     // SAFETY: the caller's promise.
-    unsafe {
-        report(error, |sink| self::advantages(sink, hit, alpha, tokens, entropies, advantages))
-    }
+    unsafe { report(error, of_tokens) }
 }

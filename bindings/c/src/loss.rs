@@ -33,45 +33,6 @@ pub struct RecastGroupTokensF32 {
     pub divisor: usize,
 }
 
-/// # Safety
-///
-/// The contract is that of the exported functions.
-#[expect(clippy::too_many_arguments, reason = "they are those of the exported function")]
-unsafe fn tokens(
-    sink: &Sink,
-    objective: *const RecastObjective,
-    count: usize,
-    policy: *const f32,
-    old: *const f32,
-    reference: *const f32,
-    advantages: *const f32,
-    values: *mut f32,
-    gradients: *mut f32,
-) -> Option<()> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let objective = one(sink, "objective", objective)?.objective(sink)?;
-        let policy = input(sink, "policy", policy, count)?;
-        let old = input(sink, "old", old, count)?;
-        let reference = input(sink, "reference", reference, count)?;
-        let advantages = input(sink, "advantages", advantages, count)?;
-        let values = output(sink, "values", values, count)?;
-        let gradients = output(sink, "gradients", gradients, count)?;
-        for token in 0..count {
-            let alone = CompletionTokens {
-                policy_log_probs: &policy[token..=token],
-                old_log_probs: &old[token..=token],
-                ref_log_probs: &reference[token..=token],
-                advantages: &advantages[token..=token],
-                is_anchor: false,
-            };
-            let gradient = &mut gradients[token..=token];
-            values[token] = completion_loss(&PolicyLoss::default(), alone, &objective, gradient);
-        }
-        Some(())
-    }
-}
-
 /// PPO's clipped loss of each token plus the KL penalty, and its derivative by `policy`.
 ///
 /// The loss is that of ReCast and GRPO, before any mean. `policy`, `old`, `reference`: (tokens)
@@ -93,12 +54,33 @@ pub unsafe extern "C" fn recast_token_loss_f32(
     gradients: *mut f32,
     error: *mut RecastError,
 ) -> RecastStatus {
+    let losses = |sink: &Sink| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let objective = one(sink, "objective", objective)?.objective(sink)?;
+            let policy = input(sink, "policy", policy, tokens)?;
+            let old = input(sink, "old", old, tokens)?;
+            let reference = input(sink, "reference", reference, tokens)?;
+            let advantages = input(sink, "advantages", advantages, tokens)?;
+            let values = output(sink, "values", values, tokens)?;
+            let gradients = output(sink, "gradients", gradients, tokens)?;
+            for token in 0..tokens {
+                let alone = CompletionTokens {
+                    policy_log_probs: &policy[token..=token],
+                    old_log_probs: &old[token..=token],
+                    ref_log_probs: &reference[token..=token],
+                    advantages: &advantages[token..=token],
+                    is_anchor: false,
+                };
+                let gradient = &mut gradients[token..=token];
+                values[token] =
+                    completion_loss(&PolicyLoss::default(), alone, &objective, gradient);
+            }
+            Some(())
+        }
+    };
     // SAFETY: the caller's promise.
-    unsafe {
-        let count = tokens;
-        let (a, b, c, d) = (policy, old, reference, advantages);
-        report(error, |sink| self::tokens(sink, objective, count, a, b, c, d, values, gradients))
-    }
+    unsafe { report(error, losses) }
 }
 
 /// # Safety

@@ -6,6 +6,7 @@ use recast_core::{Regime, Skip};
 use crate::fault::{RecastError, RecastStatus, Sink, report};
 use crate::pointer::{
     in_place, input, marks, marks_in_place, offset_count, one, optional, optional_in_place, output,
+    rising,
 };
 use crate::signal::RecastSignal;
 
@@ -149,7 +150,7 @@ unsafe fn plan(
         let batch = one(sink, "batch", batch)?;
         let groups = batch.groups;
         let offsets = input(sink, "offsets", batch.offsets, offset_count(sink, groups)?)?;
-        let rows = crate::pointer::rising(sink, "offsets", offsets)?;
+        let rows = rising(sink, "offsets", offsets)?;
         let mut columns = Columns {
             offsets,
             rewards: in_place(sink, "rewards", batch.rewards, rows)?,
